@@ -29,7 +29,7 @@ from typing import Any
 from api.dependencies.archive import Archive
 from api.http.pagination import cursor_of
 from api.jobs.completed_items import _from_all_parts, completed_items
-from api.jobs.lookup import look
+from api.jobs.lookup import find_job
 from bench.figures import median, print_head, print_table
 from bench.finishing import JOB, Counting, Listed, interleaved, laid_out, measure
 from bench.script_cost import TENANT, UNBOUNDED, Bench
@@ -168,7 +168,7 @@ def _last_page(bench: Bench, root: Path, read: Callable[..., Any], part: int) ->
     """Milliseconds that a page takes which begins with this part, in this process with nothing cached."""
     storage = FileStorage(root)
     dependencies: Any = SimpleNamespace(ledger=bench.ledger, storage=storage, archive=Archive(storage))
-    known = look(dependencies, TENANT, JOB)
+    known = find_job(dependencies, TENANT, JOB)
     began = time.perf_counter()
     items, _ = read(dependencies, known, (part, 0), _PAGE)
     took = (time.perf_counter() - began) * 1000

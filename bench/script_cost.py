@@ -123,7 +123,7 @@ def shared(bench: Bench, job: str) -> None:
     bench.run("view", ledger.jobs.get, job)
     bench.run("work", ledger.wake_ups.work, "segment")
     bench.run("wake", ledger.wake_ups.wake, "segment", 3)
-    bench.run("sight", ledger.metrics.look)
+    bench.run("sight", ledger.metrics.snapshot)
     bench.run("listed", ledger.jobs.listed, TENANT, None, 100)
     bench.run("scan", ledger.jobs.scan, "0", 1000)
     bench.run("retire", ledger.jobs.retire, job, timedelta(days=7))
@@ -143,7 +143,7 @@ def _flow(bench: Bench) -> None:
         slot = f"slot{number}"
         bench.run("admit", flow.admit, "bulk", f"waiter{number}", slot, among=[ENDPOINT.name], **size)
         bench.run("report", flow.report, ENDPOINT.name, slot, Report("good"), "frame", 0.5)
-    bench.run("look", flow.look, ENDPOINT.name)
+    bench.run("look", flow.state, ENDPOINT.name)
     bench.run("document", flow.document)
 
 

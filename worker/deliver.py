@@ -89,10 +89,10 @@ def deliver(context: WorkerContext, sender: CallbackSender, delivery: Delivery) 
                 outbox.await_place(delivery, place, most)
                 return
             held.callback(outbox.leave_host, place, delivery)
-        _look_and_attempt(context, sender, delivery, submission, target)
+        _attempt_unless_over(context, sender, delivery, submission, target)
 
 
-def _look_and_attempt(
+def _attempt_unless_over(
     context: WorkerContext, sender: CallbackSender, delivery: Delivery, submission: Submission, target: CallbackTarget
 ) -> None:
     """Make one attempt, unless the delivery is already over.
@@ -215,4 +215,4 @@ def _close(context: WorkerContext, submission: Submission, delivery: Delivery) -
     except ObjectMissing:
         return
     if leave_live(context.storage, submission):
-        context.ledger.jobs.told(submission.id)
+        context.ledger.jobs.close_events(submission.id)

@@ -20,13 +20,13 @@ _AGAIN_S = 5.0
 @asynccontextmanager
 async def living(ledger: Ledger, ends: JobEndListener) -> AsyncIterator[None]:
     """Run the background work of the API until the block ends."""
-    looking = asyncio.create_task(_look_at(ledger))
+    looking = asyncio.create_task(_check_redis(ledger))
     with _told_to_end(ends.close):
         yield
     looking.cancel()
 
 
-async def _look_at(ledger: Ledger) -> None:
+async def _check_redis(ledger: Ledger) -> None:
     """Log a warning if Redis is configured so that it may lose data. Startup does not wait for this check."""
     while True:
         try:

@@ -59,7 +59,7 @@ class GuardedProtocol(H11Protocol):
         super().connection_made(transport)
         self._headers_due: float | None = self.loop.time() + self.headers_s
         self._last_byte = self.loop.time()
-        self._look: asyncio.TimerHandle | None = self.loop.call_later(_LOOK_S, self._look_again)
+        self._look: asyncio.TimerHandle | None = self.loop.call_later(_LOOK_S, self._check_deadlines)
         self.silent.begin(self)
 
     def data_received(self, data: bytes) -> None:
@@ -81,7 +81,7 @@ class GuardedProtocol(H11Protocol):
         """Close the connection without a response, because there is no complete request."""
         self.transport.abort()
 
-    def _look_again(self) -> None:
+    def _check_deadlines(self) -> None:
         now = self.loop.time()
         if self._is_answering():
             if self._body_is_awaited() and now - self._last_byte > self.idle_body_s:
@@ -90,7 +90,7 @@ class GuardedProtocol(H11Protocol):
         elif self._headers_due is not None and now > self._headers_due:
             self.abort()
             return
-        self._look = self.loop.call_later(_LOOK_S, self._look_again)
+        self._look = self.loop.call_later(_LOOK_S, self._check_deadlines)
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete

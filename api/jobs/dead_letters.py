@@ -122,5 +122,5 @@ def _visible(
 
 
 def _shown(custom_id: str, index: int, error: Failure, attempts: int) -> DeadLetterShown:
-    told = ErrorShown(code=error.code, detail=error.detail)
-    return DeadLetterShown(custom_id=custom_id, frame=index, error=told, attempts=attempts)
+    shown = ErrorShown(code=error.code, detail=error.detail)
+    return DeadLetterShown(custom_id=custom_id, frame=index, error=shown, attempts=attempts)

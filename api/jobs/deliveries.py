@@ -12,7 +12,7 @@ from api.dependencies import (
     in_thread,
     tenant_of,
 )
-from api.jobs.lookup import JobSnapshot, look
+from api.jobs.lookup import JobSnapshot, find_job
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.delivery_records import DeliveryEnd
 from maskrelay.contract.records.events import EVENT_TYPES, event_id
@@ -24,7 +24,7 @@ from maskrelay.storage.stored_records import read_record
 async def list_deliveries(request: Request, job: str) -> Response:
     """List the job's events so far, with their state and their attempts. A job without a callback has none."""
     dependencies = dependencies_of(request)
-    known = await in_thread(look, dependencies, tenant_of(request), job)
+    known = await in_thread(find_job, dependencies, tenant_of(request), job)
     shown = await in_thread(_listed, dependencies, known)
     return JSONResponse(DeliveryList(deliveries=shown).model_dump(mode="json"), headers={"Cache-Control": "no-store"})
 
@@ -35,7 +35,7 @@ async def replay_delivery(request: Request, job: str, event: str) -> Response:
     The retry schedule starts from the beginning. If the event is waiting for its next attempt, it is sent immediately.
     """
     dependencies = dependencies_of(request)
-    known = await in_thread(look, dependencies, tenant_of(request), job)
+    known = await in_thread(find_job, dependencies, tenant_of(request), job)
     shown = await in_thread(_replay, dependencies, known, event)
     return JSONResponse(shown.model_dump(mode="json"), 202, headers={"Cache-Control": "no-store"})
 
@@ -63,8 +63,8 @@ def _shown(dependencies: Dependencies, job: str, event_type: str) -> DeliverySho
     if not dependencies.archive.has(keys.event(job, event)):
         return None
     attempts, last = dependencies.ledger.outbox.standing(job, event)
-    told = json.loads(last) if last else {}
-    return DeliveryShown(event=event, type=event_type, state="waiting", attempts=attempts, **told)
+    last_attempt = json.loads(last) if last else {}
+    return DeliveryShown(event=event, type=event_type, state="waiting", attempts=attempts, **last_attempt)
 
 
 def _replay(dependencies: Dependencies, known: JobSnapshot, event: str) -> DeliveryShown:

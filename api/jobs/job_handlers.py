@@ -32,7 +32,7 @@ from api.http.pagination import cursor_of, next_link, places_of
 from api.jobs import actions, artifacts
 from api.jobs.items import read_ignored, read_page
 from api.jobs.long_poll import until_ended
-from api.jobs.lookup import JobSnapshot, look
+from api.jobs.lookup import JobSnapshot, find_job
 from api.jobs.representation import (
     body_of,
     etag_of,
@@ -62,10 +62,10 @@ async def show_job(request: Request, job: str) -> Response:
     """
     dependencies = dependencies_of(request)
     wait = wait_asked(request.headers)
-    known = await in_thread(look, dependencies, tenant_of(request), job)
+    known = await in_thread(find_job, dependencies, tenant_of(request), job)
     if wait and not known.terminal:
         await until_ended(dependencies, job, wait)
-        known = await in_thread(look, dependencies, tenant_of(request), job)
+        known = await in_thread(find_job, dependencies, tenant_of(request), job)
     etag = etag_of(known)
     headers = {**PRIVATE, "ETag": etag}
     if wait is not None:
@@ -118,7 +118,7 @@ def listed(
 
     def read(job: str) -> list[T]:
         try:
-            return [use(look(dependencies, tenant, job))]
+            return [use(find_job(dependencies, tenant, job))]
         except (NotFound, Gone):
             return []
         except (LedgerUnavailable, StorageUnavailable):
@@ -149,7 +149,7 @@ async def list_items(
     mask that has this flag; when the job has ended, the most suspicious item comes first.
     """
     dependencies = dependencies_of(request)
-    known = await in_thread(look, dependencies, tenant_of(request), job)
+    known = await in_thread(find_job, dependencies, tenant_of(request), job)
     url = job_url(base_of(request), job)
     shown, following = await in_thread(_page, dependencies, known, cursor, limit, flag, url)
     only = f"flag={flag}&" if flag else ""
@@ -175,14 +175,14 @@ def _page(
 async def get_artifact(request: Request, job: str, name: str) -> Response:
     """Return a file of the job: one to which its items link or, when the job has ended, `result.json`."""
     dependencies = dependencies_of(request)
-    known = await in_thread(look, dependencies, tenant_of(request), job)
+    known = await in_thread(find_job, dependencies, tenant_of(request), job)
     artifact = await in_thread(artifacts.find, dependencies, known, name)
     headers = {**PRIVATE, "ETag": f'"{artifact.ref.sha256}"'}
     if none_match(request.headers, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     if address := await in_thread(artifacts.elsewhere, dependencies, artifact):
-        told = {"Location": address, "Content-Disposition": artifacts.disposition(artifact.human_name)}
-        return Response(status_code=307, headers={**headers, **told, "Cache-Control": "no-store"})
+        named = {"Location": address, "Content-Disposition": artifacts.disposition(artifact.human_name)}
+        return Response(status_code=307, headers={**headers, **named, "Cache-Control": "no-store"})
     headers["Accept-Ranges"] = "bytes"
     part = byte_range(request.headers, artifact.ref.length, headers["ETag"])
     return await artifacts.answer(dependencies, artifact, headers, part, head=getattr(request.state, "head", False))
@@ -195,7 +195,7 @@ async def cancel_job(request: Request, job: str) -> Response:
     request also returns 202.
     """
     dependencies = dependencies_of(request)
-    known = await in_thread(look, dependencies, tenant_of(request), job)
+    known = await in_thread(find_job, dependencies, tenant_of(request), job)
     known = await in_thread(actions.cancel, dependencies, known)
     shown = job_shown(known, base_of(request))
     headers = {"Location": shown.links.self, "Cache-Control": "no-store"}

@@ -79,7 +79,7 @@ class JobSnapshot:
         return self.record.frames if self.record is not None else Frames()
 
 
-def look(dependencies: Dependencies, tenant: str, job: str) -> JobSnapshot:
+def find_job(dependencies: Dependencies, tenant: str, job: str) -> JobSnapshot:
     """Return the tenant's job with this id.
 
     If the ledger is unavailable, a job whose result is in storage is still returned. For any other job,

@@ -218,8 +218,8 @@ def timings_of(known: JobSnapshot) -> dict[str, float]:
     result, record = known.result, known.record
     if result is None:
         return timings(record.moments, record.spent, datetime.now(UTC)) if record is not None else {}
-    told = record.moments.told if record is not None and known.submission.callback else None
-    if told is None or not result.timings:
+    events_over = record.moments.told if record is not None and known.submission.callback else None
+    if events_over is None or not result.timings:
         return result.timings
-    callback = max(0, round((told - result.finished_at).total_seconds(), 3))
+    callback = max(0, round((events_over - result.finished_at).total_seconds(), 3))
     return {**result.timings, "callback": callback, TOTAL: round(result.timings[TOTAL] + callback, 3)}

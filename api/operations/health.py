@@ -33,23 +33,23 @@ async def readyz(request: Request) -> Response:
     If one of them does not, return 503. If the ledger is nearly full, the service is still ready, because accepted jobs
     must be completed.
     """
-    seen = await in_thread(_look, dependencies_of(request))
+    seen = await in_thread(_check, dependencies_of(request))
     return JSONResponse(seen.model_dump(), 200 if seen.ready else 503, {} if seen.ready else {"Retry-After": "5"})
 
 
-def _look(dependencies: Dependencies) -> Readiness:
+def _check(dependencies: Dependencies) -> Readiness:
     ledger = storage = "unavailable"
     with suppress(LedgerUnavailable, StorageError):
         dependencies.ledger.scripts.check_writable()
         dependencies.check_database()
-        ledger = _look_at_ledger(dependencies)
+        ledger = _check_ledger(dependencies)
     with suppress(StorageError):
         dependencies.health.check()
         storage = "ok"
     return Readiness(ready=ledger != "unavailable" and storage == "ok", ledger=ledger, storage=storage)
 
 
-def _look_at_ledger(dependencies: Dependencies) -> str:
+def _check_ledger(dependencies: Dependencies) -> str:
     try:
         dependencies.ledger.quotas.check_memory()
     except LedgerFull:

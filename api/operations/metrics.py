@@ -215,11 +215,11 @@ async def metrics(request: Request) -> Response:
 
 def _body(dependencies: Dependencies, own: CollectorRegistry) -> bytes:
     shared = CollectorRegistry()
-    shared.register(_Shared(_look(dependencies)))
+    shared.register(_Shared(_read_ledger(dependencies)))
     return generate_latest(shared) + generate_latest(own)
 
 
-def _look(dependencies: Dependencies) -> list[Metric]:
+def _read_ledger(dependencies: Dependencies) -> list[Metric]:
     """Return the metrics of the ledger. If the ledger is unavailable, return only the metric that shows this."""
     try:
         return [ledger_up(is_up=True), *_of_ledger(dependencies)]
@@ -228,7 +228,7 @@ def _look(dependencies: Dependencies) -> list[Metric]:
 
 
 def _of_ledger(dependencies: Dependencies) -> Iterable[Metric]:
-    seen = dependencies.ledger.metrics.look()
+    seen = dependencies.ledger.metrics.snapshot()
     flows = dependencies.ledger.flow(dependencies.ledger.endpoints.known()).document()
     scaling = worth(dependencies, flows)
     yield from work(seen.known, scaling.workers_wanted, scaling.cap)

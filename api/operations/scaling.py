@@ -25,10 +25,10 @@ async def scaling(request: Request) -> Scaling:
 
     The number is limited to what the endpoints can keep busy.
     """
-    return await in_thread(_look, dependencies_of(request))
+    return await in_thread(_read_load, dependencies_of(request))
 
 
-def _look(dependencies: Dependencies) -> Scaling:
+def _read_load(dependencies: Dependencies) -> Scaling:
     return worth(dependencies, dependencies.ledger.flow(dependencies.ledger.endpoints.known()).document())
 
 

@@ -34,10 +34,10 @@ Answers = dict[int | str, dict[str, Any]]
 
 def answers(*problems: int, others: Answers | None = None) -> Answers:
     """Return the `responses` of a route. They contain problems with these statuses, and `others`."""
-    told: Answers = dict(others or {})
+    responses: Answers = dict(others or {})
     for status in problems:
-        told[status] = {"description": _WHY[status], "content": {MEDIA_TYPE: {"schema": _REF}}}
-    return told
+        responses[status] = {"description": _WHY[status], "content": {MEDIA_TYPE: {"schema": _REF}}}
+    return responses
 
 
 def header(name: str, description: str, pattern: str | None = None) -> dict[str, Any]:

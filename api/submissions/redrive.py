@@ -26,7 +26,7 @@ from api.http.headers import PRIVATE, RETRY_AFTER
 from api.http.pagination import next_link
 from api.jobs.dead_letters import letters_of, read_dead_letters
 from api.jobs.job_handlers import Cursor, before, listed
-from api.jobs.lookup import JobSnapshot, look
+from api.jobs.lookup import JobSnapshot, find_job
 from api.jobs.representation import body_of, job_shown, job_url
 from api.submissions import accept
 from api.submissions.submit import answer_accepted
@@ -184,7 +184,7 @@ async def list_dead_letters(
     While the job runs, these are the frames that have failed so far.
     """
     dependencies = dependencies_of(request)
-    known = await in_thread(look, dependencies, tenant_of(request), job)
+    known = await in_thread(find_job, dependencies, tenant_of(request), job)
     page = await in_thread(read_dead_letters, dependencies, known, cursor, limit, code)
     url = f"{job_url(base_of(request), job)}/dead-letters"
     headers = {**PRIVATE, **next_link(url, page.next, limit, f"code={code}&" if code else "")}
@@ -199,7 +199,7 @@ async def redrive_job(request: Request, job: str, code: Code = None) -> Response
     only the items with a frame that failed with this error are run.
     """
     dependencies = dependencies_of(request)
-    known = await in_thread(look, dependencies, tenant_of(request), job)
+    known = await in_thread(find_job, dependencies, tenant_of(request), job)
     submission = await in_thread(redrive, dependencies, known, code, request.state.traceparent)
     return await answer_accepted(request, submission)
 
@@ -220,8 +220,8 @@ async def redrive_jobs(
             await in_thread(
                 _redrive_one, dependencies, known, code, request.state.traceparent, base_of(request), answer
             )
-    told = {**answer.model_dump(mode="json"), "jobs": [body_of(shown) for shown in answer.jobs]}
-    return JSONResponse(told, 202, _FRESH)
+    body = {**answer.model_dump(mode="json"), "jobs": [body_of(shown) for shown in answer.jobs]}
+    return JSONResponse(body, 202, _FRESH)
 
 
 def _itself(known: JobSnapshot) -> JobSnapshot:
@@ -242,12 +242,12 @@ def _redrive_one(
 ) -> None:
     try:
         new = redrive(dependencies, known, code, traceparent)
-        answer.jobs.append(job_shown(look(dependencies, new.tenant, new.id), base))
+        answer.jobs.append(job_shown(find_job(dependencies, new.tenant, new.id), base))
     except NothingToRedrive:
         return
     except (Conflict, Gone, QuotaReached, Refused) as error:
-        told = ErrorShown(code=error.code, detail=error.detail)
-        answer.refused.append(NotRedriven(job=known.id, error=told))
+        shown_error = ErrorShown(code=error.code, detail=error.detail)
+        answer.refused.append(NotRedriven(job=known.id, error=shown_error))
     except (LedgerUnavailable, StorageUnavailable):
         raise
     except Exception as error:  # noqa: BLE001 - an unreadable job must not stop the others

@@ -20,7 +20,7 @@ from api.http.headers import RETRY_AFTER, idempotency_key, wait_asked
 from api.http.json_pointer import pointer
 from api.http.middleware.request_audit import note
 from api.jobs.long_poll import until_ended
-from api.jobs.lookup import JobSnapshot, look
+from api.jobs.lookup import JobSnapshot, find_job
 from api.jobs.representation import body_of, job_shown
 from api.submissions import accept, request_bodies
 from api.submissions.parse import (
@@ -150,7 +150,7 @@ def _known(dependencies: Dependencies, submission: Submission) -> JobSnapshot:
     The job is accepted, so failures from here on must not look like a refusal.
     """
     try:
-        return look(dependencies, submission.tenant, submission.id)
+        return find_job(dependencies, submission.tenant, submission.id)
     except (LedgerUnavailable, StorageUnavailable, NotFound):
         return JobSnapshot(submission, None, None)
 

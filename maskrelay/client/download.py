@@ -94,9 +94,9 @@ class Folder:
         return self._save(connection, wanted)
 
     def _save(self, connection: Connection, wanted: Wanted) -> SavedFile:
-        with connection.file(wanted.link) as (told, answer):
-            sha256 = _given_sha256(told)
-            name = _given_name(told) or wanted.link.rsplit("/", 1)[-1]
+        with connection.file(wanted.link) as (headers, answer):
+            sha256 = _given_sha256(headers)
+            name = _given_name(headers) or wanted.link.rsplit("/", 1)[-1]
             path = self._free(wanted, safe_name(name), sha256)
             path.parent.mkdir(parents=True, exist_ok=True)
             if not _is_there(path, sha256):

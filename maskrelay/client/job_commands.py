@@ -116,8 +116,8 @@ def _jobs(given: argparse.Namespace) -> int:
     with Client() as client:
         jobs = list(client.jobs(unreadable=unreadable.append))
     if given.json:
-        told = [job.model_dump(mode="json", exclude_none=True) for job in jobs]
-        out(json.dumps(told + [{"id": job_id, "state": "unreadable"} for job_id in unreadable], indent=2))
+        documents = [job.model_dump(mode="json", exclude_none=True) for job in jobs]
+        out(json.dumps(documents + [{"id": job_id, "state": "unreadable"} for job_id in unreadable], indent=2))
         return 0
     rows: list[tuple[object, ...]] = [
         (job.id, job.state, job.counts.total, job.counts.succeeded, job.counts.failed, f"{job.created_at:%F %T}")

@@ -105,12 +105,12 @@ class Connection:
         receive the API key. Raises the errors of `answer`, and ServiceUnreachable for any failure of the store.
         """
         address = self.address(link)
-        with self.answer(lambda http: http.build_request("GET", address)) as told:
-            if not _lies_elsewhere(told):
-                yield told.headers, told
+        with self.answer(lambda http: http.build_request("GET", address)) as first:
+            if not _lies_elsewhere(first):
+                yield first.headers, first
                 return
-            with self._stored(told.url.join(told.headers["location"])) as answer:
-                yield told.headers, answer
+            with self._stored(first.url.join(first.headers["location"])) as answer:
+                yield first.headers, answer
 
     @contextmanager
     def _stored(self, address: httpx.URL) -> Iterator[httpx.Response]:

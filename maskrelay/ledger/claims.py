@@ -121,8 +121,8 @@ class Claims:
         `spent` contains the milliseconds that the frames spent, by cause. They are added to the totals of the job. If
         the part is already listed, the result of the first call is returned again, so the call can be repeated.
         """
-        told = json.dumps([[line.token, line.frame, line.failed] for line in lines])
-        return set(self._run_on_part("settle", job, part, told, json.dumps(spent or {})))
+        settled = json.dumps([[line.token, line.frame, line.failed] for line in lines])
+        return set(self._run_on_part("settle", job, part, settled, json.dumps(spent or {})))
 
     def adopt(self, job: str, part: str, lines: Sequence[tuple[int, bool, bool]]) -> int:
         """List a part that is in storage but not in the ledger. Return the number of frames that this settled.

@@ -110,8 +110,8 @@ class Flow:
         """
         candidates = ",".join(self._settings[name] for name in among)
         score = (bytes_up, prompts, f"[{candidates}]", json.dumps(dict(lean)))
-        told = self._scripts.run("admit", lane, f"{child}:{waiter}", slot, self._slot_lease_ms, *score)
-        verdict, wait_ms, why, endpoint = told
+        reply = self._scripts.run("admit", lane, f"{child}:{waiter}", slot, self._slot_lease_ms, *score)
+        verdict, wait_ms, why, endpoint = reply
         return Admission(verdict > 0, verdict == 2, wait_ms * _MS, why.decode(), endpoint.decode())
 
     def now_ms(self) -> float:
@@ -130,8 +130,8 @@ class Flow:
         This is the time of Redis's clock just before the child process listed its slots.
         """
         left = json.dumps([[slot, max(0, lease // _MS)] for slot, lease in held.items()])
-        told = (child, since_ms, left, json.dumps(list(asking)), self._slot_lease_ms)
-        return int(self._scripts.run("report_slots", self._settings[endpoint], *told))
+        report = (child, since_ms, left, json.dumps(list(asking)), self._slot_lease_ms)
+        return int(self._scripts.run("report_slots", self._settings[endpoint], *report))
 
     def thaw(self, endpoint: str, frozen: int, children: Sequence[str]) -> bool:
         """End the pause `frozen`, which `inventory` returned, if all these child processes have reported."""
@@ -171,7 +171,7 @@ class Flow:
         gate: bytes = self._scripts.run("report_score", self._settings[endpoint], slot, json.dumps(ended))
         return gate.decode()
 
-    def look(self, endpoint: str) -> FlowState:
+    def state(self, endpoint: str) -> FlowState:
         """Return the state of the endpoint without changing it."""
         gate, reason, closed_ms, in_flight, good, excused = self._scripts.run("gate_state", endpoint)
         return FlowState(gate.decode(), reason.decode(), closed_ms * _MS, in_flight, good, excused)

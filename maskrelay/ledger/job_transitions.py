@@ -136,7 +136,7 @@ class Jobs:
         arguments = (job, tenant, lane, items["total"], _ms(created_at), state, json.dumps(fields))
         return int(self._scripts.run("conclude", *arguments))
 
-    def told(self, job: str) -> bool:
+    def close_events(self, job: str) -> bool:
         """Record that every event of the job is over. Return False if the job has no record."""
         return bool(self._scripts.run("end_reported", job))
 

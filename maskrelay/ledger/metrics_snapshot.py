@@ -42,7 +42,7 @@ class Metrics:
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
-    def look(self) -> MetricsSnapshot:
+    def snapshot(self) -> MetricsSnapshot:
         """Return a snapshot without changing anything. Raises LedgerUnavailable."""
         known = json.loads(self._scripts.run("snapshot", JOBS_MOST))
         counts: dict[str, dict[str, int]] = {}

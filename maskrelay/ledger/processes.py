@@ -25,7 +25,7 @@ class Processes:
 
 def see_processes(ledger: Ledger) -> Processes:
     """Return the snapshot without changing anything. Raises LedgerUnavailable."""
-    known = ledger.metrics.look().known
+    known = ledger.metrics.snapshot().known
     return Processes(
         swept_ago=timedelta(seconds=known["sweep_s"]) if "sweep_s" in known else None,
         loops=known["loops"],

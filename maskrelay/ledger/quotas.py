@@ -113,8 +113,8 @@ class Quotas:
             self._scripts.run("keep_uploads", tenant, json.dumps(counted), request)
 
     def _ask(self, tenant: str, more: Usage, most: Usage, job: str, hold: timedelta) -> None:
-        told = json.dumps(asdict(more)), json.dumps(asdict(most)), job, hold // _MS
-        while (reached := self._scripts.run("reserve_quota", tenant, *told)) == [b"again"]:
+        amounts = json.dumps(asdict(more)), json.dumps(asdict(most)), job, hold // _MS
+        while (reached := self._scripts.run("reserve_quota", tenant, *amounts)) == [b"again"]:
             pass  # more reservations have lapsed than one call removes
         if not reached:
             return

@@ -25,7 +25,8 @@ TOTAL = "total"
 class Moments(NamedTuple):
     """The times at which a job moved from one stage to the next.
 
-    A time is None if the job has not reached that stage yet, or if the ledger has lost the time.
+    A time is None if the job has not reached that stage yet, or if the ledger has lost the time. The fields have the
+    names that the ledger uses.
     """
 
     created: datetime | None = None

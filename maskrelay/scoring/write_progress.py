@@ -29,13 +29,13 @@ class WriteProgress:
         if sock is None or option is None:
             return UNKNOWN
         try:
-            told = sock.getsockopt(socket.IPPROTO_TCP, option, _SIZE)
+            info = sock.getsockopt(socket.IPPROTO_TCP, option, _SIZE)
         except OSError:
             return UNKNOWN
-        if len(told) < _SIZE:
+        if len(info) < _SIZE:
             return UNKNOWN
         acknowledged, sent, again = (
-            struct.unpack_from("=Q", told, place)[0] for place in (_ACKNOWLEDGED, _SENT, _SENT_AGAIN)
+            struct.unpack_from("=Q", info, place)[0] for place in (_ACKNOWLEDGED, _SENT, _SENT_AGAIN)
         )
         return cls(sent - again, acknowledged, True)
 

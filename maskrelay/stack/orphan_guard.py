@@ -40,7 +40,7 @@ class Watcher:
         self._groups.discard(group)
         self._write(f"-{group}\n")
 
-    def look(self) -> bool:
+    def check(self) -> bool:
         """Restart the watcher if it has ended. Return whether it had ended."""
         if self._process.poll() is None:
             return False

@@ -113,8 +113,8 @@ class Supervisor:
         while not self._ending.wanted:
             time.sleep(_LOOK)
             for name in self._children:
-                self._look_after(name)
-            self._look_after_watcher()
+                self._supervise(name)
+            self._supervise_watcher()
 
     def end(self) -> None:
         """End all processes in reverse order: SIGTERM, the grace period, then SIGKILL for what remains of their
@@ -151,7 +151,7 @@ class Supervisor:
                 raise StackError(f"{running.child.name} is not ready after {seconds}:\n{running.last_words()}")
             time.sleep(_LOOK)
 
-    def _look_after(self, name: str) -> None:
+    def _supervise(self, name: str) -> None:
         restart, now = self._restarts[name], time.monotonic()
         if restart.due is not None:
             if now >= restart.due:
@@ -172,10 +172,10 @@ class Supervisor:
         self._say(f"{name} ended with {_exit(code)} (see {log}); it is restarted in {restart.pause:g} s")
         restart.due, restart.pause = now + restart.pause, min(2 * restart.pause, _LONGEST_PAUSE)
 
-    def _look_after_watcher(self) -> None:
+    def _supervise_watcher(self) -> None:
         """Restart the watcher if it has ended. Without it, the processes would continue if the supervisor is killed."""
         assert self._watcher is not None
-        if time.monotonic() - self._watched >= _PAUSE and self._watcher.look():
+        if time.monotonic() - self._watched >= _PAUSE and self._watcher.check():
             self._watched = time.monotonic()
             self._say("the watcher ended and was restarted")
 

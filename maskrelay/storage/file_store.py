@@ -12,7 +12,7 @@ from maskrelay.errors import KeyInvalid, ObjectMissing
 from maskrelay.storage.file_group import can_flush_file_system, write_together
 from maskrelay.storage.file_writer import FileWriter
 from maskrelay.storage.folders import READING, opened, storage_errors
-from maskrelay.storage.leftovers import remove_empty, tidy
+from maskrelay.storage.leftovers import remove_empty, remove_leftovers
 from maskrelay.storage.protocol import (
     BINARY,
     CHUNK_BYTES,
@@ -30,8 +30,8 @@ class FileStorage:
     """A `Storage` on a local or shared file system that supports hard links. The folder `root` must exist.
 
     Content types are not stored. If a process is killed while it writes an object, its temporary file remains. The name
-    of such a file begins with `~`, so it is never read or listed, and `tidy` removes it. A folder is removed together
-    with its last object.
+    of such a file begins with `~`, so it is never read or listed. `remove_leftovers` removes it. A folder is removed
+    together with its last object.
     """
 
     def __init__(self, root: Path) -> None:
@@ -118,8 +118,8 @@ class FileStorage:
             os.fsync(folder)
         remove_empty(self._root, folders)
 
-    def tidy(self, after: str, most: int, now: datetime) -> tuple[str, int]:
-        return tidy(self._root, after, most, now)
+    def remove_leftovers(self, after: str, most: int, now: datetime) -> tuple[str, int]:
+        return remove_leftovers(self._root, after, most, now)
 
     def list(self, prefix: str, after: str = "") -> Iterator[str]:
         check_prefix(prefix)

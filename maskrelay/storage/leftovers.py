@@ -71,7 +71,7 @@ def remove_empty(root: Path, folders: Sequence[str]) -> None:
             return
 
 
-def tidy(root: Path, after: str, most: int, now: datetime) -> tuple[str, int]:
+def remove_leftovers(root: Path, after: str, most: int, now: datetime) -> tuple[str, int]:
     """Remove leftovers from up to `most` folders, beginning after the folder `after`.
 
     Return the folder after which the next call continues ("" if all folders were checked), and the number of removed
@@ -79,7 +79,7 @@ def tidy(root: Path, after: str, most: int, now: datetime) -> tuple[str, int]:
     """
     removed, seen = 0, ""
     for folder in islice(_folders(root, "", after), most):
-        removed += _tidy_folder(root, folder, now)
+        removed += _remove_leftovers_in(root, folder, now)
         seen = folder
     more = next(_folders(root, "", seen), None) if seen else None
     return (seen if more is not None else ""), removed
@@ -106,7 +106,7 @@ def _names(root: Path, folder: str, *, files: bool) -> list[str]:
     return []
 
 
-def _tidy_folder(root: Path, folder: str, now: datetime) -> int:
+def _remove_leftovers_in(root: Path, folder: str, now: datetime) -> int:
     names = _names(root, folder, files=True)
     folders = folder.split("/")[:-1]
     removed = 0

@@ -109,7 +109,7 @@ class Storage(Protocol):
         No request is sent to the store, so the URL may be that of an object that does not exist.
         """
 
-    def tidy(self, after: str, most: int, now: datetime) -> tuple[str, int]:
+    def remove_leftovers(self, after: str, most: int, now: datetime) -> tuple[str, int]:
         """Remove temporary files of killed processes from up to `most` folders, in order, beginning after the folder
         `after`.
 

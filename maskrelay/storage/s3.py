@@ -142,7 +142,7 @@ class S3Storage:
                 self._client.head_bucket(Bucket=self._bucket)
             raise
 
-    def tidy(self, after: str, most: int, now: datetime) -> tuple[str, int]:  # noqa: ARG002
+    def remove_leftovers(self, after: str, most: int, now: datetime) -> tuple[str, int]:  # noqa: ARG002
         """Do nothing, because the bucket's lifecycle rule aborts the multipart uploads of killed processes."""
         return "", 0
 
@@ -151,10 +151,10 @@ class S3Storage:
         self._tried(lambda requests: requests.delete(path))
 
     def presign(self, key: str, lifetime: timedelta) -> str:
-        told = math.ceil(lifetime.total_seconds())
+        seconds = math.ceil(lifetime.total_seconds())
         named = {"Bucket": self._bucket, "Key": self._path(key)}
         with s3_errors():
-            address: str = self._client.generate_presigned_url("get_object", Params=named, ExpiresIn=told)
+            address: str = self._client.generate_presigned_url("get_object", Params=named, ExpiresIn=seconds)
         return address
 
     def list(self, prefix: str, after: str = "") -> Iterator[str]:

@@ -112,7 +112,7 @@ def test_a_hurried_worker_settles_frames_in_parts_and_keeps_its_hands_full(
     for _ in range(200):
         worker.step(ledger, flow, "default")
     frames = _job(backlog).frames
-    assert (frames.succeeded, frames.leased, flow.look("default").in_flight) == (192, 8, 6)
+    assert (frames.succeeded, frames.leased, flow.state("default").in_flight) == (192, 8, 6)
 
 
 def _job(valkey: RunningValkey) -> JobRecord:

@@ -96,4 +96,4 @@ def test_segment_workers_are_scaled_from_one_to_four_and_back_under_load(tmp_pat
 
 def loops(running: Scene) -> int:
     """How many segment workers say that they are at work."""
-    return running.valkey.ledger().metrics.look().known["loops"]["segment"]
+    return running.valkey.ledger().metrics.snapshot().known["loops"]["segment"]

@@ -204,7 +204,7 @@ class Crowd(RuleBasedStateMachine):
     @invariant()
     def in_flight_is_what_may_be_worked_on(self) -> None:
         for name, side in self.sides.items():
-            assert self.flow.look(name).in_flight == len(side.working) <= MOST[name]
+            assert self.flow.state(name).in_flight == len(side.working) <= MOST[name]
 
     @invariant()
     def no_window_has_more_requests_or_bytes_than_its_rates_allow(self) -> None:
@@ -222,7 +222,7 @@ class Crowd(RuleBasedStateMachine):
         """Whatever happened, within one lease every slot is free, and scores go up to the limit, each in its turn."""
         for name in MOST:
             self.all_lapses()
-            assert self.flow.look(name).in_flight == 0
+            assert self.flow.state(name).in_flight == 0
             assert self.survivor(name, "first", "interactive")
             assert self.flow.report(name, "first", GOOD, "frame", 0.5) == "open"
             limit = self.limits()[name]

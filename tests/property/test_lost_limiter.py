@@ -114,7 +114,7 @@ class Fleet(RuleBasedStateMachine):
         for _ in range(2):
             for sender in self.senders:
                 sender.report()
-        frozen = self.flow.look("e").gate == "frozen"
+        frozen = self.flow.state("e").gate == "frozen"
         assert frozen == (marked > 3)
         self.folder.cleanup()
 

@@ -82,7 +82,7 @@ class Assembler:
     def __init__(self, context: WorkerContext, sources: SourceCache) -> None:
         self._context = context
         self._sources = sources
-        self._visible = LruCache[str, VisibleOutcomes](self._look, most=2)
+        self._visible = LruCache[str, VisibleOutcomes](self._read_item, most=2)
 
     def assemble(self, lease: AssemblyLease) -> None:
         """Store the item's files, and then the record that they exist. Repeating this does no harm."""
@@ -97,7 +97,7 @@ class Assembler:
         if self._context.ledger.assembly_leases.done(lease):
             self._context.ledger.wake_ups.wake("finish")
 
-    def _look(self, job: str) -> VisibleOutcomes:
+    def _read_item(self, job: str) -> VisibleOutcomes:
         record = self._context.ledger.jobs.get(job)
         frames = record.frames.planned if record is not None else 0
         return find_visible_outcomes(

@@ -39,7 +39,7 @@ def clear_for_ever(context: WorkerContext, parent: int) -> None:
     while os.getppid() == parent:
         try:
             if place is not None:
-                place = context.storage.tidy(place, FOLDERS_A_PASS, datetime.now(UTC))[0] or None
+                place = context.storage.remove_leftovers(place, FOLDERS_A_PASS, datetime.now(UTC))[0] or None
             if context.ledger.sweep_state.turn("clearing", period * 0.9):
                 clear(context, datetime.now(UTC))
             if context.ledger.sweep_state.turn("expiring", ROUND):
@@ -72,16 +72,16 @@ def expire(context: WorkerContext, now: datetime) -> None:
     check_database(context.ledger.scripts, store_id(context.storage))
     jobs, uploads, records = expire_jobs(context, now), expire_uploads(context, now), retire_records(context)
     expire_audit(context, now)
-    _tidy_next(context, now)
+    _remove_next_leftovers(context, now)
     forget_silent(context.storage, context.ledger.slot_reports, SILENT_LEASES * context.settings.slot_lease)
     if jobs or uploads or records:
         log.info("expired: %d jobs, %d unused uploads, %d ledger records", jobs, uploads, records)
 
 
-def _tidy_next(context: WorkerContext, now: datetime) -> None:
+def _remove_next_leftovers(context: WorkerContext, now: datetime) -> None:
     """Remove temporary files from the next folders of a file store, and old trial objects."""
     storage, sweeps = context.storage, context.ledger.sweep_state
-    place, removed = storage.tidy(sweeps.place("tidying"), FOLDERS_A_PASS, now)
+    place, removed = storage.remove_leftovers(sweeps.place("tidying"), FOLDERS_A_PASS, now)
     sweeps.move("tidying", place)
     if removed:
         log.info("removed: %d temporary files of processes that were killed", removed)

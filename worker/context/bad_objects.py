@@ -76,8 +76,8 @@ class BadObjects:
                 del self._named[next(iter(self._named))]
         if known != why:
             where = error.key if isinstance(error, RecordUnreadable) else ""
-            told = {"job_id": name, "source": where or passing, "code": why}
-            log.error("left out", extra=told, exc_info=None if ours else error)
+            fields = {"job_id": name, "source": where or passing, "code": why}
+            log.error("left out", extra=fields, exc_info=None if ours else error)
 
     def named(self) -> list[str]:
         """Return the jobs and uploads that were skipped, each with the reason."""

@@ -73,7 +73,7 @@ class SourceSurvey:
         self._found: list[Surveyed] = []  # the sources of the current part
         # The sources that an earlier attempt found and this attempt has not used yet.
         self._begun: deque[Surveyed] = deque()
-        self._looked, self._begun_key = False, ""
+        self._has_opened, self._begun_key = False, ""
 
     def __iter__(self) -> Iterator[Surveyed]:
         """Yield the sources. The sources that were found are stored, even if an error is raised.
@@ -99,7 +99,7 @@ class SourceSurvey:
             return read_records(self._context.storage, self._begun_key, Surveyed)
         return []
 
-    def _one(self, upload: int, look: Callable[[], Surveyed]) -> Surveyed:
+    def _one(self, upload: int, survey: Callable[[], Surveyed]) -> Surveyed:
         """Return the next source.
 
         It is opened only if no earlier attempt has surveyed it. Raises TimeIsUp if other steps should get their turn.
@@ -109,14 +109,14 @@ class SourceSurvey:
         else:
             self._begun.clear()
             self._give_way()
-            source = look()
+            source = survey()
         self._found.append(source)
         return source
 
     def _give_way(self) -> None:
         """Raise TimeIsUp if other steps should get their turn. At least one source is opened before that happens."""
-        if not self._looked:
-            self._looked = True
+        if not self._has_opened:
+            self._has_opened = True
             return
         try:
             self._check_time()
@@ -196,7 +196,7 @@ class SourceSurvey:
         settings, options = self._context.settings, self._submission.pixels
         extent, kind, size = about["extent"], about["kind"], about["size"]
 
-        def look() -> Surveyed:
+        def survey() -> Surveyed:
             if kind != "nifti" and size > settings.max_decode_bytes:
                 raise SourceTooLarge(f"the file has {size} bytes; at most {settings.max_decode_bytes} are allowed")
             if kind == "dicom" and size <= SMALL_BYTES:
@@ -211,16 +211,16 @@ class SourceSurvey:
                     return survey_dicom(path, about, key=settings.server_keys[0])
                 return survey_tiff(path, about, max_pixels=settings.max_pixels)
 
-        def look_or_ignore() -> Surveyed:
+        def survey_or_ignore() -> Surveyed:
             try:
-                return look()
+                return survey()
             except ItemError as error:
                 other = extent is not None and is_other_file(error, about["name"] or "")
                 if not other and not isinstance(error, DirectoryFile):
                     raise
                 return Surveyed(**about, error=failure_of(error), ignored=True)
 
-        found = self._opening(what, look_or_ignore)
+        found = self._opening(what, survey_or_ignore)
         return Surveyed(**about, error=found) if isinstance(found, Failure) else found
 
 

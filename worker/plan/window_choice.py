@@ -78,12 +78,12 @@ class WindowChooser:
         with contextlib.suppress(ObjectMissing):
             return read_record(storage, key, Window)
 
-        def look() -> Window | None:
+        def choose() -> Window | None:
             if draft.sources[0].kind == "nifti":
                 return window_of(name, lambda: self._voxels(draft))
             return window_of(name, lambda: self._planes(draft))
 
-        window = self._opening(f"window {item.item}", look, planes=len(draft.frames))
+        window = self._opening(f"window {item.item}", choose, planes=len(draft.frames))
         if window is None or isinstance(window, Failure):
             return None
         with contextlib.suppress(ObjectExists):

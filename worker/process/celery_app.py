@@ -122,7 +122,7 @@ def _app(role: Role, settings: Settings, sweep: SweepSupervisor | None) -> Celer
     register(app, child)
     if sweep is not None:
         atexit.register(sweep.end)
-        repeating(app, "sweeper", sweep_supervisor.PERIOD, partial(_look_after, sweep, stop.set))
+        repeating(app, "sweeper", sweep_supervisor.PERIOD, partial(_supervise, sweep, stop.set))
     if role == "segment":
         repeating(app, "endpoints", ANNOUNCED_EVERY, partial(_announce_endpoints, settings))
     repeating(app, "leftovers", LEFTOVERS_EVERY, remove_leftovers)
@@ -141,7 +141,7 @@ def _app(role: Role, settings: Settings, sweep: SweepSupervisor | None) -> Celer
     def on_ready(**_: Any) -> None:
         sys.stderr.write(f"worker ready: {role}\n")
         sys.stderr.flush()
-        _look_at_redis(settings)
+        _check_redis(settings)
 
     def on_end(**_: Any) -> None:
         child.close()
@@ -153,7 +153,7 @@ def _app(role: Role, settings: Settings, sweep: SweepSupervisor | None) -> Celer
     return app
 
 
-def _look_at_redis(settings: Settings) -> None:
+def _check_redis(settings: Settings) -> None:
     """Log a warning if Redis is configured so that it may lose data. If Redis does not respond, do nothing."""
     with suppress(LedgerUnavailable), _briefly_connected(settings) as scripts:
         warn_of_forgetting(scripts)
@@ -183,7 +183,7 @@ def _waiting_messages(role: Role, settings: Settings) -> int | None:
     return None
 
 
-def _look_after(sweep: SweepSupervisor, stop: Callable[[], None]) -> None:
+def _supervise(sweep: SweepSupervisor, stop: Callable[[], None]) -> None:
     """Keep the sweep running. If it fails repeatedly, end this worker."""
     sweep.check()
     if sweep.given_up:

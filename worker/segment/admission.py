@@ -81,7 +81,7 @@ class Admissions:
     async def _glance(self, name: str) -> timedelta:
         seen, closed_for = self._glances.get(name, (0.0, timedelta(0)))
         if time.monotonic() - seen > GLANCE:
-            closed_for = (await asyncio.to_thread(self._flow.look, name)).closed_for
+            closed_for = (await asyncio.to_thread(self._flow.state, name)).closed_for
             self._glances[name] = time.monotonic(), closed_for
         return closed_for
 

@@ -127,7 +127,7 @@ async def _judged(context: FrameContext, claim: Claim, frame: int, asked: ScoreR
     trouble = claim.trouble(frame)
     attempts = trouble.attempts
     if trouble.struck and trouble.endpoint in asked.among:
-        flow = await asyncio.to_thread(context.flow.look, trouble.endpoint)
+        flow = await asyncio.to_thread(context.flow.state, trouble.endpoint)
         verdict = judge(trouble, flow.last_good_ms, flow.excused_ms, is_open=flow.gate == "open")
         if verdict == "ask":
             await context.scorer.ask_canary(replace(asked, among=(trouble.endpoint,)))

@@ -226,13 +226,13 @@ class SegmentLoop:
         Another frame may start as soon as there is an outcome, even if it is not settled yet.
         """
         try:
-            planned, submission = await self._looked_up(claim.job, frame)
+            planned, submission = await self._planned(claim.job, frame)
             return await segment_frame(self._context, claim, planned, submission)
         finally:
             self._busy -= 1
             self._frame_ended.set()
 
-    async def _looked_up(self, job: str, frame: int) -> tuple[PlannedFrame, Submission]:
+    async def _planned(self, job: str, frame: int) -> tuple[PlannedFrame, Submission]:
         plans = self._context.plans
         return plans.of(job, frame) if plans.holds(job, frame) else await asyncio.to_thread(plans.of, job, frame)
 

@@ -47,8 +47,8 @@ class WireChoice:
         """
         if endpoint.wire != "lean2d":
             return False
-        looked_at, offer = self._known.get(endpoint.name, (-_FRESH, None))
-        if time.monotonic() - looked_at < _FRESH:
+        read_at, offer = self._known.get(endpoint.name, (-_FRESH, None))
+        if time.monotonic() - read_at < _FRESH:
             return False
         self._known[endpoint.name] = time.monotonic(), offer  # so other frames do not read it too
         offer = await asyncio.to_thread(self._offers.known, endpoint.name, endpoint.model_version)

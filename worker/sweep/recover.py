@@ -46,7 +46,7 @@ def recover(context: WorkerContext, now: datetime) -> Found:
     cleared["objects of superseded attempts removed"] = sweep_losing(context, sweeping, now)
     cleared["jobs expired"] = judge_jobs(context, storage.list(keys.JOBS), now)
     cleared["unused uploads removed"] = sweep_uploads(context, storage.list(keys.UPLOADS), now)
-    cleared["temporary files of killed processes removed"] = _tidy(storage, now)
+    cleared["temporary files of killed processes removed"] = _remove_temporary_files(storage, now)
     cleared["ledger records retired"] = retire_all(context)
     cleared["finished jobs returned to the list"] = relist(context, storage.list(keys.JOBS))
     found.update(cleared)
@@ -68,10 +68,10 @@ def recover_and_print() -> int:
     return 0
 
 
-def _tidy(storage: Storage, now: datetime) -> int:
+def _remove_temporary_files(storage: Storage, now: datetime) -> int:
     removed, place, more = 0, "", True
     while more:
-        place, gone = storage.tidy(place, FOLDERS_A_PASS, now)
+        place, gone = storage.remove_leftovers(place, FOLDERS_A_PASS, now)
         removed += gone
         more = bool(place)
     return removed

@@ -55,7 +55,7 @@ def sweep_for_ever(context: WorkerContext, parent: int, made_pass: Callable[[], 
         began = time.monotonic()
         with _put_off("sweep"):
             if context.ledger.sweep_state.lock(period * 0.9):
-                _, condemned = _look(context)
+                _, condemned = _sweep_ledger(context)
                 if not amending.is_alive():  # otherwise, these frames are found again when their new leases lapse
                     amending = Thread(target=_amend, args=(context, plans, condemned), name="amending", daemon=True)
                     amending.start()
@@ -81,7 +81,7 @@ def sweep(context: WorkerContext, plans: Plans, *, compare_every: timedelta | No
     If `compare_every` has passed since the last comparison of storage with the ledger, another comparison starts in a
     thread, which continues after this pass. If `compare_every` is None, no comparison starts.
     """
-    found, condemned = _look(context)
+    found, condemned = _sweep_ledger(context)
     _fail_all(context, plans, condemned)
     cancel_overdue(context)
     compare_marked(context)
@@ -90,7 +90,7 @@ def sweep(context: WorkerContext, plans: Plans, *, compare_every: timedelta | No
     return found
 
 
-def _look(context: WorkerContext) -> tuple[Found, list[PoisonedFrame]]:
+def _sweep_ledger(context: WorkerContext) -> tuple[Found, list[PoisonedFrame]]:
     """Do the work that needs only the ledger: release lapsed leases, and send lost wake-ups.
 
     Return counts, and the frames that must fail.
@@ -137,12 +137,12 @@ def compare(context: WorkerContext) -> Found:
 
 
 def _compare(context: WorkerContext, token: str) -> Found:
-    told = time.monotonic()
+    reported_at = time.monotonic()
 
     def go_on() -> None:
-        nonlocal told
-        if time.monotonic() - told > GO_ON:
-            told = time.monotonic()
+        nonlocal reported_at
+        if time.monotonic() - reported_at > GO_ON:
+            reported_at = time.monotonic()
             if not context.ledger.sweep_state.go_on_reconciling(token):
                 raise ComparisonLost
 
@@ -219,7 +219,7 @@ def _kick(context: WorkerContext) -> Found:
 def _all_closed(context: WorkerContext) -> bool:
     """Return whether no gate will open before the next sweep."""
     flow = context.ledger.flow(())
-    closed = [flow.look(endpoint.name).closed_for for endpoint in context.ledger.endpoints.known()]
+    closed = [flow.state(endpoint.name).closed_for for endpoint in context.ledger.endpoints.known()]
     return bool(closed) and min(closed) > context.settings.sweep_period
 
 

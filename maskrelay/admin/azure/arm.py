@@ -111,10 +111,10 @@ class Arm(Calls):
 
     def _tell(self, work: "_Work", state: str) -> None:
         now = time.monotonic()
-        if state != work.state or now - work.told > _SILENCE:
+        if state != work.state or now - work.reported > _SILENCE:
             seconds = now - work.began
             self._say(f"{work.doing}: {state}" + (f", {seconds:.0f} s" if seconds >= 1 else ""))
-            work.state, work.told = state, now
+            work.state, work.reported = state, now
 
 
 class _Work:
@@ -122,5 +122,5 @@ class _Work:
 
     def __init__(self, doing: str) -> None:
         self.doing = doing
-        self.began = self.told = time.monotonic()
+        self.began = self.reported = time.monotonic()
         self.state = ""

@@ -24,9 +24,9 @@ def create(arm: Arm, workspace: Workspace, wanted: DeploymentSpec, say: Say) -> 
     _create_deployment(arm, path, wanted.deployment_body(location), say)
     shares = traffic_of(endpoint_of(arm, workspace, wanted.name))
     if shares:
-        told = ", ".join(f"{name} {share} %" for name, share in shares.items())
+        listed = ", ".join(f"{name} {share} %" for name, share in shares.items())
         moves = f"; to move it: maskrelay endpoint traffic {wanted.name} {wanted.deployment}=100"
-        say(f"traffic of {wanted.name}: {told}" + ("" if wanted.deployment in shares else moves))
+        say(f"traffic of {wanted.name}: {listed}" + ("" if wanted.deployment in shares else moves))
     else:
         route(arm, workspace, wanted.name, {wanted.deployment: 100}, say)
 

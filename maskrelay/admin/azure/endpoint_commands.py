@@ -78,7 +78,7 @@ def create(given: argparse.Namespace) -> int:
         return 0
     with _opened(given) as (workspace, arm):
         making.create(arm, workspace, wanted, _say)
-        _warn(showing.look(arm, workspace, wanted.name))
+        _warn(showing.read_status(arm, workspace, wanted.name))
         _out(f"next: maskrelay endpoint test {wanted.name}")
     return 0
 
@@ -120,7 +120,7 @@ def status(given: argparse.Namespace) -> int:
         if given.name is None:
             _out(showing.every(arm, workspace))
         else:
-            seen = showing.look(arm, workspace, given.name)
+            seen = showing.read_status(arm, workspace, given.name)
             _out(showing.as_text(seen, showing.quotas(arm, seen), datetime.now(UTC)))
     return 0
 
@@ -132,7 +132,7 @@ def test(given: argparse.Namespace) -> int:
     except ModuleNotFoundError:
         raise SettingsError("this command needs the extra `worker` (pip install 'maskrelay[worker,azure]')") from None
     with _opened(given) as (workspace, arm):
-        seen = showing.look(arm, workspace, given.name)
+        seen = showing.read_status(arm, workspace, given.name)
         uri, bearer = seen.endpoint["properties"].get("scoringUri") or "", _bearer_of(arm, seen)
         try:
             tried = trial.score(uri, bearer, _allowed(seen) + _ON_THE_WAY, _proxy())
@@ -154,7 +154,7 @@ def test(given: argparse.Namespace) -> int:
 
 def settings(given: argparse.Namespace) -> int:
     with _opened(given) as (workspace, arm):
-        seen = showing.look(arm, workspace, given.name)
+        seen = showing.read_status(arm, workspace, given.name)
         entry = entry_of(seen, _azure_url(), str(given.key_file.absolute()) if given.key_file else None)
         entries = merged(read_entries(given.file) if given.file else [], entry)
         if entry["auth"] == "key":

@@ -48,7 +48,7 @@ class DeploymentStatus:
     deployments: list[Resource]
 
 
-def look(arm: Arm, workspace: Workspace, name: str) -> DeploymentStatus:
+def read_status(arm: Arm, workspace: Workspace, name: str) -> DeploymentStatus:
     """Return an endpoint and its deployments. Raises AzureMissing."""
     location = workspace_of(arm, workspace)["location"]
     endpoint = endpoint_of(arm, workspace, name)

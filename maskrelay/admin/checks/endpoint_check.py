@@ -82,9 +82,9 @@ def _clock(check: str, endpoint: Endpoint) -> Finding:
     try:
         origin = httpx.URL(endpoint.url).copy_with(raw_path=b"/", userinfo=b"")
         answer = httpx.head(origin, timeout=5, **client_options(origin, proxy=proxy_of(endpoint, origin)))
-        told = parsedate_to_datetime(answer.headers["date"])
+        server_time = parsedate_to_datetime(answer.headers["date"])
     except (httpx.HTTPError, httpx.InvalidURL, SettingsError, KeyError, ValueError):
         return skip(check, "no response with a time was received")
     took = datetime.now(UTC) - began
-    told = told if told.tzinfo else told.replace(tzinfo=UTC)
-    return clock(check, told - began - took / 2, timedelta(seconds=1) + took / 2)
+    server_time = server_time if server_time.tzinfo else server_time.replace(tzinfo=UTC)
+    return clock(check, server_time - began - took / 2, timedelta(seconds=1) + took / 2)

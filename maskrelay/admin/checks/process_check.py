@@ -71,7 +71,7 @@ def _gates(ledger: Ledger) -> Iterator[Finding]:
     """Check the gates of the endpoints that workers have announced."""
     flow = ledger.flow(())
     for endpoint in ledger.endpoints.known():
-        name, state = f"gate {endpoint.name}", flow.look(endpoint.name)
+        name, state = f"gate {endpoint.name}", flow.state(endpoint.name)
         if state.gate == "open":
             yield ok(name, f"open, {state.in_flight} in flight")
         elif state.gate == "frozen":

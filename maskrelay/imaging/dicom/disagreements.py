@@ -32,7 +32,7 @@ class Disagreements:
     bits: int
 
 
-def look_at(
+def find_disagreements(
     header: Header, layout: SampleLayout, pixels: PixelElement, frames: FragmentedFrames | None
 ) -> Disagreements:
     """Return the differences between the header of an object and its frames.

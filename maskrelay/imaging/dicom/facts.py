@@ -14,7 +14,7 @@ from maskrelay.errors import NotAPicture, TagInvalid
 from maskrelay.imaging.dicom import geometry
 from maskrelay.imaging.dicom.allowed_tags import MOSAIC_COUNT, MOSAIC_CREATOR
 from maskrelay.imaging.dicom.damage import named_damage
-from maskrelay.imaging.dicom.disagreements import look_at
+from maskrelay.imaging.dicom.disagreements import find_disagreements
 from maskrelay.imaging.dicom.display_windows import voi_function, voi_windows
 from maskrelay.imaging.dicom.functional_groups import FunctionalGroups, read_groups
 from maskrelay.imaging.dicom.header import Header, PixelElement, read_header
@@ -59,7 +59,7 @@ def read_facts(source: Source, *, key: bytes = b"", among_others: bool = False) 
         layout, pixels = read_layout(header)
         _check_is_picture(header.dataset, _SEGMENTATIONS)
         groups = read_groups(header.dataset, layout.frames)
-        found = look_at(header, layout, pixels, read_frames(header, layout, pixels))
+        found = find_disagreements(header, layout, pixels, read_frames(header, layout, pixels))
         more = {
             "patient": _patient(header.dataset, key),
             "pixels": _pixels(header, layout, pixels),

@@ -134,7 +134,7 @@ def test_what_processes_notice_is_added_up_in_one_histogram_a_stage(api: Running
 
 def test_a_process_tells_by_itself_now_and_then(api: RunningApi) -> None:
     StageRecorder(api.ledger.metrics.tell, timedelta(milliseconds=20)).took("plan", 0.1)
-    assert eventually(lambda: "plan" in api.ledger.metrics.look().stages)
+    assert eventually(lambda: "plan" in api.ledger.metrics.snapshot().stages)
 
 
 def test_what_cannot_be_told_is_kept_for_later(tmp_path, api: RunningApi) -> None:

@@ -12,7 +12,7 @@ import redis
 
 from api.dependencies.archive import Archive
 from api.jobs.items import read_page
-from api.jobs.lookup import look
+from api.jobs.lookup import find_job
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import PlannedFrame
 from maskrelay.contract.records.outcomes import Outcome
@@ -208,7 +208,7 @@ def test_a_page_reads_its_own_parts_and_no_others(api: RunningApi, north: httpx.
     for number in range(30):
         settle(api, job, number, failed(number))
     dependencies: Any = _Dependencies(api)
-    known = look(dependencies, "north", job)
+    known = find_job(dependencies, "north", job)
     cursor, read = None, []
     while not read or cursor is not None:
         storage = dependencies.fresh()

@@ -48,7 +48,7 @@ OPERATIONS: dict[str, Callable[[Ledger], Any]] = {
     "claim": lambda ledger: claimed(ledger, 1, ["bulk"]),
     "claims held": lambda ledger: ledger.claims.held(),
     "lapse after a restart": lambda ledger: ledger.claims.lapse(),
-    "look": lambda ledger: ledger.metrics.look(),
+    "look": lambda ledger: ledger.metrics.snapshot(),
     "work": lambda ledger: ledger.wake_ups.work("segment"),
     "cancel": lambda ledger: ledger.jobs.cancel("job-1", "caller"),
     "conclude": lambda ledger: conclude(ledger, "job-2"),

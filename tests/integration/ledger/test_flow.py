@@ -41,7 +41,7 @@ def why(flow: Flow, waiter: str, lane: Lane = "bulk") -> str:
 def test_no_more_than_the_limit_is_ever_in_flight(valkey: RunningValkey) -> None:
     flow = flow_of(valkey, limit=3)
     assert [granted(flow, f"slot-{number}") for number in range(5)] == [True, True, True, False, False]
-    assert flow.look("endpoint").in_flight == 3
+    assert flow.state("endpoint").in_flight == 3
     assert why(flow, "another") == "slots"
 
 
@@ -51,7 +51,7 @@ def test_an_answer_frees_its_slot(valkey: RunningValkey) -> None:
     tell(flow, "slot-1")
     assert granted(flow, "slot-2")
     tell(flow, "slot-2", Report("failed"))
-    assert flow.look("endpoint").in_flight == 0
+    assert flow.state("endpoint").in_flight == 0
 
 
 @pytest.mark.parametrize("report", [KEPT, CANCELLED])
@@ -63,7 +63,7 @@ def test_a_slot_whose_score_may_still_be_worked_on_is_kept_until_it_lapses(
     tell(flow, "slot-1", report)
     assert not granted(flow, "slot-2")
     lapse(valkey, "slot-1")
-    assert flow.look("endpoint").in_flight == 0
+    assert flow.state("endpoint").in_flight == 0
     assert granted(flow, "slot-2")
 
 
@@ -109,8 +109,8 @@ def test_nothing_is_granted_for_one_slot_lease_when_the_flow_state_is_lost(valke
     admission = ask(flow, "waiter", "slot-2")
     assert (admission.granted, admission.why) == (False, "frozen")
     assert timedelta(seconds=110) < admission.wait <= timedelta(minutes=2)
-    assert flow.look("endpoint").gate == "frozen"
-    assert flow.look("endpoint").closed_for > timedelta(seconds=110)
+    assert flow.state("endpoint").gate == "frozen"
+    assert flow.state("endpoint").closed_for > timedelta(seconds=110)
     valkey.client.hset("mr:flow:endpoint", mapping={"frozen": 1, "next_at": 1, "bytes_at": 1})
     assert ask(flow, "waiter", "slot-2").granted
 
@@ -134,7 +134,7 @@ def test_the_very_first_score_need_not_wait(valkey: RunningValkey) -> None:
 
 def test_looking_changes_nothing(valkey: RunningValkey) -> None:
     flow = flow_of(valkey, fresh=False)
-    state = flow.look("endpoint")
+    state = flow.state("endpoint")
     assert (state.gate, state.in_flight, state.last_good_ms) == ("open", 0, 0)
     assert keys_of(valkey) == set()
 

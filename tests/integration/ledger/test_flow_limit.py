@@ -136,7 +136,7 @@ def test_an_overload_that_names_no_number_leaves_it_just_below(valkey: RunningVa
 def test_refusals_that_a_lower_limit_answers_do_not_close_the_gate(valkey: RunningValkey) -> None:
     rounds = Rounds(valkey, start=16, most=16)
     assert rounds.round(bears=4) == 12
-    assert rounds.flow.look("e").gate == "open"
+    assert rounds.flow.state("e").gate == "open"
 
 
 def test_an_endpoint_that_refuses_even_one_is_closed(valkey: RunningValkey) -> None:
@@ -144,8 +144,8 @@ def test_an_endpoint_that_refuses_even_one_is_closed(valkey: RunningValkey) -> N
     for _ in range(10):
         rounds.round(bears=0)
     assert rounds.limit == 1
-    assert rounds.flow.look("e").gate == "closed"
-    assert rounds.flow.look("e").reason == "pending"
+    assert rounds.flow.state("e").gate == "closed"
+    assert rounds.flow.state("e").reason == "pending"
 
 
 def test_more_requests_a_second_than_are_taken_slow_the_requests_and_not_the_limit(valkey: RunningValkey) -> None:

@@ -71,7 +71,7 @@ def test_a_bulk_frame_probes_a_closed_endpoint_and_an_interactive_one_goes_where
     admission = ask(flow, "bulk")
     assert (admission.endpoint, admission.probe) == ("west", True)
     tell(flow, "west", "bulk")
-    assert flow.look("west").gate == "open"
+    assert flow.state("west").gate == "open"
 
 
 def test_one_that_lost_its_flow_waits_alone(valkey: RunningValkey, flow: Flow) -> None:

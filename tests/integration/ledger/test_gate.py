@@ -54,7 +54,7 @@ def test_three_infrastructure_failures_in_a_row_close_the_gate(flow: Flow) -> No
     assert [told(flow, BUSY), told(flow, BUSY), told(flow, BUSY)] == ["open", "open", "closed"]
     admission = ask(flow, "interactive", "waiter", "slot")
     assert (admission.granted, admission.why) == (False, "gate")
-    state = flow.look("e")
+    state = flow.state("e")
     assert (state.gate, state.reason) == ("closed", "unavailable")
     assert timedelta(0) < state.closed_for <= timedelta(seconds=1)
 
@@ -71,39 +71,39 @@ def test_three_different_frames_failing_in_a_row_close_the_gate(flow: Flow) -> N
 
 def test_wrong_credentials_close_the_gate_at_once_with_a_reason(flow: Flow) -> None:
     assert told(flow, DENIED) == "closed"
-    assert flow.look("e").reason == "denied"
-    assert flow.look("e").closed_for > timedelta(seconds=1)
+    assert flow.state("e").reason == "denied"
+    assert flow.state("e").closed_for > timedelta(seconds=1)
 
 
 def test_a_retry_after_closes_the_gate_for_everyone_and_for_as_long(flow: Flow) -> None:
     for slot in ("early", "late"):
         assert ask(flow, "bulk", f"waiter of {slot}", slot).granted
     assert told(flow, MINUTE) == "closed"
-    assert timedelta(seconds=55) < flow.look("e").closed_for <= timedelta(minutes=1)
+    assert timedelta(seconds=55) < flow.state("e").closed_for <= timedelta(minutes=1)
     assert flow.report("e", "early", GOOD, "frame", 1.0) == "closed"
     assert flow.report("e", "late", Report("busy", retry_after=timedelta(minutes=3)), "frame", 1.0) == "closed"
-    assert timedelta(minutes=2) < flow.look("e").closed_for <= timedelta(minutes=3)
+    assert timedelta(minutes=2) < flow.state("e").closed_for <= timedelta(minutes=3)
 
 
 def test_failures_of_scores_begun_before_it_closed_do_not_lengthen_the_pause(flow: Flow) -> None:
     slots = [f"slot-{number}" for number in range(9)]
     assert all(ask(flow, "bulk", f"waiter of {slot}", slot).granted for slot in slots)
     assert [flow.report("e", slot, BUSY, "frame", 1.0) for slot in slots][2:] == ["closed"] * 7
-    assert flow.look("e").closed_for <= timedelta(seconds=1)
+    assert flow.state("e").closed_for <= timedelta(seconds=1)
 
 
 def test_one_probe_goes_through_a_gate_whose_pause_is_over(valkey: RunningValkey, flow: Flow) -> None:
     told(flow, DENIED)
     probing(valkey, flow)
     assert [ask(flow, "interactive", f"waiter-{number}", "slot").why for number in range(5)] == ["gate"] * 5
-    assert flow.look("e").gate == "half-open"
+    assert flow.state("e").gate == "half-open"
 
 
 def test_a_good_probe_opens_the_gate(valkey: RunningValkey, flow: Flow) -> None:
     told(flow, DENIED)
     probing(valkey, flow)
     assert flow.report("e", "probe", GOOD, "canary", 1.0) == "open"
-    state = flow.look("e")
+    state = flow.state("e")
     assert (state.gate, state.reason, state.closed_for) == ("open", "", timedelta(0))
     assert ask(flow, "bulk", "waiter", "slot") == ask(flow, "bulk", "waiter", "slot-2")
 
@@ -116,13 +116,13 @@ def test_pauses_grow_with_every_failed_probe_to_five_minutes_and_begin_anew_afte
     for _ in range(8):
         probing(valkey, flow)
         assert flow.report("e", "probe", DENIED, "canary", 1.0) == "closed"
-        pauses.append(round(flow.look("e").closed_for.total_seconds()))
+        pauses.append(round(flow.state("e").closed_for.total_seconds()))
     assert pauses == [10, 20, 40, 80, 160, 300, 300, 300]
     assert timedelta(seconds=300) == LONGEST
     probing(valkey, flow)
     flow.report("e", "probe", GOOD, "canary", 1.0)
     told(flow, DENIED)
-    assert round(flow.look("e").closed_for.total_seconds()) == 5
+    assert round(flow.state("e").closed_for.total_seconds()) == 5
 
 
 def test_only_the_probe_decides(valkey: RunningValkey, flow: Flow) -> None:
@@ -138,7 +138,7 @@ def test_only_the_probe_decides(valkey: RunningValkey, flow: Flow) -> None:
 def test_a_probe_that_is_never_heard_of_is_followed_by_another(valkey: RunningValkey, flow: Flow) -> None:
     told(flow, DENIED)
     probing(valkey, flow)
-    assert timedelta(seconds=110) < flow.look("e").closed_for <= timedelta(minutes=2)
+    assert timedelta(seconds=110) < flow.state("e").closed_for <= timedelta(minutes=2)
     probing(valkey, flow)
 
 
@@ -147,17 +147,17 @@ def test_a_probe_that_was_broken_off_is_followed_by_another_at_once(flow: Flow, 
     probing(valkey, flow)
     assert flow.report("e", "probe", CANCELLED, "canary", 1.0) == "closed"
     assert ask(flow, "bulk", "other", "other").probe
-    assert flow.look("e").in_flight == 2
+    assert flow.state("e").in_flight == 2
 
 
 def test_a_score_broken_off_says_nothing_of_the_endpoint(flow: Flow) -> None:
     assert [told(flow, CANCELLED) for _ in range(5)] == ["open"] * 5
-    assert flow.look("e").last_good_ms == 0
+    assert flow.state("e").last_good_ms == 0
 
 
 def test_the_last_good_answer_is_known_by_redis_clock(valkey: RunningValkey, flow: Flow) -> None:
     told(flow, GOOD)
-    assert abs(flow.look("e").last_good_ms - valkey.client.time()[0] * 1000) < 60_000
+    assert abs(flow.state("e").last_good_ms - valkey.client.time()[0] * 1000) < 60_000
 
 
 def test_no_probe_goes_while_every_slot_may_still_be_worked_on(valkey: RunningValkey) -> None:

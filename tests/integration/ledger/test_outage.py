@@ -72,4 +72,4 @@ def test_after_a_restart_nothing_is_admitted_for_one_slot_lease(durable: Running
     assert (admission.granted, admission.why) == (False, "frozen")
     assert timedelta(seconds=55) < admission.wait <= timedelta(seconds=60)
     assert not flow.fresh("e")
-    assert flow.look("e").gate == "frozen"
+    assert flow.state("e").gate == "frozen"

@@ -137,9 +137,9 @@ def test_slots_the_gate_and_the_tokens_do_not_wait_an_hour(valkey: RunningValkey
     assert flow.admit("bulk", "w", "slot-1", **size).granted
     flow.admit("bulk", "gone", "slot-2", **size)
     flow.report("e", "slot-2", Report("denied", base=timedelta(minutes=1), reason="down"), "frame", 0.5)
-    assert flow.look("e").gate == "closed"
+    assert flow.state("e").gate == "closed"
     turn_back(valkey)
-    assert flow.look("e").closed_for == timedelta(0)
+    assert flow.state("e").closed_for == timedelta(0)
     admission = flow.admit("bulk", "w", "slot-3", **size)
     assert admission.granted  # the slot of before is kept for one lease, and there are two
     assert admission.probe

@@ -31,4 +31,4 @@ def test_no_score_is_admitted_once_a_worker_ends(valkey: RunningValkey) -> None:
         return admitted
 
     assert asyncio.run(ask()).granted
-    assert flow.look("one").in_flight == 1
+    assert flow.state("one").in_flight == 1

@@ -160,7 +160,7 @@ def test_a_finish_that_always_fails_ends_its_job_alone_and_recover_lets_it_go_on
     assert sorted(item["state"] for item in items) == ["failed", "succeeded"]
     assert api.ledger.wake_ups.work("finish") == 0
     parts.recorder.tell()
-    assert api.ledger.metrics.look().counts["halted"] == {"finish": 1}
+    assert api.ledger.metrics.snapshot().counts["halted"] == {"finish": 1}
 
     found = recover(parts_of(api), later())
     assert found["jobs without a result resumed"] == 1

@@ -72,7 +72,7 @@ async def one(scorer: Scorer, row: Row = ARTICLE) -> ScoredRows:
 
 
 def counts(valkey: RunningValkey) -> dict[str, dict[str, int]]:
-    return valkey.ledger().metrics.look().counts
+    return valkey.ledger().metrics.snapshot().counts
 
 
 def test_a_lean_deployment_is_asked_once_and_its_maps_are_the_stock_ones(
@@ -121,7 +121,7 @@ def test_a_lean_request_that_is_refused_is_sent_again_in_the_articles_form(
     assert before.answers == after.answers == later.answers
     assert simulator.counters()["answers"] == {"200": 4, "424": 1}
     assert counts(valkey)["lean_failed"] == {"refused": 1}
-    assert valkey.ledger().flow(()).look("default").gate == "open"
+    assert valkey.ledger().flow(()).state("default").gate == "open"
 
 
 def test_a_lean_answer_that_cannot_be_read_is_asked_for_again_in_the_articles_form(

@@ -62,7 +62,7 @@ def test_leases_and_wake_ups_are_looked_after_while_a_comparison_waits_for_stora
     assert found["wake-ups sent: segment"] == 1
     assert api.ledger.sweep_state.begin_reconciling(timedelta(0)) is None
     held.storage.release.set()
-    assert eventually(lambda: api.ledger.metrics.look().known.get("reconciled_s") is not None)
+    assert eventually(lambda: api.ledger.metrics.snapshot().known.get("reconciled_s") is not None)
 
 
 def test_jobs_are_compared_side_by_side(api: RunningApi, north: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:

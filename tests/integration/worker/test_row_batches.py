@@ -102,7 +102,7 @@ def test_one_bad_row_of_sixteen_fails_alone_and_costs_nine_requests(
     assert isinstance(ends[BAD], FrameRefused)
     assert all(isinstance(end, ScoredRow) for number, end in enumerate(ends) if number != BAD)
     assert requests(simulator) == 9
-    assert valkey.ledger().flow(()).look("default").gate == "open"
+    assert valkey.ledger().flow(()).state("default").gate == "open"
 
 
 def test_a_full_pack_is_one_request_and_its_answers_keep_their_order(

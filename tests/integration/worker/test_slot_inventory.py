@@ -57,7 +57,7 @@ def children(valkey: RunningValkey, storage: Storage) -> list[Child]:
 
 
 def gate(flow: Flow) -> str:
-    return flow.look("endpoint").gate
+    return flow.state("endpoint").gate
 
 
 def test_scores_begin_again_when_every_child_has_reported(valkey: RunningValkey, children: list[Child]) -> None:
@@ -71,7 +71,7 @@ def test_scores_begin_again_when_every_child_has_reported(valkey: RunningValkey,
     assert not one.score()
     other.sender.report()
     assert gate(one.flow) == "open"
-    assert one.flow.look("endpoint").in_flight == 2  # nothing that is under way is forgotten
+    assert one.flow.state("endpoint").in_flight == 2  # nothing that is under way is forgotten
     assert one.scores() + other.scores() == LIMIT - 2
 
 
@@ -82,7 +82,7 @@ def test_a_restart_that_keeps_the_data_is_the_same(valkey: RunningValkey, childr
     assert not other.score()
     for child in (other, one):
         child.sender.report()
-    assert (gate(one.flow), one.flow.look("endpoint").in_flight) == ("open", 1)
+    assert (gate(one.flow), one.flow.state("endpoint").in_flight) == ("open", 1)
 
 
 def test_a_child_that_does_not_report_is_waited_for(valkey: RunningValkey, children: list[Child]) -> None:
@@ -92,7 +92,7 @@ def test_a_child_that_does_not_report_is_waited_for(valkey: RunningValkey, child
     for _ in range(3):
         one.sender.report()
     assert gate(one.flow) == "frozen"
-    assert one.flow.look("endpoint").closed_for > LEASE - timedelta(seconds=20)
+    assert one.flow.state("endpoint").closed_for > LEASE - timedelta(seconds=20)
 
 
 def test_a_report_of_before_another_loss_counts_for_nothing(valkey: RunningValkey, children: list[Child]) -> None:
@@ -116,7 +116,7 @@ def test_a_slot_that_a_child_gave_up_in_the_dark_is_kept_until_its_lease_is_over
     valkey.client.flushall()
     for child in (one, other, one):
         child.sender.report()
-    assert (gate(one.flow), one.flow.look("endpoint").in_flight) == ("open", 1)
+    assert (gate(one.flow), one.flow.state("endpoint").in_flight) == ("open", 1)
 
 
 def test_slots_whose_grant_or_end_was_lost_on_the_way_are_free_at_the_next_report(

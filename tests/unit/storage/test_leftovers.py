@@ -36,7 +36,7 @@ def tidied(storage: FileStorage, after: timedelta = timedelta(0), most: int = 10
     now = datetime.now(UTC) + after
     removed, place, more = 0, "", True
     while more:
-        place, gone = storage.tidy(place, most, now)
+        place, gone = storage.remove_leftovers(place, most, now)
         removed, more = removed + gone, bool(place)
     return removed
 

@@ -98,7 +98,7 @@ class VisibleOutcomes:
         self._refused = listed
         self._names = [*listed, *unlisted]
         self.name = self._name(frames)
-        self.looked = 0
+        self.parts_read = 0
         #: Whether an earlier attempt had already read every part.
         self.was_complete = False
 
@@ -112,10 +112,10 @@ class VisibleOutcomes:
 
     def read(self, turn: Turn) -> None:
         """Read the parts that were not read yet, until `turn` is over. Raises StorageUnavailable."""
-        left = range(self.looked, len(self._names))
+        left = range(self.parts_read, len(self._names))
         for number, lines in zip(left, ahead(self._read, left), strict=True):
             self._add(number, lines)
-            self.looked = number + 1
+            self.parts_read = number + 1
             if turn.is_over():
                 break
         if self.complete and (self._unusable or self._lost):
@@ -125,14 +125,14 @@ class VisibleOutcomes:
     @property
     def complete(self) -> bool:
         """Whether every part has been read."""
-        return self.looked == len(self._names)
+        return self.parts_read == len(self._names)
 
     def state(self) -> bytes:
         """Return what was found so far, compressed.
 
         Before compression, this is 9 bytes per frame and 8 per mask. The lines themselves are not included.
         """
-        counts = {"looked": self.looked, "lines": self.lines_read, "unusable": self._unusable, "lost": self._lost}
+        counts = {"looked": self.parts_read, "lines": self.lines_read, "unusable": self._unusable, "lost": self._lost}
         arrays = [self._lines.ranks(), self._part.tobytes(), self._line.tobytes()]
         prompts = self.sizes.state()
         arrays += [logs for _, logs in prompts]
@@ -146,7 +146,7 @@ class VisibleOutcomes:
         for length in known["lengths"]:
             arrays.append(rest[begin : begin + length])
             begin += length
-        self.looked, self.lines_read = known["looked"], known["lines"]
+        self.parts_read, self.lines_read = known["looked"], known["lines"]
         self._unusable, self._lost = known["unusable"], known["lost"]
         self._lines = VisibleLines.of_ranks(arrays[0])
         self._part, self._line = array("i", arrays[1]), array("i", arrays[2])
