@@ -1,5 +1,5 @@
-"""Send callbacks: one signed event to one receiver.
+"""The sending of callbacks.
 
-The sender takes an event and a URL, and returns what the receiver answered. It connects only to allowed addresses. Read
-`callback_sender` first, then `address_guard`.
+The sender takes an event and a URL, signs the event, and returns the result of one attempt. It connects only to allowed
+addresses. Read `callback_sender` first, then `address_guard`.
 """

@@ -35,11 +35,12 @@ def system_lookup(host: str, port: int) -> list[str]:
 
 
 class AddressGuard:
-    """The rule that decides where callbacks may go. It judges the addresses of a host, not its name.
+    """The rule that decides where callbacks may go.
 
-    A name is resolved once, and connections go to the addresses that were checked. `allow` contains host names, which
-    may have any address, and addresses or networks (`10.1.0.0/16`). Each entry may name a port, and then allows only
-    this port (`pacs.example:8443`, `[fd00::1]:443`).
+    It judges the addresses of a host, and not its name. For each attempt, the name is resolved once, and the connection
+    is made to an address that was checked. `allow` contains host names, which may have any address, and addresses or
+    networks (`10.1.0.0/16`). Each entry may name a port, and then allows only this port (`pacs.example:8443`,
+    `[fd00::1]:443`).
     """
 
     def __init__(self, allow: Sequence[str], lookup: Lookup = system_lookup) -> None:
@@ -55,10 +56,10 @@ class AddressGuard:
                 self._hosts.add((_host_of(text), port))
 
     def check_url(self, url: str) -> None:
-        """Raise CallbackForbidden unless callbacks may be sent to `url`, as far as the URL itself shows.
+        """Raise CallbackForbidden if the URL itself shows that callbacks may not be sent to it.
 
-        The host name is not resolved here, because a slow resolver would block the caller. It is resolved, and its
-        addresses are checked, at every attempt to send.
+        The host name is not resolved, because a slow resolver would block the caller. Its addresses are checked at
+        every attempt to send.
         """
         target = target_of(url)
         self.check_host(target.raw_host.decode(), port_of(target))
@@ -70,7 +71,7 @@ class AddressGuard:
             raise CallbackForbidden(_FORBIDDEN)
 
     def resolve(self, host: str, port: int, within: timedelta) -> tuple[str, ...]:
-        """Return every address of `host`, after checking all of them, or none if the resolver finds none in time.
+        """Check all addresses of `host`, and return them. If the resolver finds none in time, the result is empty.
 
         Raises CallbackForbidden if one of the addresses is not allowed, even if others are.
         """

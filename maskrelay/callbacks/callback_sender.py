@@ -1,4 +1,4 @@
-"""Make one attempt to send an event to its receiver."""
+"""One attempt to send an event to its receiver."""
 
 import re
 import ssl
@@ -93,7 +93,7 @@ class CallbackSender:
     ) -> DeliveryResult:
         """Make one attempt at the time `now` (unix seconds), signed with each of `secrets`.
 
-        A failure is returned as a result, not raised. A malformed `traceparent` is left out. Raises OptionInvalid for a
+        A failure is returned as a result, not raised. A malformed `traceparent` is not sent. Raises OptionInvalid for a
         malformed secret.
         """
         ends = time.monotonic() + self._timeout.total_seconds()

@@ -1,4 +1,4 @@
-"""Decide which addresses are public, according to IANA's registries of special-purpose addresses for IPv4 and IPv6.
+"""The decision whether an address is public, by IANA's registries of special-purpose addresses for IPv4 and IPv6.
 
 The registries are copied here, because the versions of Python differ in what their `ipaddress` considers global.
 """
@@ -58,7 +58,10 @@ Address = IPv4Address | IPv6Address
 
 
 def plain(address: Address) -> Address:
-    """Return the IPv4 address that is embedded in an IPv6 address (mapped, 6to4, NAT64), or else the address itself."""
+    """Return the IPv4 address that is embedded in an IPv6 address (mapped, 6to4, NAT64).
+
+    If there is none, return the address itself.
+    """
     if isinstance(address, IPv4Address):
         return address
     if address in _NAT64:

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-#: The seconds to wait before attempt 1, 2, …: the schedule that Standard Webhooks recommends, about three days in
-#: total.
+#: The pauses before attempt 1, 2 and so on, in seconds. Standard Webhooks recommends this schedule, which takes about
+#: three days.
 _DELAYS_S = (0, 5, 5 * 60, 30 * 60, *(hours * 3600 for hours in (2, 5, 10, 14, 20, 24)))
 _SPREAD = 0.1
 LONGEST = timedelta(hours=24)
@@ -12,9 +12,9 @@ LONGEST = timedelta(hours=24)
 def delay_before(attempt: int, rand: float, retry_after: timedelta | None = None) -> timedelta | None:
     """Return the pause before attempt number `attempt` (from 1), or None if there are no more attempts.
 
-    `rand`, in [0, 1), varies the pause by up to a tenth in both directions, so that a receiver that works again does
-    not get all deliveries at once. `retry_after` is the pause that the receiver requested. It can only lengthen the
-    pause, to at most a day.
+    `rand`, in [0, 1), lengthens or shortens the pause by up to a tenth. A receiver that works again therefore does not
+    get all deliveries at once. `retry_after` is the pause that the receiver requested. It can only lengthen the pause,
+    to at most a day.
     """
     if attempt > len(_DELAYS_S):
         return None

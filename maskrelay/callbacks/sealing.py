@@ -1,6 +1,6 @@
-"""Encrypt the secret of a caller's callback for storage.
+"""The encryption of callback secrets for storage.
 
-The secret can be decrypted only with the server key, and only for the job for which it was given.
+A secret can be decrypted only with the server key, and only for its job.
 """
 
 import base64
@@ -48,5 +48,7 @@ def unseal(server_key: bytes, sealed: str, context: str) -> str:
 
 
 def _cipher(server_key: bytes) -> AESGCM:
-    """Derive a key for sealing only, because the server key has other uses too (ids, derived secrets)."""
+    """Derive a key that is used only for sealing, because the server key has other uses too (ids and derived
+    secrets).
+    """
     return AESGCM(HKDF(SHA256(), 32, salt=None, info=b"maskrelay callback seal").derive(server_key))

@@ -1,4 +1,4 @@
-"""Sign and verify callbacks according to Standard Webhooks 1.0.0.
+"""Signatures of callbacks according to Standard Webhooks 1.0.0.
 
 A secret is `whsec_` followed by the base64 of 24 to 64 bytes. The signed content is `id.timestamp.body`.
 """
@@ -20,7 +20,10 @@ _VERSION = "v1,"
 
 
 def derive_secret(server_key: bytes, job_id: str) -> str:
-    """Return the secret for a job whose caller gave none. It can be derived again at any time, so it is not stored."""
+    """Return the secret for a job whose caller gave no secret.
+
+    It can be derived again at any time, so it is not stored.
+    """
     digest = hmac.digest(server_key, b"callback secret\n" + job_id.encode(), hashlib.sha256)
     return _PREFIX + base64.b64encode(digest).decode()
 

@@ -25,7 +25,7 @@ def is_array(value: Any) -> bool:
 
 
 def png_of_image(image: Any) -> bytes:
-    """Encode a Pillow image as PNG, as Pillow shows it: only the current frame, and without the orientation tag.
+    """Encode a Pillow image as PNG. Only the current frame is encoded, and the orientation tag is left out.
 
     Raises OptionInvalid for mode F, because its values have no fixed range.
     """
@@ -41,8 +41,8 @@ def png_of_image(image: Any) -> bytes:
 def png_of_array(values: Any) -> bytes:
     """Encode an array of shape [rows, columns] or [rows, columns, 1, 3 or 4] as PNG.
 
-    The dtype is uint8, uint16 or bool; True becomes 255. Raises OptionInvalid for another shape or dtype, because the
-    meaning of its values cannot be guessed.
+    The dtype is uint8, uint16 or bool, of which True becomes 255. Raises OptionInvalid for another shape or dtype,
+    because the meaning of its values cannot be guessed.
     """
     about = values.__array_interface__
     shape, kind = tuple(about["shape"]), about["typestr"]

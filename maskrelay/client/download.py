@@ -1,4 +1,7 @@
-"""Save a job's artifacts to disk: complete files only, with readable names inside the folder, and none overwritten."""
+"""The saving of a job's artifacts to disk.
+
+Files are complete, have readable names inside the folder, and never replace other files.
+"""
 
 import contextlib
 import hashlib
@@ -27,7 +30,7 @@ _TRIES = 3
 #: The largest artifact that is saved, in bytes.
 _MOST_BYTES = 64 << 30
 _ALLOWED = re.compile(r"[^\w.()+=@,-]+")
-#: The stem and the ending of a name. Endings are `.mask.png`, `.labels.nii.gz`, `.seg.dcm` and similar; the dots of a
+#: The stem and the ending of a name. Endings are `.mask.png`, `.labels.nii.gz`, `.seg.dcm` and the like. The dots of a
 #: UID belong to the stem.
 _ENDING = re.compile(r"(.+?)((?:\.[a-z][a-z0-9-]{1,14}){1,3})", re.DOTALL)
 
@@ -45,7 +48,7 @@ class SavedFile:
     path: Path
     #: The name of the submitted source, including its folders.
     source_name: str | None = None
-    #: The DICOM object of the frame, in the form that the job's option `identifiers` requested.
+    #: The identifier of the frame's DICOM object, in the form that the job's option `identifiers` requests.
     instance: str | None = None
 
 
@@ -105,7 +108,9 @@ class Folder:
         return wanted.as_saved(path)
 
     def _free(self, wanted: Wanted, name: str, sha256: str | None) -> Path:
-        """Return the first name that no other artifact of the job has, and no existing file with other content."""
+        """Return the first name that is free: no other artifact of the job has it, and there is no file with this name
+        and other content.
+        """
         parent = self._folder.joinpath(*_folders(wanted.source_name))
         if wanted.item.source_name in self._shared:  # two items with the same source name get different file names
             name = _inserted(name, wanted.item.custom_id)

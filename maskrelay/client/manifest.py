@@ -16,10 +16,10 @@ _NOTICE = "For research use only, not for clinical use."
 
 
 def write_manifest(folder: Path, job: str, items: Sequence[ItemShown], saved: Sequence[SavedFile]) -> Path:
-    """Write the manifest, completely or not at all, and return its path.
+    """Write the manifest atomically, and return its path.
 
-    If the folder already contains the manifest of another job, it is kept, and the name of the new manifest contains
-    the job's id.
+    If the folder already contains the manifest of another job, that file is kept, and the name of the new manifest
+    contains the job's id.
     """
     path = folder / _NAME
     if os.path.lexists(path) and _job_of(path) != job:
@@ -34,7 +34,7 @@ def write_manifest(folder: Path, job: str, items: Sequence[ItemShown], saved: Se
 
 
 def _job_of(path: Path) -> str | None:
-    """Return the id of the job that the manifest belongs to, or None if the file is not a manifest."""
+    """Return the id of the job to which the manifest belongs, or None if the file is not a manifest."""
     try:
         found: str | None = json.loads(path.read_bytes())["job"]["id"]
     except (OSError, ValueError, TypeError, KeyError):

@@ -1,4 +1,4 @@
-"""What all commands share: the argument parser, and the output on standard output."""
+"""The argument parser of all commands, and their standard output."""
 
 import argparse
 import sys

@@ -30,7 +30,7 @@ class JobProgress:
         self._last = line
 
     def end(self) -> None:
-        """End the line of the bar, if the job has not reached its end."""
+        """End the line of the bar if the last call of this object has not done so, because the job has not ended."""
         if self._moves and self._last:
             self._stream.write("\n")
 

@@ -17,7 +17,10 @@ _HEAD = ("item", "source", "frame", "prompt", "category", "area px", "remarks")
 
 
 def as_json(job: JobShown, items: Sequence[ItemShown], saved: Sequence[SavedFile]) -> str:
-    """Return `{"job", "items", "files"}` as JSON. The path of a file is relative if the folder's path was."""
+    """Return `{"job", "items", "files"}` as JSON.
+
+    The paths of the files are relative if the folder's path is relative.
+    """
     files = [{**asdict(file), "path": str(file.path)} for file in saved]
     shown = {
         "job": job.model_dump(mode="json", exclude_none=True),
@@ -49,7 +52,10 @@ def as_text(job: JobShown, items: Sequence[ItemShown], saved: Sequence[SavedFile
 
 
 def _warning(warning: PromptWarning) -> str:
-    """Return a warning. A prompt on which the model was not trained still gets a mask, so users should know it."""
+    """Return the text of a warning.
+
+    A prompt on which the model was not trained still gets a mask, so users should be warned.
+    """
     nearest = f"; did you mean “{warning.nearest}”?" if warning.nearest else ""
     return f"warning: {warning.code}: the model was not trained on “{warning.prompt}”{nearest}"
 

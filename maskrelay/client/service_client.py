@@ -33,7 +33,7 @@ from maskrelay.errors import SettingsError, WaitTimeout
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 _TIMEOUT = timedelta(seconds=60)
-#: How long `wait` keeps trying while it cannot reach the service.
+#: The time for which `wait` keeps trying to reach the service during an outage.
 _PATIENCE = timedelta(minutes=5)
 _LONG_POLL_S, _SHORT_POLL_S = 30, 1
 _LEAST_PAUSE = 0.5
@@ -95,16 +95,16 @@ class Client:
         - a NumPy array of one image: uint8, uint16 or bool, of shape [rows, columns] or [rows, columns, 1, 3 or 4]
         - a Pillow image, of which the current frame is sent as Pillow shows it
 
-        A single file or prompt needs no list. Of each path, only the part below the folder that all paths share is
-        sent.
+        A single file or prompt needs no list. The names of the files are their paths, without the folder that all paths
+        have in common.
 
         If the service generates a callback secret, only this response contains it, in `callback.secret`. If you repeat
-        the call with the same `idempotency_key`, it returns the first job. Without a key, one is generated; it covers
-        only the retries within this call. With `wait_s`, the call returns when the job has ended, or after that many
-        seconds (at most 50). `options` contains any other options by name.
+        the call with the same `idempotency_key`, it returns the first job. If you pass no key, a new one is generated,
+        so only retries within this call return the same job. With `wait_s`, the call returns when the job has ended, or
+        after that many seconds (at most 50). `options` contains any other options by name.
 
-        A few small files are sent within the request; otherwise, the files are uploaded first. Raises SourceMissing for
-        a path that is not a file, and OptionInvalid for an invalid file, prompt or output.
+        A few small files are sent within the request. In all other cases, the files are uploaded first. Raises
+        SourceMissing for a path that is not a file, and OptionInvalid for an invalid file, prompt or output.
         """
         sources, asked = sources_of(files), texts(prompts, "Prompt")
         about = {"url": callback} if callback else None
@@ -141,8 +141,8 @@ class Client:
     ) -> JobShown:
         """Wait until the job has ended, and return it. `on_progress` is called with the job about once per second.
 
-        The call continues to wait if the service cannot be reached for up to five minutes. Raises WaitTimeout if the
-        job has not ended after `timeout`.
+        If the service cannot be reached, the call tries again for up to five minutes. Raises WaitTimeout if the job has
+        not ended after `timeout`.
         """
         deadline = None if timeout is None else time.monotonic() + timeout.total_seconds()
         poll = _LONG_POLL_S if on_progress is None else _SHORT_POLL_S
@@ -171,10 +171,11 @@ class Client:
     def save(self, job_id: str, folder: str | os.PathLike[str]) -> list[SavedFile]:
         """Save all available artifacts in `folder`, which is created, and return the saved files in order of the items.
 
-        The files get the names that the service gives them, made safe, in subfolders like those of their sources. An
-        identical file that already exists is not fetched again, so a second call completes an interrupted one. A
-        different file is never overwritten; instead, the name of the new file contains the job's id. `manifest.json`
-        lists the source, the content and the measures of each file. Raises OSError if a file cannot be written.
+        The files have the names that the service gives them, with unsafe characters replaced. They are in the same
+        subfolders as their sources. An identical file that already exists is not fetched again, so a second call
+        completes an interrupted one. A different file is never overwritten. In this case, the name of the new file
+        contains the job's id. `manifest.json` lists the source, the content and the measures of each file. Raises
+        OSError if a file cannot be written.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -212,7 +213,7 @@ class Client:
     def redrive_all(self, code: str | None = None) -> RedriveList:
         """Redrive every finished job of the tenant that this key belongs to, newest first.
 
-        A job that cannot be redriven is listed in `refused`; the others are still redriven.
+        A job that cannot be redriven is listed in `refused`, and the other jobs are redriven nevertheless.
         """
         address, cursor = self._connection.address("/v1/redrive"), None
         done = RedriveList(jobs=[], refused=[])

@@ -1,4 +1,7 @@
-"""Send HTTP requests to the service: retry those that can be repeated, and raise problem documents as errors."""
+"""HTTP requests to the service.
+
+Requests that can be repeated are retried, and problem documents are raised as errors.
+"""
 
 import json
 import random
@@ -17,12 +20,13 @@ from maskrelay.network.response_bodies import ResponseTooLarge, read_body
 
 _BUSY = frozenset({429, 502, 503, 504})
 _TRIES = 4
-#: In seconds: the client's own first pause, its longest pause, and the longest pause that the service may request.
+#: Three pauses in seconds: the client's own first pause, its own longest pause, and the longest pause that the service
+#: may request.
 _PAUSE, _LONGEST_PAUSE, _LONGEST_ASKED = 0.25, 2.0, 30.0
 #: The largest JSON document and the largest problem document that are read, in bytes.
 _MOST_BYTES, _MOST_PROBLEM_BYTES = 256 << 20, 1 << 20
 _BY_CODE = {cls.code: cls for _, cls in tree()}
-#: A function that creates the request of each attempt, because a body that was streamed once cannot be sent again.
+#: A function that creates a new request for each attempt, because a streamed body cannot be sent twice.
 Ask = Callable[[httpx.Client], httpx.Request]
 
 
@@ -53,7 +57,10 @@ class Connection:
         return f"{self.url}/v1/{rest}" if found else self.url + path_or_link
 
     def get(self, path: str, *, patience: timedelta = timedelta(0), wait_s: int = 0, **query: Any) -> Any:
-        """Return the JSON at `path`. Lost connections are retried for `patience`; `wait_s` requests a long poll."""
+        """Return the JSON at `path`.
+
+        While the service is unreachable, the request is repeated for `patience`. `wait_s` requests a long poll.
+        """
         params = {name: value for name, value in query.items() if value is not None}
         headers = {"Prefer": f"wait={wait_s}"} if wait_s else {}
         timeout = self.timeout + wait_s
@@ -73,9 +80,9 @@ class Connection:
     def answer(self, ask: Ask, *, patience: timedelta = timedelta(0)) -> Iterator[httpx.Response]:
         """Yield the successful response as a stream.
 
-        While the service is unreachable or busy, the request is sent up to four times, and longer within `patience`.
-        Raises the class of `maskrelay.errors` that the problem document names, or ServiceUnreachable or
-        ServiceAnswerUnknown.
+        While the service is unreachable or busy, the request is sent up to four times. It is sent more often if
+        `patience` is not over by then. Raises the class of `maskrelay.errors` that the problem document names, or
+        ServiceUnreachable or ServiceAnswerUnknown.
         """
         given_up, tries = time.monotonic() + patience.total_seconds(), 0
         while True:
@@ -161,7 +168,7 @@ class Connection:
 
 
 def _service_answer(status: int, code: str, problem: dict[str, Any]) -> ServiceAnswer:
-    """Read the rest of a problem; a member that has another form than this client knows counts as absent."""
+    """Read the other members of a problem. A member whose form this client does not know is treated as absent."""
     retry_after_s, places, trace_id = (problem.get(name) for name in ("retry_after_s", "errors", "trace_id"))
     return ServiceAnswer(
         status,
@@ -182,7 +189,10 @@ def _lies_elsewhere(answer: httpx.Response) -> bool:
 
 
 def _pause(tries: int, error: MaskrelayError) -> float:
-    """Return the seconds until the next attempt: what the service requests, otherwise a growing pause with jitter."""
+    """Return the seconds until the next attempt.
+
+    If the service requests no pause, this is a growing pause with jitter.
+    """
     if error.answer is not None and error.answer.retry_after_s is not None:
         return min(error.answer.retry_after_s, _LONGEST_ASKED)
     return min(_PAUSE * float(2 ** (tries - 1)), _LONGEST_PAUSE) * random.uniform(0.5, 1.5)

@@ -1,4 +1,7 @@
-"""Submit files as a job. A few small files are part of the submission; otherwise, the files are uploaded before it."""
+"""The submission of files as a job.
+
+A few small files are part of the request. In all other cases, the files are uploaded first.
+"""
 
 import hashlib
 import json
@@ -63,9 +66,10 @@ def texts(given: str | Sequence[str], what: str) -> list[str]:
 
 
 def _uploads(connection: Connection, batch: Sequence[NamedSource]) -> list[str]:
-    """Upload files in one request and return their ids in order. What is too much for one request is sent in several.
+    """Upload files and return their ids in order.
 
-    Raises ServiceAnswerUnknown if the service does not name each of them.
+    If the files are too large or too many for one request, several are sent. Raises ServiceAnswerUnknown if the service
+    does not name each of them.
     """
     try:
         answer = _post_files(connection, "/v1/uploads", batch, {}, {}, connection.timeout)

@@ -65,7 +65,9 @@ def check_lean(name: str, endpoint: Endpoint, within: timedelta) -> Finding:
         about: dict[str, Any] = {"timeout": within, "request_id": "maskrelay-doctor"}
         asked = score_once(endpoint, credential, canary(), **about, wire=LEAN2D_QUESTION)
         if not asked.is_lean:
-            said = "the deployment does not offer lean2d: every request takes the article's form, several times larger"
+            said = (
+                "the deployment does not offer lean2d: every request is sent as image2d, which is several times larger"
+            )
             return warn(name, said, "deploy with maskrelay endpoint create --lean, or set wire to image2d")
         stock = score_once(endpoint, credential, canary(), **about)
         lean = score_once(endpoint, credential, canary(), **about, wire=LEAN2D)
@@ -73,4 +75,4 @@ def check_lean(name: str, endpoint: Endpoint, within: timedelta) -> Finding:
         return wrong(name, f"lean2d fails: {error.detail}", "read the deployment's logs (maskrelay endpoint status)")
     if lean.answers[0].maps != stock.answers[0].maps:
         return warn(name, "two answers to the same image differ", "compare masks before you rely on lean2d")
-    return ok(name, f"lean2d gives the same maps; it {bytes_of(lean)}, the article's form {bytes_of(stock)}")
+    return ok(name, f"lean2d gives the same maps; it {bytes_of(lean)}, image2d {bytes_of(stock)}")
