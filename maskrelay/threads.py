@@ -47,8 +47,7 @@ def _keep_running(run: Callable[[], None], name: str) -> None:
 def end_process_with_threads() -> None:
     """Terminate the process when an exception ends one of its threads.
 
-    This applies to all threads, including those that libraries start and those of pools. It also applies to processes
-    that are forked from this one.
+    This applies to all threads, including those of libraries and pools, and to processes that are forked from this one.
     """
     threading.excepthook = _on_dead_thread
     pools = logging.getLogger("concurrent.futures")

@@ -43,10 +43,10 @@ class _Last:
 def verify(storage: Storage, kept: str) -> Found:
     """Read every file from the hour `kept` on. Raises Break for the first file that is changed, missing or unclosed.
 
-    After a break, the remaining files of the same process are not checked; the breaks of other processes are in
-    `others`. Files from before the hour `kept` may be missing, because retention removes them. If someone removes the
-    last files of a process, or all of its files, this check cannot notice it. Only a store that lets nobody remove
-    objects prevents that.
+    After a break, the remaining files of the same process are not checked. The attribute `others` of the error contains
+    the breaks of other processes. Files from before the hour `kept` may be missing, because retention removes them. If
+    someone removes the last files of a process, or all of its files, this check cannot notice it. Only a store that
+    lets nobody remove objects prevents that.
     """
     found = Found()
     chains: dict[str, _Last] = {}

@@ -109,7 +109,7 @@ def _add_create(inner: Any) -> None:
         type=_from(1),
         default=_DEFAULT.concurrency,
         metavar="N",
-        help="concurrent requests on one machine, which starts as many processes (default: %(default)s)",
+        help="concurrent requests per machine, each in its own process (default: %(default)s)",
     )
     add(
         "--liveness",

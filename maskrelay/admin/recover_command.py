@@ -14,7 +14,10 @@ workers are running, and several times at once. It needs the settings of a worke
 
 
 def add(subparsers: Any) -> None:
-    """Add the command to the parser, unless only the wheel is installed, which contains no worker."""
+    """Add the command to the parser.
+
+    The wheel contains no worker, so nothing is added if only the wheel is installed.
+    """
     if importlib.util.find_spec("worker") is None:
         return
     parser = subparsers.add_parser(

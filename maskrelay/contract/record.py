@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-#: A number of bytes, items or frames. The limit is what the scripts of the ledger can represent exactly as a double.
+#: A number of bytes, items or frames. The limit is the largest integer that the scripts of the ledger can represent
+#: exactly as a double.
 Amount = Annotated[int, Field(ge=0, lt=1 << 53)]
 #: The number of a frame or an item, counted from 0. It is used as an offset into the bitmaps of the ledger.
 Number = Annotated[int, Field(ge=0, lt=1 << 31)]

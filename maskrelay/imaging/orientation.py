@@ -26,8 +26,8 @@ def slice_axis(affine: Affine, shape: tuple[int, int, int], asked: SliceAxis) ->
     """Return the voxel axis along which the volume is cut into slices.
 
     It is the voxel axis that is nearest to the requested patient axis. A requested number is the voxel axis itself. If
-    nothing is requested, the slices are axial. But if the volume has only one slice in its own orientation, this slice
-    is used.
+    nothing is requested, the slices are axial. An exception is a volume that consists of a single slice: this slice is
+    used, whatever its orientation.
     """
     if isinstance(asked, int):
         return asked

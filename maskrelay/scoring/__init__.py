@@ -1,5 +1,5 @@
 """The HTTP client of a scoring endpoint.
 
-It sends rows with a credential, and returns answers, or raises an error that says what it means for the
-endpoint. Read `endpoint_client` first.
+It sends rows with a credential, and returns answers. An error says whether the endpoint or the frame caused it. Read
+`endpoint_client` first.
 """

@@ -52,8 +52,9 @@ class Key:
 
 
 class KeyFile:
-    """A key in a file, which is read again when the file changes. If the file cannot be used, the last
-    valid key is kept.
+    """A key in a file, which is read again when the file changes.
+
+    If the file cannot be used, the last valid key is kept.
     """
 
     def __init__(self, path: Path) -> None:
@@ -113,7 +114,7 @@ def credential_of(endpoint: Endpoint, entra: Callable[[str], TokenSource] | None
 
 
 def check_endpoint(endpoint: Endpoint) -> None:
-    """Raise SettingsError with the endpoint's name unless a client for it can be built. Nothing is sent."""
+    """Raise SettingsError, which names the endpoint, if no client for it can be built. Nothing is sent."""
     proxy_of(endpoint, checked_url(endpoint.url, f"the URL of endpoint {endpoint.name}"))
     if endpoint.deployment is not None:
         checked_header(endpoint.deployment, f"the deployment of endpoint {endpoint.name}")

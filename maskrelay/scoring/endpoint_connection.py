@@ -129,7 +129,7 @@ class EndpointConnection(asyncio.BufferedProtocol):
         return self._body.take()
 
     def rest(self) -> bool:
-        """End an exchange. Return True if the connection can be used again; otherwise, it is closed."""
+        """End an exchange. Return whether the connection can be used again. If it cannot, close it."""
         whole = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
         unread, unsent = bool(self._http.trailing_data[0]), self._transport.get_write_buffer_size()
         if self._body is not None:
@@ -154,7 +154,7 @@ class EndpointConnection(asyncio.BufferedProtocol):
         if self._heard or self._length == 0:
             return False
         left = self._sent.sent - self._sending.sent < self._length
-        # A server acknowledges what it has received at the latest when it ends the connection.
+        # When a server ends the connection, it has acknowledged everything that it received.
         unheard = self._ended and self._sent.acknowledged - self._sending.acknowledged < self._length
         return self._sending.is_known and self._sent.is_known and (left or unheard)
 

@@ -90,7 +90,9 @@ def classify(
 
 
 def refuses_the_form(error: EndpointError) -> bool:
-    """Return whether the gateway or the container refused the form of the request, whatever was in it."""
+    """Return whether the gateway or the container refused the wire format of the request, independently of its
+    content.
+    """
     return (error.inner_status or error.status) in _FORM_REFUSED
 
 
@@ -134,7 +136,7 @@ def _unlisted(status: int) -> Meaning:
 
 
 def _of_body(headers: dict[str, str], body: bytes | bytearray) -> Meaning | None:
-    """Return what is wrong with a 200 that is not the container's complete answer.
+    """Return the defect of a response with status 200 that is not the complete answer of the container.
 
     The parser finds all other defects.
     """

@@ -20,7 +20,7 @@ LONGEST_IDLE_S = 5.0
 class Transport(httpx.AsyncBaseTransport):
     """A transport that keeps up to `max_connections` to the host of `origin`. It belongs to one event loop.
 
-    Of a request's timeouts, it respects only `connect` and `pool`; the caller limits the whole exchange. Redirects and
+    It uses only the timeouts `connect` and `pool` of a request. The caller limits the whole exchange. Redirects and
     HTTP/2 are not supported. A request is sent a second time only if a kept connection ended before the server had
     received it completely. `tls` is by default `client_context()`, which has no client certificate.
 

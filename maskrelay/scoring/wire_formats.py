@@ -39,6 +39,7 @@ IMAGE2D: WireFormat[RowAnswer] = WireFormat("image2d", encode_request, parse_ans
 LEAN2D: WireFormat[RowAnswer] = WireFormat(
     "lean2d", encode_lean_request, parse_lean_answer, lean2d.CONTENT_TYPE, lean2d.ACCEPT
 )
-#: The article's request, which accepts a lean answer: what a deployment answers it with shows whether it is lean.
+#: An image2d request that also accepts a lean answer. The format of the answer shows whether the deployment offers
+#: lean2d.
 LEAN2D_QUESTION: WireFormat[RowAnswer] = WireFormat("lean2d", encode_request, parse_lean_answer, accept=lean2d.ACCEPT)
 VOLUME3D: WireFormat[VolumeAnswer] = WireFormat("volume3d", encode_volume, parse_volume)

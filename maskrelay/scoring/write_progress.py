@@ -12,9 +12,8 @@ _SIZE = 216
 
 @dataclass(frozen=True, slots=True)
 class WriteProgress:
-    """The bytes of a connection that the kernel has sent, and those that the other side has acknowledged.
-
-    Over TLS, they are more than what was written.
+    """The number of bytes of a connection that the kernel has sent, and the number that the other side has
+    acknowledged. TLS adds bytes to those that were written.
     """
 
     sent: int = 0

@@ -33,7 +33,7 @@ class ChildProcess:
 class RunningProcess:
     """A child process that was started.
 
-    It leads its own process group, so Ctrl-C does not reach it directly; the supervisor ends it.
+    It leads its own process group, so Ctrl-C does not reach it directly. The supervisor terminates it.
     """
 
     def __init__(self, child: ChildProcess, process: "subprocess.Popen[bytes]", log: Path, said_before: int) -> None:

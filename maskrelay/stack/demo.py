@@ -28,7 +28,7 @@ _HEAD = ("image", "prompt", "category", "area px", "mask", "overlay")
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The result for one photograph: rows for the table, and descriptions of what was wrong."""
+    """The result for one photograph: rows for the table, and descriptions of problems."""
 
     rows: Sequence[tuple[object, ...]]
     wrong: Sequence[str]

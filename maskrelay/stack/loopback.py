@@ -17,7 +17,7 @@ def free_port() -> int:
 
 
 def refuse_taken(port: int) -> None:
-    """Raise StackError unless `port` is free to listen on."""
+    """Raise StackError if `port` is already in use."""
     try:
         socket.create_server((HOST, port)).close()
     except OSError as error:

@@ -37,7 +37,8 @@ SHORT_CLOCKS = {
 class StackLayout:
     """The stack as it will run.
 
-    `valkey` and `simulator` are the addresses of embedded parts; each is None if an external server is used instead.
+    `valkey` and `simulator` are the addresses of embedded parts. An address is None if an external server is used
+    instead.
     """
 
     stages: tuple[Stage, ...]

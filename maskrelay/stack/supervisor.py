@@ -25,7 +25,9 @@ _FAILED_STARTS = 3
 
 @dataclass(slots=True)
 class _Restart:
-    """When a process that died is restarted, the pause after its next death, and how often it has failed to start."""
+    """The state of the restarts of a process: when it is restarted, the pause after its next death, its last start, and
+    the number of its starts that failed.
+    """
 
     due: float | None = None
     pause: float = _PAUSE
@@ -35,11 +37,10 @@ class _Restart:
 
 @dataclass(slots=True)
 class Ending:
-    """What was requested from outside: `wanted` ends the stack, and `at_once` also skips the rest of every grace
-    period.
+    """The requests of signals: `wanted` ends the stack, and `at_once` also skips the rest of every grace period.
 
-    These are plain flags instead of events. A signal handler sets them, and the code that it interrupts may hold the
-    lock of an event.
+    They are plain flags and not events, because a signal handler sets them, and the code that the handler interrupts
+    may hold the lock of an event.
     """
 
     wanted: bool = False
@@ -117,8 +118,9 @@ class Supervisor:
             self._supervise_watcher()
 
     def end(self) -> None:
-        """End all processes in reverse order: SIGTERM, the grace period, then SIGKILL for what remains of their
-        groups.
+        """Terminate all processes in reverse order with SIGTERM.
+
+        After the grace period, kill what remains of their groups with SIGKILL.
         """
         for stage in reversed(self._stages):
             stopping = [self._running[child.name] for child in stage if child.name in self._running]

@@ -1,4 +1,7 @@
-"""The embedded Redis server: a Valkey or Redis server on the PATH, otherwise the one installed as a Python package."""
+"""The embedded Redis server.
+
+A Valkey or Redis server on the PATH is used. If there is none, the server in the installed Python package is used.
+"""
 
 import contextlib
 import os

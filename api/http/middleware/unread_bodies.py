@@ -6,10 +6,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 #: The amount of the body, in bytes and in seconds, that is read after the response, so that a caller that is still
 #: sending gets the response.
 _Patience = tuple[int, float]
-#: For a short body: it is read completely. A proxy that is still sending when the connection closes would return 502.
+#: The limits for a short body, which is read completely. A proxy that is still sending when the connection closes would
+#: return 502.
 _WHOLE: _Patience = (64 << 20, 10.0)
-#: For a body that is long or of unknown length: only a little is read. The sender is then stalled until it has read the
-#: response.
+#: The limits for a body that is long or of unknown length. Only a little of it is read. Then the sender is stalled
+#: until it has read the response.
 _BRIEF: _Patience = (64 << 10, 3.0)
 
 

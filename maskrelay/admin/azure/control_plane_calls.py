@@ -60,8 +60,9 @@ class Calls:
         self._http.close()
 
     def get(self, path: str) -> Resource | None:
-        """Return the resource, or None if it does not exist. Raises AzureMissing if its subscription or group does not
-        exist.
+        """Return the resource, or None if it does not exist.
+
+        Raises AzureMissing if its subscription or group does not exist.
         """
         answer, doing = self.send("GET", self.address(path)), f"read {last_of(path)}"
         if answer.status_code != 404:
@@ -72,7 +73,10 @@ class Calls:
         return None
 
     def must(self, path: str, what: str, *ways: str) -> Resource:
-        """Return the resource. Raises AzureMissing if it does not exist; the message calls the resource `what`."""
+        """Return the resource.
+
+        Raises AzureMissing, with a message that calls the resource `what`, if it does not exist.
+        """
         found = self.get(path)
         if found is None:
             raise AzureMissing(f"there is no {what}", ways=ways)
@@ -100,8 +104,9 @@ class Calls:
         return str(self._url.join(f"{path}?api-version={_VERSIONS[provider]}"))
 
     def own(self, link: str) -> str:
-        """Return `link` if it leads to the control plane. Raises AzureUnreachable otherwise, because the request has a
-        token.
+        """Return `link` if it leads to the control plane.
+
+        Raises AzureUnreachable otherwise, because the request has a token.
         """
         url = httpx.URL(link)
         near = url.host == self._url.host or url.host.endswith("." + self._url.host)
@@ -110,8 +115,9 @@ class Calls:
         return link
 
     def send(self, method: str, url: str, body: Resource | None = None) -> httpx.Response:
-        """Send one request; retry it after network errors and after statuses that can be temporary. Raises
-        AzureUnreachable.
+        """Send one request.
+
+        Retry it after network errors, and after statuses that can be temporary. Raises AzureUnreachable.
         """
         for tried in range(1, _TRIES + 1):
             headers = {"authorization": f"Bearer {self._bearer.token()}", "accept": "application/json"}

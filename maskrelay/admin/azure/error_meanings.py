@@ -43,8 +43,9 @@ _LOGS_WAYS = (
 
 
 class Sign(NamedTuple):
-    """One row of the table: a pattern and its meaning. The pattern is searched in all codes and messages; `detail` may
-    use its groups.
+    """One row of the table: a pattern and its meaning.
+
+    All codes and messages are searched for the pattern. `detail` may refer to its groups.
     """
 
     pattern: str
@@ -121,8 +122,9 @@ _BY_STATUS: dict[int, tuple[type[AzureError], tuple[str, ...]]] = {
 
 
 def refusal(status: int, body: bytes, doing: str) -> AzureError:
-    """Return the error for an HTTP response other than 2xx. `doing` describes the request, for example `create
-    blue`.
+    """Return the error for an HTTP response other than 2xx.
+
+    `doing` describes the request, for example `create blue`.
     """
     kind, ways = _BY_STATUS.get(status, (AzureUnreachable if status >= 500 else AzureRefused, ()))
     return _said(_json(body), f"{doing}: Azure responds with {status}", kind, ways)

@@ -1,4 +1,7 @@
-"""Read the settings as far as possible. Invalid ones are reported and left out, so that the rest can be checked."""
+"""The settings, as far as they are valid.
+
+Invalid settings are reported and then ignored, so the other settings can be checked.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,6 +1,4 @@
-"""Check what the settings refer to, not only their syntax: the keys file, the codes file, URLs, certificates and file
-descriptors.
-"""
+"""Checks of what settings refer to: the keys file, the codes file, URLs, certificates and file descriptors."""
 
 import resource
 from collections.abc import Iterator

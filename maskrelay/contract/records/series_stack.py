@@ -44,7 +44,8 @@ class SeriesStack(Record):
 
     #: For each frame, the number of its object, and the number of the frame within that object, counted from 0.
     members: tuple[tuple[int, int], ...]
-    #: For each frame, its slice number along the normal, counted from 0. The numbers of missing slices are left out.
+    #: For each frame, its slice number along the normal, counted from 0. If slices are missing, their numbers are
+    #: skipped.
     places: tuple[int, ...]
     findings: dict[Finding, tuple[float, ...]] = {}
     #: The direction cosines, LPS+.

@@ -38,8 +38,8 @@ _ANY = frozenset({"other"})
 def at_odds(prompt: str, category: str | None) -> bool:
     """Return whether the category is inconsistent with the target of the prompt, which is the text before " in ".
 
-    An unknown target is never inconsistent with a category that stands for a class. A category that is missing, or is
-    `other`, is never inconsistent with a prompt.
+    If the target is unknown, every category that stands for a class is consistent with it. A missing category and the
+    category `other` are consistent with every prompt.
     """
     word = (category or "").strip().lower()
     if word in _NOTHING:

@@ -32,8 +32,8 @@ NONE = "none"
 #: The first VOI window of the DICOM object itself is applied. If it has none, the default preset is used.
 VOI = "voi"
 
-#: The recorded names of what replaces percentiles that are equal: a window from the least to the greatest value, or a
-#: black image if all values are equal.
+#: The names that are recorded if the two percentiles are equal and cannot be limits. The window then extends from the
+#: least to the greatest value. If all values are equal, the image is black.
 RANGE = "min-max"
 CONSTANT = "constant"
 

@@ -93,7 +93,10 @@ class Target:
 
     @property
     def prompt(self) -> str:
-        """The prompt in the form used in training. If the target is in any organ, the site is `{organ}`."""
+        """The prompt in the form used in training.
+
+        For a target that may be in any organ, it contains the text `{organ}` in place of the site.
+        """
         site = "{organ}" if self.site == _ANY else self.site
         return f"{self.target} in {site} {self.modality}"
 

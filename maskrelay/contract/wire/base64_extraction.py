@@ -43,7 +43,10 @@ def hollow(body: bytes | bytearray) -> tuple[bytes, dict[str, bytes]]:
 
 
 def _stretches(body: bytes | bytearray) -> Iterator[tuple[int, int]]:
-    """Yield the start and end of each long value of `data`. Backslashes before the closing quote are left out."""
+    """Yield the start and end of each long value of `data`.
+
+    Backslashes before the closing quote are not part of the value.
+    """
     place = 0
     while before := _BEFORE.search(body, place):
         start = before.end()

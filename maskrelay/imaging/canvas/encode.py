@@ -53,7 +53,10 @@ def canvas_webp(canvas: npt.NDArray[np.uint8]) -> bytes:
 
 
 def is_lean_only(image: bytes, *, gray: bool) -> bool:
-    """Return whether only a lean request can carry a canvas: WebP, and a grayscale PNG unless `gray` is accepted."""
+    """Return whether a canvas can only be sent in a lean2d request.
+
+    This is the case for WebP, and for a grayscale PNG if the endpoint does not accept `gray`.
+    """
     return not image.startswith(SIGNATURE) or (image[_COLOUR_TYPE] == GRAY and not gray)
 
 

@@ -134,7 +134,7 @@ def _measures(group: Dataset) -> tuple[tuple[str, Decimals], ...]:
 
 
 def _macro(header: Dataset, frame: int, keyword: str) -> Dataset:
-    """Return the functional group of a frame: its own, or else the shared one.
+    """Return the functional group of a frame, or the shared one if the frame has none.
 
     If the object has no functional groups, return the header itself.
     """

@@ -64,8 +64,8 @@ class NiftiFacts:
     shape: tuple[int, int, int]
     #: The number of volumes.
     volumes: int
-    #: The map from voxel indices to millimetres, RAS+. It is sform, or else qform, or else follows from the voxel
-    #: sizes.
+    #: The map from voxel indices to millimetres, RAS+. It is sform if that is usable, otherwise qform. If neither is
+    #: usable, it follows from the voxel sizes.
     affine: Affine
     #: The distances from voxel to voxel along x, y and z, in millimetres.
     spacing: tuple[float, float, float]
