@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -18,16 +17,10 @@ from maskrelay.client import Client
 from maskrelay.errors import NotCancellable, NotFound, PromptHasAmpersand, Unauthenticated
 from tests.support.builders.pictures import gradient, saved
 from tests.support.servers.simulators import eventually
-from tests.support.servers.stacks import RunningStack, running_stack
+from tests.support.servers.stacks import RunningStack
 
 Ran = subprocess.CompletedProcess[str]
 PROMPTS = ("optic disc in retinal fundus", "optic cup in retinal fundus")
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with running_stack(tmp_path_factory.mktemp("stack")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -4,23 +4,22 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 import redis
 
 from tests.support.checks.system_programs import system_program
 from tests.support.servers.simulators import eventually
-from tests.support.servers.stacks import RunningStack, running_stack
+from tests.support.servers.stacks import RunningStack
 
 COMMAND = [sys.executable, "-m", "maskrelay.client.cli", "doctor"]
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with running_stack(tmp_path_factory.mktemp("stack")) as running, redis.Redis.from_url(running.valkey) as client:
+@pytest.fixture(scope="module", name="stack")
+def swept_stack(stack: RunningStack) -> RunningStack:
+    with redis.Redis.from_url(stack.valkey) as client:
         assert eventually(lambda: client.hexists("mr:sweep", "last"), 60), "nobody sweeps"
-        yield running
+    return stack
 
 
 def doctor(stack: RunningStack, *arguments: str, before: tuple[str, ...] = (), **changes: str) -> tuple[int, str]:

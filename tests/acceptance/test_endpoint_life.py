@@ -18,6 +18,8 @@ from tests.support.servers.control_plane_state import (
 )
 from tests.support.servers.simulators import running_simulator
 
+pytestmark = pytest.mark.slow_subject("azure-endpoint")
+
 APPLIED = ("--apply", "--patience", "1")
 BLUE = "medimageparse-v10"
 PRINCIPAL = "12345678-aaaa-4bbb-8ccc-1234567890ab"

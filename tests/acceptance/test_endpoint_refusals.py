@@ -1,7 +1,11 @@
 """What Azure refuses, or does not answer, is said by the real command with a way out."""
 
+import pytest
+
 from tests.support.servers.azures import Operator
 from tests.support.servers.control_plane_state import GROUP, SUBSCRIPTION, WORKSPACE
+
+pytestmark = pytest.mark.slow_subject("azure-endpoint")
 
 APPLIED = ("--apply", "--patience", "1")
 BLUE = "medimageparse-v10"

@@ -1,27 +1,19 @@
 """A patient's medium as a zip: its images become items, and everything else is listed as ignored."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pydicom.data
-import pytest
 
 from tests.support.builders.dicoms import ROOT, dataset_of, dicom_of
 from tests.support.builders.dicoms import saved as saved_dicom
 from tests.support.builders.pictures import gradient, saved
 from tests.support.builders.zips import a_zip
-from tests.support.servers.stacks import RunningStack, running_stack
+from tests.support.servers.stacks import RunningStack
 
 GEOMETRY = {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "PixelSpacing": [0.8, 0.8], "SliceThickness": 2}
 DIRECTORY = (Path(pydicom.data.__file__).parent / "test_files" / "dicomdirtests" / "DICOMDIR").read_bytes()
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with running_stack(tmp_path_factory.mktemp("media") / "data") as running:
-        yield running
 
 
 def slice_of(number: int) -> bytes:

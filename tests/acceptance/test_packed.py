@@ -10,7 +10,7 @@ from skimage import data
 from maskrelay.client import Client
 from maskrelay.contract.records.job import Lane
 from tests.support.checks.faults_check import LONG
-from tests.support.servers.stacks import RunningStack, running_stack
+from tests.support.servers.stacks import RunningStack
 
 PROMPTS = ["optic disc in retinal fundus", "optic cup in retinal fundus"]
 LANES: tuple[Lane, ...] = ("interactive", "bulk")
@@ -42,8 +42,8 @@ def objects(stack: RunningStack, job: str, folder: str) -> list[Path]:
     return [path for path in (stack.data / "storage" / "jobs" / job / folder).rglob("*") if path.is_file()]
 
 
-def test_a_bulk_job_gives_the_same_files_from_packs(tmp_path: Path, pictures: list[Path]) -> None:
-    with running_stack(tmp_path / "data") as stack, stack.client() as client:
+def test_a_bulk_job_gives_the_same_files_from_packs(stack: RunningStack, tmp_path: Path, pictures: list[Path]) -> None:
+    with stack.client() as client:
         loose, packed = (saved_by(client, pictures, lane, tmp_path / lane) for lane in LANES)
         assert len(objects(stack, loose[0], "artifacts")) == len(pictures) * (2 * len(PROMPTS) + 1)
         assert not objects(stack, loose[0], "packs")

@@ -15,6 +15,8 @@ from PIL import Image, ImageDraw
 
 from tests.support.servers.simulators import RunningSimulator, running_simulator
 
+pytestmark = pytest.mark.slow_subject("simulator")
+
 OUTLINE = Path(__file__).parent.parent / "data" / "retina_optic_disc.json"
 ARTICLE_PROMPTS = "neoplastic cells in breast pathology & inflammatory cells"
 CATEGORIES = {

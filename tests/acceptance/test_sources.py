@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import nibabel
 import numpy as np
 import pydicom
 import pydicom.data
-import pytest
 from PIL import Image
 
 from maskrelay.contract.views.job_views import ItemShown, JobShown
@@ -27,17 +25,11 @@ from tests.support.builders.phantoms import (
 )
 from tests.support.builders.pictures import gradient, noise, saved
 from tests.support.builders.zips import a_zip
-from tests.support.servers.stacks import RunningStack, running_stack
+from tests.support.servers.stacks import RunningStack
 
 PROMPTS = ["phantom"]
 RASTER = oblique((40, 36, 8), (1.0, 1.0, 3.0))
 SLICES = voxels(RASTER, union(ball((0, 0, 0), 9), ball((12, 5, 4), 4)))
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with running_stack(tmp_path_factory.mktemp("sources") / "data") as running:
-        yield running
 
 
 def ct(order: Any = range(8), **tags: Any) -> list[bytes]:

@@ -19,7 +19,7 @@ from maskrelay.stack.loopback import free_port
 from tests.support.builders.pictures import gradient, saved
 from tests.support.servers.apis import a_valkey
 from tests.support.servers.simulators import eventually, running_simulator
-from tests.support.servers.stacks import running_stack
+from tests.support.servers.stacks import RunningStack, running_stack
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMPT = "optic disc in retinal fundus"
@@ -114,19 +114,7 @@ def test_what_it_prints_is_enough_to_submit_a_job_and_ctrl_c_leaves_nothing_runn
         assert _all_gone(processes)
 
 
-def test_secrets_are_made_once_and_for_their_owner_alone(tmp_path: Path) -> None:
-    with running_stack(tmp_path) as first:
-        kept = {name: (tmp_path / name).read_text() for name in ("api-key", "server-key")}
-        for name in (*kept, "keys.json", "valkey/valkey.conf"):
-            assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
-        assert first.api_key == kept["api-key"].strip()
-        assert kept["api-key"].strip() not in (tmp_path / "keys.json").read_text()
-    with running_stack(tmp_path) as again:
-        assert again.api_key == first.api_key
-        assert (tmp_path / "server-key").read_text() == kept["server-key"]
-
-
-def test_a_child_that_dies_is_started_again_and_a_job_submitted_meanwhile_succeeds(tmp_path: Path) -> None:
+def test_a_child_that_dies_is_started_again_and_everything_ends_when_the_supervisor_dies(tmp_path: Path) -> None:
     port = free_port()
     with up(tmp_path / "data", port, MASKRELAY_API_KEY="a key of my own") as stack:
         stack.await_said("Press Ctrl-C to stop.")
@@ -138,11 +126,6 @@ def test_a_child_that_dies_is_started_again_and_a_job_submitted_meanwhile_succee
             assert client.wait(job.id, timedelta(seconds=180)).state == "succeeded"
         assert stack.child("worker", "segment").pid != dead.pid
         assert "is restarted in 0.5 s" in stack.said
-
-
-def test_everything_ends_when_the_supervisor_itself_is_killed(tmp_path: Path) -> None:
-    with up(tmp_path / "data", free_port()) as stack:
-        stack.await_said("Press Ctrl-C to stop.")
         control = tmp_path / "data" / "logs" / "control.log"
         assert eventually(lambda: "worker ready" in control.read_text(), 180)
         processes = stack.tree()
@@ -150,22 +133,29 @@ def test_everything_ends_when_the_supervisor_itself_is_killed(tmp_path: Path) ->
         assert _all_gone(processes)
 
 
-def test_an_unfinished_job_goes_on_when_the_stack_is_started_again_on_its_folder(tmp_path: Path) -> None:
+def test_a_stack_that_is_started_again_on_its_folder_has_its_secrets_and_goes_on_with_its_job(tmp_path: Path) -> None:
     with running_stack(tmp_path) as first:
         first.kill("segment")
+        secrets = {name: (tmp_path / name).read_text() for name in ("api-key", "server-key")}
+        for name in (*secrets, "keys.json", "valkey/valkey.conf"):
+            assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+        assert first.api_key == secrets["api-key"].strip()
+        assert secrets["api-key"].strip() not in (tmp_path / "keys.json").read_text()
         with first.client() as client:
             job = client.submit([PICTURE] * 3, [PROMPT])
             assert eventually(lambda: client.job(job.id).planned, within_s=180)
     with running_stack(tmp_path) as second, second.client() as client:
+        assert second.api_key == first.api_key
+        assert (tmp_path / "server-key").read_text() == secrets["server-key"]
         ended = client.wait(job.id, timedelta(seconds=180))
         assert (ended.state, ended.counts.succeeded) == ("succeeded", 3)
 
 
-def test_a_second_stack_on_the_same_folder_is_refused_and_the_first_unharmed(tmp_path: Path) -> None:
-    with running_stack(tmp_path) as first, up(tmp_path, free_port()) as second:
+def test_a_second_stack_on_the_same_folder_is_refused_and_the_first_unharmed(stack: RunningStack) -> None:
+    with up(stack.data, free_port()) as second:
         assert second.ended() == 1
         assert "another stack is running in" in second.said
-        assert httpx.get(f"{first.url}/livez", timeout=10).status_code == 200
+        assert httpx.get(f"{stack.url}/livez", timeout=10).status_code == 200
 
 
 def test_a_misspelt_setting_keeps_it_from_starting_and_is_named(tmp_path: Path) -> None:
@@ -207,9 +197,8 @@ def test_an_interrupt_while_it_waits_for_its_start_ends_it_cleanly(tmp_path: Pat
         assert _all_gone(processes)
 
 
-def test_a_taken_port_is_named(tmp_path: Path) -> None:
-    with running_stack(tmp_path / "first") as first:
-        port = int(first.url.rsplit(":", 1)[1])
-        with up(tmp_path / "second", port) as second:
-            assert second.ended() == 1
-            assert f"port {port} is in use" in second.said
+def test_a_taken_port_is_named(stack: RunningStack, tmp_path: Path) -> None:
+    port = int(stack.url.rsplit(":", 1)[1])
+    with up(tmp_path / "second", port) as second:
+        assert second.ended() == 1
+        assert f"port {port} is in use" in second.said

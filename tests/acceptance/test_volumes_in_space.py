@@ -1,7 +1,6 @@
 """Shapes at known places in the patient come back at these places, whatever the volume's form: the whole service."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from tests.support.builders.phantoms import (
     union,
     voxels,
 )
-from tests.support.servers.stacks import RunningStack, running_stack
+from tests.support.servers.stacks import RunningStack
 
 #: Nothing is symmetric: a flip of any axis, or a slice too far, moves the small balls away.
 SHAPES = union(ball((-4, 2, 10), 17), ball((22, -6, 2), 7), ball((-14, 24, -9), 6))
@@ -29,12 +28,6 @@ PROMPT = "phantom"
 SHAPE, SPACING = (67, 52, 21), (0.9, 1.3, 2.4)
 #: Half a source pixel to every side, in voxels.
 HALF_A_PIXEL = [(0.5 * np.cos(a), 0.5 * np.sin(a)) for a in np.arange(16) * np.pi / 8]
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with running_stack(tmp_path_factory.mktemp("space") / "data") as running:
-        yield running
 
 
 @pytest.fixture(scope="module", params=["shuffled", "flipped"])

@@ -18,6 +18,8 @@ from maskrelay.contract.wire.lean2d_answer import parse_lean_answer
 from tests.support.lean_script import LEAN_SCRIPT
 from tests.support.servers.simulators import RunningSimulator, canvas_png, running_simulator, score_body
 
+pytestmark = pytest.mark.slow_subject("simulator")
+
 PROMPTS = ("tumor in abdomen CT", "liver in abdomen CT")
 
 

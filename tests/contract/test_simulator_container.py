@@ -15,6 +15,8 @@ from tests.support.servers.simulators import (
     score_body,
 )
 
+pytestmark = pytest.mark.slow_subject("simulator")
+
 IMAGE = base64.b64encode(canvas_png()).decode()
 SCRIPT_FAILED = {"message": "An unexpected error occurred in scoring script. Check the logs for more info."}
 

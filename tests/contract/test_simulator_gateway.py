@@ -20,6 +20,8 @@ from tests.support.servers.simulators import (
     score_body,
 )
 
+pytestmark = pytest.mark.slow_subject("simulator")
+
 IMAGE = base64.b64encode(canvas_png()).decode()
 
 

@@ -13,6 +13,8 @@ from tests.support.servers.simulators import (
     score_body,
 )
 
+pytestmark = pytest.mark.slow_subject("simulator")
+
 EMPTY = score_body(data=[])
 ARM = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w/onlineEndpoints/e"
 

@@ -18,6 +18,8 @@ from tests.support.servers.simulators import (
     score_body,
 )
 
+pytestmark = pytest.mark.slow_subject("simulator")
+
 IMAGE = base64.b64encode(canvas_png()).decode()
 HOUR = Path(simulator.__file__).parent / "scripts" / "hour_of_trouble.json"
 EMPTY = score_body(data=[])

@@ -18,6 +18,8 @@ from tests.support.servers.simulators import (
     score_body,
 )
 
+pytestmark = pytest.mark.slow_subject("simulator")
+
 BUNDLED = Path(nibabel.__file__).parent / "tests" / "data"
 ANATOMICAL = (BUNDLED / "anatomical.nii").read_bytes()
 

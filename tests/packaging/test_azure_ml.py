@@ -14,6 +14,8 @@ from tests.support.servers.azures import Operator
 from tests.support.servers.control_plane import running_azure
 from tests.support.servers.control_plane_state import CONFIG, TOKEN
 
+pytestmark = pytest.mark.slow_subject("azure-endpoint")
+
 ROOT = Path(__file__).parent.parent.parent
 PYTHON = ROOT / ".venv-azure" / "bin" / "python"
 LOCATION = "eastus"

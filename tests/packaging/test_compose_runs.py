@@ -28,6 +28,8 @@ from tests.support.builders.pictures import gradient, saved
 from tests.support.servers.s3_servers import running_s3
 from worker.process.celery_app import ROLES
 
+pytestmark = pytest.mark.slow_subject("compose")
+
 SERVICES = load()["services"]
 SECRETS: dict[str, tuple[str, ...]] = run_path(str(ROOT / "deploy" / "compose" / "first_secrets.py"))["HANDED_OUT"]
 OURS = ["simulator", "api", *ROLES]

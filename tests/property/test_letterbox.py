@@ -15,6 +15,8 @@ from maskrelay.imaging.canvas.letterbox import (
 )
 from maskrelay.imaging.masks.mask import threshold
 
+pytestmark = pytest.mark.slow_subject("imaging-laws")
+
 PIXELS = 1_500_000  # enough for every shape; keeps one example in the milliseconds
 
 lengths = st.one_of(st.integers(1, 4096), st.integers(1, 64), st.sampled_from([1, 2, 3, 1023, 1024, 1025, 4095, 4096]))

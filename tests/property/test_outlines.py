@@ -1,6 +1,7 @@
 """Laws of outlines: filled again they are the mask, and no ring touches itself."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -8,6 +9,8 @@ from skimage.measure import label
 
 from maskrelay.imaging.item_files.outlines import regions_of
 from tests.support.builders.outlined import filled
+
+pytestmark = pytest.mark.slow_subject("imaging-laws")
 
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.booleans())
 

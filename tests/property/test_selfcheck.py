@@ -1,6 +1,7 @@
 """No sound mask fails its own check, whatever the size, the spacing and the shape."""
 
 import numpy as np
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +10,8 @@ from maskrelay.imaging.canvas.letterbox import Letterbox, from_canvas
 from maskrelay.imaging.masks.geometry_check import self_check
 from maskrelay.imaging.masks.mask import Mask, foreground_rows
 from maskrelay.imaging.masks.measures import measure
+
+pytestmark = pytest.mark.slow_subject("imaging-laws")
 
 lengths = st.integers(8, 4096)
 sizes = st.tuples(lengths, lengths).filter(lambda size: size[0] * size[1] <= 1_500_000)

@@ -1,12 +1,15 @@
 """Percentiles of a volume, plane by plane, are those of all its values together."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from maskrelay.imaging.intensity.volume_percentiles import volume_window
 from maskrelay.imaging.plane import Plane
+
+pytestmark = pytest.mark.slow_subject("imaging-laws")
 
 TYPES = ["uint8", "int8", "uint16", "int16", "int32", "uint32", "float32", "float64"]
 

@@ -1,4 +1,7 @@
-"""The whole embedded stack as real processes, for acceptance and fault tests. Everything ends with the block."""
+"""The whole embedded stack as real processes, for acceptance and fault tests. Everything ends with the block.
+
+At its end, the processes are killed. How the stack ends by itself is tested with `make up` (`test_stack.py`).
+"""
 
 import os
 from collections.abc import Iterator
@@ -92,7 +95,7 @@ def running_stack(data: Path, **settings: Any) -> Iterator[RunningStack]:
     given = {name: value for name, value in os.environ.items() if not name.startswith("MASKRELAY_")}
     wanted = {name: value for name, value in {**SHORTEST, **settings}.items() if value is not None}
     given |= {f"MASKRELAY_{name.upper()}": str(value) for name, value in wanted.items()}
-    with running(given, data, free_port(), say=_say, ending=Ending()) as stack:
+    with running(given, data, free_port(), say=_say, ending=Ending(at_once=True)) as stack:
         yield RunningStack(stack)
 
 
