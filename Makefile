@@ -32,7 +32,7 @@ up: $(READY) ## run the whole service in the foreground (PORT, DATA, MASKRELAY_*
 
 test: $(READY) $(if $(CI),$(HELM_READY) $(AZURE_READY)) lint types imports ## lint, types, import contracts and every test (of slow subjects, those that changed)
 	$(BIN)/python -m compileall -q api maskrelay simulator worker  # the tests start hundreds of processes
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
 	  --changed-subjects  # slow files first: acceptance, faults
 
 slow: $(READY) ## run the tests of the slow subjects that changed, and record in tests/subjects_passed.toml which passed

@@ -63,8 +63,9 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     with pytest.MonkeyPatch.context() as patched, collector() as traces, receiver(status(204)) as listening:
         found = Seen(listening, traces)
         patched.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")
+        # the processes send their spans when they end
         asked = {"log_format": "json", "otlp_endpoint": found.traces.url}
-        with running_stack(folder / "data", **asked) as stack, scraped(folder, stack) as prometheus:
+        with running_stack(folder / "data", graceful=True, **asked) as stack, scraped(folder, stack) as prometheus:
             with stack.client() as client:
                 run(stack, client, folder, found)
                 with endpoint_that_denies(stack):

@@ -41,7 +41,11 @@ def test_a_photograph_on_s3_with_a_verified_callback(tmp_path):
         user = least_user(valkey)
         with (
             running_stack(
-                tmp_path / "data", storage_url=s3.storage_url, s3_endpoint_url=s3.endpoint_url, redis_url=user
+                tmp_path / "data",
+                graceful=True,
+                storage_url=s3.storage_url,
+                s3_endpoint_url=s3.endpoint_url,
+                redis_url=user,
             ) as stack,
             stack.client() as client,
         ):

@@ -1,6 +1,7 @@
 """The whole embedded stack as real processes, for acceptance and fault tests. Everything ends with the block.
 
-At its end, the processes are killed. How the stack ends by itself is tested with `make up` (`test_stack.py`).
+At its end, the processes are killed, because ending by themselves takes them seconds. That they do so is tested with
+`make up` (`tests/acceptance/test_stack.py`), and wherever a stack is `graceful`.
 """
 
 import os
@@ -86,16 +87,17 @@ class RunningStack:
 
 
 @contextmanager
-def running_stack(data: Path, **settings: Any) -> Iterator[RunningStack]:
+def running_stack(data: Path, *, graceful: bool = False, **settings: Any) -> Iterator[RunningStack]:
     """Start the stack with the folder `data`, until the block ends.
 
     `score_timeout_s=3` becomes MASKRELAY_SCORE_TIMEOUT_S, and None leaves a setting out. Settings that are not given
-    have the values of SHORTEST, or otherwise the stack's own defaults.
+    have the values of SHORTEST, or otherwise the stack's own defaults. With `graceful`, the processes get SIGTERM at
+    the end, and the time that they need.
     """
     given = {name: value for name, value in os.environ.items() if not name.startswith("MASKRELAY_")}
     wanted = {name: value for name, value in {**SHORTEST, **settings}.items() if value is not None}
     given |= {f"MASKRELAY_{name.upper()}": str(value) for name, value in wanted.items()}
-    with running(given, data, free_port(), say=_say, ending=Ending(at_once=True)) as stack:
+    with running(given, data, free_port(), say=_say, ending=Ending(at_once=not graceful)) as stack:
         yield RunningStack(stack)
 
 
