@@ -36,7 +36,8 @@ test: $(READY) $(if $(CI),$(HELM_READY) $(AZURE_READY)) lint types imports ## li
 	  --changed-subjects  # slow files first: acceptance, faults
 
 slow: $(READY) ## run the tests of the slow subjects that changed, and record in tests/subjects_passed.toml which passed
-	CI=true $(BIN)/python -m pytest -m 'slow_subject and not long' --changed-subjects --record-subjects || test $$? -eq 5
+	CI=true $(BIN)/python -m pytest -m 'slow_subject and not long' --changed-subjects --record-subjects \
+	  --numprocesses 3 --dist loadfile || test $$? -eq 5
 
 lint: $(READY)
 	$(BIN)/ruff check .
