@@ -10,6 +10,7 @@ from typing import Any
 from maskrelay.contract.records.job import Lane
 from maskrelay.ledger.part_names import pack, search
 from maskrelay.ledger.scripts import PAGE, Scripts, paged
+from maskrelay.ledger.step_leases import StepLease
 from maskrelay.rules.retry import Trouble
 
 #: The largest number of consecutive frames of one item in a claim.
@@ -121,8 +122,26 @@ class Claims:
         `spent` contains the milliseconds that the frames spent, by cause. They are added to the totals of the job. If
         the part is already listed, the result of the first call is returned again, so the call can be repeated.
         """
+        frames, _ = self._settle(job, part, lines, spent or {}, "", 0)
+        return frames
+
+    def settle_and_hold(
+        self, job: str, part: str, lines: Sequence[Settlement], spent: Mapping[str, int], token: str, lease: timedelta
+    ) -> tuple[set[int], StepLease | None]:
+        """Settle like `settle`, and if the job has a single frame and can be finished now, take its finish step.
+
+        Return the accepted frames, and the step under `token`, or None if it was not taken. With the same token, a
+        repeated call takes the step again.
+        """
+        frames, tries = self._settle(job, part, lines, spent, token, lease // _MS)
+        return frames, StepLease("finish", job, token, tries) if tries else None
+
+    def _settle(
+        self, job: str, part: str, lines: Sequence[Settlement], spent: Mapping[str, int], token: str, lease_ms: int
+    ) -> tuple[set[int], int]:
         settled = json.dumps([[line.token, line.frame, line.failed] for line in lines])
-        return set(self._run_on_part("settle", job, part, settled, json.dumps(spent or {})))
+        frames, tries = self._run_on_part("settle", job, part, settled, json.dumps(dict(spent)), token, lease_ms)
+        return set(frames), int(tries)
 
     def adopt(self, job: str, part: str, lines: Sequence[tuple[int, bool, bool]]) -> int:
         """List a part that is in storage but not in the ledger. Return the number of frames that this settled.
@@ -132,7 +151,7 @@ class Claims:
         """
         return int(self._run_on_part("adopt_part", job, part, json.dumps(list(lines))))
 
-    def _run_on_part(self, script: str, job: str, part: str, *arguments: str) -> Any:
+    def _run_on_part(self, script: str, job: str, part: str, *arguments: Any) -> Any:
         """Run a script that lists a part if it is not listed yet.
 
         If the list is too long for one call of the script, it is searched page by page before.

@@ -14,7 +14,7 @@ from typing import Literal
 
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import FRAMES_PER_PART, Result, Submission
-from maskrelay.errors import ObjectExists, ObjectMissing
+from maskrelay.errors import LedgerUnavailable, ObjectExists, ObjectMissing, StorageUnavailable
 from maskrelay.ledger.job_transitions import JobRecord
 from maskrelay.ledger.step_leases import StepLease
 from maskrelay.rules.lifecycle import verdict
@@ -58,6 +58,15 @@ def finish_jobs(context: WorkerContext, until: float) -> None:
         attempt(context, lease, partial(finish_job, context, lease, turn, others))
         if turn.is_over():
             return
+
+
+def finish_single_frame(context: WorkerContext, lease: StepLease) -> None:
+    """Finish a job of a single frame in the process that has just settled the frame.
+
+    If storage or Redis is unavailable, the step is taken again later, by another process.
+    """
+    with suppress(StorageUnavailable, LedgerUnavailable):
+        attempt(context, lease, partial(finish_job, context, lease))
 
 
 def _finish_another(context: WorkerContext, turn: Turn) -> None:

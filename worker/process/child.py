@@ -7,7 +7,9 @@ import contextlib
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
+from typing import Any
 
 from maskrelay.callbacks.address_guard import AddressGuard
 from maskrelay.callbacks.callback_sender import CallbackSender
@@ -18,6 +20,7 @@ from maskrelay.network.proxies import read_proxy
 from maskrelay.settings import Settings, name_of
 from worker.context import WorkerContext, build
 from worker.context.slot_inventory import SlotReporter
+from worker.finish.finish_step import finish_single_frame
 from worker.segment.allocator import keep_buffers
 from worker.segment.event_loop import LoopThread
 from worker.segment.loop import SegmentLoop
@@ -149,10 +152,13 @@ class WorkerChild:
             self._thread = LoopThread()
             self._thread.start()
         if self._segment is None:  # if building the loop fails, the thread is kept, and the next wake-up tries again
-            self._segment, self._sender = self._thread.run(segment_loop(self.parts(), self._stopping))
+            self._segment, self._sender = self._thread.run(self._new_loop())
         self._thread.run(self._segment.lend(self.until()))
         if self._stopping():
             self._drain()
+
+    def _new_loop(self) -> Coroutine[Any, Any, tuple[SegmentLoop, SlotReporter]]:
+        return segment_loop(self.parts(), self._stopping, partial(finish_single_frame, self.parts()))
 
     def _drain(self) -> None:
         """Finish or release the frames in progress. Start no score that could take longer than the remaining time."""

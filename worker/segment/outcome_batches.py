@@ -6,7 +6,7 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -14,6 +14,7 @@ from maskrelay.contract.records.job import Lane
 from maskrelay.errors import LedgerUnavailable, MaskrelayError, StorageUnavailable
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.measurements import StageRecorder
+from maskrelay.ledger.step_leases import StepLease
 from maskrelay.rules.retry import backoff
 from maskrelay.rules.timings import Cause, Spent
 from maskrelay.storage.protocol import Storage
@@ -37,6 +38,14 @@ LONGEST_PAUSE = timedelta(seconds=30)
 PARTS_MOST = 999_999
 #: The size, in bytes, of a group's files at which the group is written, even if it could wait longer.
 PACK_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Finisher:
+    """A function that finishes jobs of a single frame in this process, under a step that lasts for `lease`."""
+
+    finish: Callable[[StepLease], None]
+    lease: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +86,14 @@ class OutcomeBatcher:
         recorder: StageRecorder,
         spans: Spans,
         bounds: Mapping[Lane, BatchLimits],
+        finisher: Finisher | None = None,
     ) -> None:
         self._storage = storage
         self._ledger = ledger
         self._recorder = recorder
         self._spans = spans
         self._bounds = bounds
+        self._finisher = finisher
         self._open: dict[str, OutcomeBatch] = {}
         self._worker = secrets.token_hex(4)
         self._written = 0
@@ -183,6 +194,10 @@ class OutcomeBatcher:
             return self._write(job, part, held)
 
     def _write(self, job: str, part: str, held: list[Held]) -> set[int]:
+        """Write and settle a part. Then finish the job, if the part was all that it lacked and has a single frame.
+
+        Otherwise, wake another process if a job can be finished.
+        """
         began = time.perf_counter()
         with self._recorder.timed("store"):
             store_part(self._storage, job, part, held)
@@ -190,8 +205,18 @@ class OutcomeBatcher:
         spent = Spent.of(recorded.outcome.timings_ms for _, recorded in held)
         spent.add("storage", stored * len(held))
         spent.take(self._waits.pop(job, Spent()))
-        counted = settle_part(self._storage, self._ledger.claims, job, part, held, spent.milliseconds())
+        counted, finish = self._settled(job, part, held, spent.milliseconds())
+        if finish is not None and self._finisher is not None:
+            self._finisher.finish(finish)
+            return counted
         with contextlib.suppress(LedgerUnavailable):
             wakes = self._ledger.wake_ups
             wakes.wake("finish", min(1, wakes.work("finish")))
         return counted
+
+    def _settled(
+        self, job: str, part: str, held: list[Held], spent: Mapping[str, int]
+    ) -> tuple[set[int], StepLease | None]:
+        """Settle a part. The finish step of a job of one frame is taken under a token that a repeated call has too."""
+        token, lease = ("", timedelta(0)) if self._finisher is None else (held[0][0], self._finisher.lease)
+        return settle_part(self._storage, self._ledger.claims, job, part, held, spent, token, lease)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import Lane
 from maskrelay.errors import ObjectExists
+from maskrelay.ledger.step_leases import StepLease
 from maskrelay.scoring.credentials import credential_of
 from maskrelay.scoring.endpoint_client import EndpointClient
 from maskrelay.scoring.wire_formats import IMAGE2D
@@ -20,7 +21,7 @@ from worker.segment.endpoint_pool import EndpointPool
 from worker.segment.event_loop import LoopExecutor
 from worker.segment.frame_context import FrameContext
 from worker.segment.loop import SegmentLoop
-from worker.segment.outcome_batches import BatchLimits, OutcomeBatcher
+from worker.segment.outcome_batches import BatchLimits, Finisher, OutcomeBatcher
 from worker.segment.row_batches import RowBatcher
 from worker.segment.scorer import EgressAudit, Scorer
 from worker.segment.wire_choice import WireChoice
@@ -31,12 +32,15 @@ PIXEL_THREADS = 2
 KEPT_PICTURES = 256 << 20
 
 
-async def segment_loop(context: WorkerContext, stopping: Callable[[], bool]) -> tuple[SegmentLoop, SlotReporter]:
+async def segment_loop(
+    context: WorkerContext, stopping: Callable[[], bool], finish: Callable[[StepLease], None] | None = None
+) -> tuple[SegmentLoop, SlotReporter]:
     """Build the segment loop inside the running event loop, to which its clients and events belong.
 
-    Nothing is opened before Redis responds.
+    `finish` finishes a job of a single frame, as soon as the frame is settled. Nothing is opened before Redis responds.
     """
     settings = context.settings
+    finisher = None if finish is None else Finisher(finish, settings.step_lease)
     flow = context.flow()
     admissions = Admissions(flow)
     names = [endpoint.name for endpoint in context.endpoints]
@@ -84,7 +88,7 @@ async def segment_loop(context: WorkerContext, stopping: Callable[[], bool]) -> 
     rows = max(endpoint.rows_per_request for endpoint in context.endpoints)
     loop = SegmentLoop(
         bench,
-        OutcomeBatcher(context.storage, context.ledger, context.recorder, context.spans, bounds),
+        OutcomeBatcher(context.storage, context.ledger, context.recorder, context.spans, bounds, finisher),
         context.ledger,
         hands=max(settings.frames_per_child, 2 * rows),
         in_flight=in_flight * rows,

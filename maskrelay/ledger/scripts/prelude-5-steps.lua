@@ -33,6 +33,17 @@ local function schedule_step(kind, job, at)
   redis.call('ZADD', steps_key(kind, tenant), at, job)
 end
 
+-- Let the holder of this token have the job's step for a lease. Return the number of its tries,
+-- including this one.
+local function hold_step(kind, job, token, lease_ms)
+  schedule_step(kind, job, now + lease_ms)
+  -- The time that the step takes is charged when it has passed. This mark lets whoever takes the
+  -- next step meanwhile see that the tenant was served.
+  redis.call('ZINCRBY', 'mr:steps:' .. kind, 1, get(job, 'tenant'))
+  set(job, kind .. '_token', token, kind .. '_since', now)
+  return redis.call('HINCRBY', job_key(job), kind .. '_tries', 1)
+end
+
 -- The job no longer has a step of this kind.
 local function end_step(kind, job, tenant)
   charge_step(kind, job)

@@ -3,14 +3,17 @@
 from datetime import timedelta
 
 from maskrelay.ledger import Ledger
-from maskrelay.ledger.claims import Settlement, SuspectWaits
+from maskrelay.ledger.claims import Claim, Settlement, SuspectWaits
+from maskrelay.ledger.step_leases import StepLease
 from tests.support.drivers.ledger_jobs import (
+    MINUTE,
     accepted_job,
     claimed,
     conclude,
     finishing_job,
     frames_of,
     keys_of,
+    leased_step,
     let_lapse,
     part_name,
     running_job,
@@ -166,3 +169,47 @@ def test_parts_adopted_before_a_lost_job_is_planned_again_count_when_it_is(ledge
     assert settle(ledger, claimed(ledger), 2) == {1}
     assert state_of(ledger, "job-a") == "finishing"
     assert frames_of(ledger, "job-a").failed == 1
+
+
+def settled_to_finish(ledger: Ledger, claim: Claim, number: int, token: str) -> StepLease | None:
+    """Settle all frames of a claim, and take the finish step under this token if the job has a single frame."""
+    lines = [Settlement(claim.token, frame, failed=False) for frame in claim.frames()]
+    return ledger.claims.settle_and_hold(claim.job, part_name(number), lines, {}, token, MINUTE)[1]
+
+
+def test_who_settles_the_only_frame_of_a_job_holds_its_finish_step(ledger: Ledger) -> None:
+    running_job(ledger, "job-a", 1)
+    claim = claimed(ledger)
+    lease = settled_to_finish(ledger, claim, 1, "mine")
+    assert lease == StepLease("finish", "job-a", "mine", 1)
+    assert ledger.wake_ups.work("finish") == 0
+    assert ledger.step_leases.take("finish") is None
+    assert settled_to_finish(ledger, claim, 1, "mine") == StepLease("finish", "job-a", "mine", 2)  # the reply was lost
+    assert ledger.step_leases.renew(lease)
+    assert ledger.step_leases.hand_back(lease)
+    assert leased_step(ledger, "finish").job == "job-a"
+
+
+def test_only_the_token_that_finishes_a_job_can_take_the_step_again(ledger: Ledger) -> None:
+    running_job(ledger, "job-a", 1)
+    claim = claimed(ledger)
+    settle(ledger, claim, 1)
+    lease = leased_step(ledger, "finish")
+    assert settled_to_finish(ledger, claim, 1, "late") is None
+    assert ledger.step_leases.renew(lease)
+
+
+def test_the_finish_step_of_a_job_with_several_frames_waits_for_a_control_worker(ledger: Ledger) -> None:
+    running_job(ledger, "job-a", 2)
+    assert [settled_to_finish(ledger, claimed(ledger), number, "mine") for number in range(2)] == [None, None]
+    assert ledger.wake_ups.work("finish") == 1
+
+
+def test_a_step_whose_holder_died_after_it_settled_is_due_when_its_lease_ends(
+    valkey: RunningValkey, ledger: Ledger
+) -> None:
+    running_job(ledger, "job-a", 1)
+    settled_to_finish(ledger, claimed(ledger), 1, "dead")
+    valkey.client.zadd("mr:step:finish", {"job-a": 1})
+    assert ledger.wake_ups.work("finish") == 1
+    assert leased_step(ledger, "finish").tries == 2

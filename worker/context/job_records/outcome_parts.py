@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from maskrelay.contract.record import Failure
 from maskrelay.contract.records import keys
@@ -11,6 +12,7 @@ from maskrelay.contract.records.job import PlannedFrame
 from maskrelay.contract.records.outcomes import ArtifactRef, Outcome
 from maskrelay.errors import ItemError, ObjectExists
 from maskrelay.ledger.claims import Claims, Settlement
+from maskrelay.ledger.step_leases import StepLease
 from maskrelay.storage.protocol import Storage
 
 
@@ -88,7 +90,9 @@ def write_part(storage: Storage, claims: Claims, job: str, part: str, held: Sequ
     marked, and the sweep then removes the files of superseded attempts.
     """
     store_part(storage, job, part, held)
-    return settle_part(storage, claims, job, part, held, {})
+    accepted = claims.settle(job, part, _settlements(held))
+    _mark_refused(storage, job, held, accepted)
+    return accepted
 
 
 def store_part(storage: Storage, job: str, part: str, held: Sequence[Held]) -> None:
@@ -100,17 +104,31 @@ def store_part(storage: Storage, job: str, part: str, held: Sequence[Held]) -> N
 
 
 def settle_part(
-    storage: Storage, claims: Claims, job: str, part: str, held: Sequence[Held], spent: Mapping[str, int]
-) -> set[int]:
-    """Settle the outcomes of a stored part. Return the accepted frames. `spent` is described in `Claims.settle`.
+    storage: Storage,
+    claims: Claims,
+    job: str,
+    part: str,
+    held: Sequence[Held],
+    spent: Mapping[str, int],
+    token: str,
+    lease: timedelta,
+) -> tuple[set[int], StepLease | None]:
+    """Settle the outcomes of a stored part, as `Claims.settle_and_hold` does.
 
     If a line is refused, the job is marked, and the sweep then removes the files of superseded attempts.
     """
-    lines = [Settlement(token, recorded.outcome.frame, recorded.outcome.state == "failed") for token, recorded in held]
-    accepted = claims.settle(job, part, lines, spent)
-    if len(accepted) < len(lines):
+    accepted, finish = claims.settle_and_hold(job, part, _settlements(held), spent, token, lease)
+    _mark_refused(storage, job, held, accepted)
+    return accepted, finish
+
+
+def _settlements(held: Sequence[Held]) -> list[Settlement]:
+    return [Settlement(token, recorded.outcome.frame, recorded.outcome.state == "failed") for token, recorded in held]
+
+
+def _mark_refused(storage: Storage, job: str, held: Sequence[Held], accepted: set[int]) -> None:
+    if len(accepted) < len(held):
         storage.put(keys.sweeping(job), b"")
-    return accepted
 
 
 def _packed(storage: Storage, job: str, part: str, recorded: Sequence[RecordedPart]) -> list[Outcome]:

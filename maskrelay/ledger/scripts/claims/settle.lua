@@ -1,7 +1,10 @@
--- settle(job, part, lines, spent, searched) → the accepted frames, or nil if the list of parts must be searched first
+-- settle(job, part, lines, spent, finish_token, lease_ms, searched) → {the accepted frames, tries}, or nil if the list of
+--   parts must be searched first
 --
 -- lines: {token, frame, failed}, decided frame by frame. spent: cause → milliseconds, added to the
--- job once for each part. searched: as in is_listed.
+-- job once for each part. searched: as in is_listed. If this makes a job of one frame ready to be
+-- finished, the holder of finish_token (if it is not empty) holds that step for a lease, and tries is
+-- the number of its tries; otherwise tries is 0.
 --
 -- A line is accepted if the token holds the frame and the frame has no outcome yet. The part is
 -- listed whether or not anything was accepted, so that a refused line cannot count later. A part
@@ -9,6 +12,7 @@
 -- begun or is over refuses all lines and creates nothing. In every case, the tokens release their
 -- frames.
 local job, part, lines = ARGV[1], ARGV[2], cjson.decode(ARGV[3])
+local finish_token, lease_ms = ARGV[5], tonumber(ARGV[6])
 local state = get(job, 'state')
 local open = state == 'running' or state == 'cancelling'
 local some_settled, has_outcome, errors = false, {}, 0
@@ -16,7 +20,7 @@ for _, line in ipairs(lines) do
   has_outcome[line[2]] = settled(job, line[2])
   some_settled = some_settled or has_outcome[line[2]]
 end
-local listed = is_listed(job, part, some_settled, tonumber(ARGV[5] or '0'))
+local listed = is_listed(job, part, some_settled, tonumber(ARGV[7] or '0'))
 if listed == 'unsure' then return nil end
 local refused_before = listed == 'yes' and refused_in(job, part)
 local accepted, refused, numbered = {}, {}, {}
@@ -40,4 +44,7 @@ if not refused_before and open then
 end
 if not refused_before and (open or state == 'finishing') then list_part(job, part, refused, numbered) end
 frames_changed(job)
-return accepted
+local is_ready = get(job, 'state') == 'finishing' and num(job, 'frames') == 1 and get(job, 'planned') == '1'
+local is_ours = state ~= 'finishing' or get(job, 'finish_token') == finish_token
+local tries = finish_token ~= '' and is_ready and is_ours and hold_step('finish', job, finish_token, lease_ms) or 0
+return {accepted, tries}

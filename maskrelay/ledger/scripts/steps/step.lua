@@ -9,15 +9,6 @@ local queue, line = 'mr:step:' .. kind, 'mr:steps:' .. kind
 local LOOK_MOST = 100 -- tenants without a due step that one call skips
 local far_ms = 2 * lease_ms + 60000
 
-local function take(job)
-  schedule_step(kind, job, now + lease_ms)
-  -- The time that the step takes is charged when it has passed. This mark lets whoever takes the
-  -- next step meanwhile see that the tenant was served.
-  redis.call('ZINCRBY', line, 1, get(job, 'tenant'))
-  set(job, kind .. '_token', token, kind .. '_since', now)
-  return {job, redis.call('HINCRBY', job_key(job), kind .. '_tries', 1)}
-end
-
 -- Return the first step of this tenant that is due.
 local function first_due_of(tenant)
   local own = steps_key(kind, tenant)
@@ -55,7 +46,7 @@ for _ = 1, 50 do
     enter_step_queue(kind, get(first, 'tenant'))
     redis.call('ZADD', steps_key(kind, get(first, 'tenant')), redis.call('ZSCORE', queue, first), first)
     local job = next_step() or first
-    if job ~= '' then return take(job) end
+    if job ~= '' then return {job, hold_step(kind, job, token, lease_ms)} end
   else
     redis.call('ZREM', queue, first)
   end
