@@ -123,9 +123,10 @@ def prepare(dependencies: Dependencies, submission: Submission, items: Sequence[
     record_body(submission)
     lines = _lines(items)
     _mark_uses(dependencies, job, {item.source for item in items})
-    dependencies.storage.put(keys.live(job), b"")
-    if submission.items_key is not None:
-        dependencies.storage.put(submission.items_key, lines, "application/x-ndjson")
+    with dependencies.storage.flushed_later():  # at the latest when `job.json` is created
+        dependencies.storage.put(keys.live(job), b"")
+        if submission.items_key is not None:
+            dependencies.storage.put(submission.items_key, lines, "application/x-ndjson")
 
 
 @contextmanager
@@ -263,7 +264,8 @@ def _target(dependencies: Dependencies, wanted: SubmissionRequest, job: str) -> 
 
 
 def _mark_uses(dependencies: Dependencies, job: str, uploads: Iterable[str]) -> None:
-    dependencies.storage.put_all({keys.upload_use(upload, job): b"" for upload in uploads})
+    with dependencies.storage.flushed_later():
+        dependencies.storage.put_all({keys.upload_use(upload, job): b"" for upload in uploads})
 
 
 def _lines(items: Iterable[Item]) -> bytes:

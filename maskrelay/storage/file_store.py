@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from maskrelay.errors import KeyInvalid, ObjectMissing
 from maskrelay.storage.file_group import can_flush_file_system, write_together
 from maskrelay.storage.file_writer import FileWriter
+from maskrelay.storage.flushing import Flushing
 from maskrelay.storage.folders import READING, opened, storage_errors
 from maskrelay.storage.leftovers import remove_empty, remove_leftovers
 from maskrelay.storage.protocol import (
@@ -36,31 +37,38 @@ class FileStorage:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._flushing = Flushing(root)
+
+    def flushed_later(self) -> AbstractContextManager[None]:
+        return self._flushing.deferred()
+
+    def flush(self) -> None:
+        self._flushing.flush()
 
     def create(self, key: str, body: bytes, content_type: str = BINARY) -> None:  # noqa: ARG002
-        with FileWriter.open(self._root, key) as incoming:
+        with FileWriter.open(self._root, key, self._flushing) as incoming:
             incoming.write(body)
             incoming.commit_new()
 
     def put(self, key: str, body: bytes, content_type: str = BINARY) -> None:  # noqa: ARG002
-        with FileWriter.open(self._root, key) as incoming:
+        with FileWriter.open(self._root, key, self._flushing) as incoming:
             incoming.write(body)
             incoming.commit()
 
     def put_all(self, bodies: Mapping[str, bytes], content_type: str = BINARY) -> None:
-        if len(bodies) == 1 or not can_flush_file_system():
+        if len(bodies) == 1 or self._flushing.is_deferred or not can_flush_file_system():
             for key, body in bodies.items():
                 self.put(key, body, content_type)
             return
         waiting = iter(bodies.items())
         while group := list(islice(waiting, _TOGETHER)):
-            write_together(self._root, group)
+            write_together(self._root, group, self._flushing)
 
     def presign(self, key: str, lifetime: timedelta) -> None:
         """Return None, because a file has no URL."""
 
     def writer(self, key: str, content_type: str = BINARY) -> FileWriter:  # noqa: ARG002
-        return FileWriter.open(self._root, key)
+        return FileWriter.open(self._root, key, self._flushing)
 
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         return b"".join(self.stream(key, start, length))
@@ -109,13 +117,17 @@ class FileStorage:
     def delete(self, key: str) -> None:
         check_key(key)
         *folders, name = key.split("/")
+        deferred = self._flushing.is_deferred
+        if deferred:
+            self._flushing.note()
         with (
             suppress(ObjectMissing),
             storage_errors(READING),
             opened(self._root, folders) as folder,
         ):
             os.unlink(name, dir_fd=folder)
-            os.fsync(folder)
+            if not deferred:
+                os.fsync(folder)
         remove_empty(self._root, folders)
 
     def remove_leftovers(self, after: str, most: int, now: datetime) -> tuple[str, int]:

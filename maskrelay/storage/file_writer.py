@@ -11,15 +11,21 @@ from types import TracebackType
 from typing import Self
 
 from maskrelay.errors import ObjectExists
+from maskrelay.storage.flushing import Flushing
 from maskrelay.storage.folders import FILE_MODE, WRITING, enter, storage_errors
 from maskrelay.storage.leftovers import claim, temporary_name
 from maskrelay.storage.protocol import check_key
+
+#: The content of a large object is flushed in pieces of this many bytes, so that others that flush the file system
+#: need not wait for all of it.
+_UNFLUSHED_MOST = 32 << 20
 
 
 class FileWriter:
     """A writer of one object of a FileStorage (see `protocol.Writer`)."""
 
-    def __init__(self, folder: int, file: int, temporary: str, name: str) -> None:
+    def __init__(self, flushing: Flushing, folder: int, file: int, temporary: str, name: str) -> None:
+        self._flushing = flushing
         self._folder = folder
         self._file = file
         self._temporary = temporary
@@ -27,32 +33,41 @@ class FileWriter:
         self._size = 0
         self._renamed = False
         self._open = True
+        self._unflushed = 0
 
     @classmethod
-    def open(cls, root: Path, key: str, *, flush: bool = True) -> Self:
+    def open(cls, root: Path, key: str, flushing: Flushing, *, flush: bool = True) -> Self:
         """Create the temporary file for the object `key` below `root`. Raises KeyInvalid and StorageUnavailable.
 
         If `flush` is false, the caller must flush the folders that are created.
         """
         check_key(key)
         *folders, name = key.split("/")
+        later = flushing.is_deferred or flushing.is_pending
+        if later:  # the new folders are flushed together with the other writes
+            flushing.note()
         with storage_errors(WRITING):
-            while (begun := _begin(root, folders, flush=flush)) is None:
+            while (begun := _begin(root, folders, flush=flush and not later)) is None:
                 continue
-        return cls(*begun, name)
+        return cls(flushing, *begun, name)
 
     def write(self, chunk: bytes) -> None:
         view = memoryview(chunk)
         self._size += len(view)
+        self._unflushed += len(view)
         with storage_errors(WRITING):
             while view:
                 view = view[os.write(self._file, view) :]
+            if self._unflushed > _UNFLUSHED_MOST:
+                os.fdatasync(self._file)
+                self._unflushed = 0
 
     def commit(self, *, flush_name: bool = True) -> None:
+        deferred = self._flushing.is_deferred
+        self._flush_bytes(deferred=deferred)
         with storage_errors(WRITING):
-            self._flush_bytes()
             self.rename()
-            if flush_name:
+            if flush_name and not deferred:
                 os.fsync(self._folder)
         self.abort()
 
@@ -62,15 +77,13 @@ class FileWriter:
             os.replace(self._temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         self._renamed = True
 
-    def _flush_bytes(self) -> None:
-        """Flush the bytes to the disk. An empty file has none, and it reaches the disk with the flush of its folder."""
-        if self._size:
-            os.fsync(self._file)
-
     def commit_new(self) -> None:
-        """Commit like `commit`, but raise ObjectExists if there is a file with this name."""
+        """Commit like `commit`, but raise ObjectExists if there is a file with this name.
+
+        Others may rely on the content of the file as soon as it has its name, so the content is always flushed before.
+        """
+        self._flush_bytes(deferred=False)
         with storage_errors(WRITING):
-            self._flush_bytes()
             try:
                 self._link()
             finally:
@@ -78,6 +91,20 @@ class FileWriter:
                 # being durable
                 os.fsync(self._folder)
         self.abort()
+
+    def _flush_bytes(self, *, deferred: bool) -> None:
+        """Flush the bytes to the disk, together with everything else that is not flushed yet.
+
+        An empty file has none, and it reaches the disk with the flush of its folder.
+        """
+        if deferred:
+            self._flushing.note()
+        elif self._flushing.is_pending:
+            self._flushing.note()
+            self._flushing.flush()
+        elif self._size:
+            with storage_errors(WRITING):
+                os.fsync(self._file)
 
     def _link(self) -> None:
         try:

@@ -7,6 +7,7 @@ be called from any thread.
 
 import re
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -117,6 +118,18 @@ class Storage(Protocol):
         begin. The returned folder is "" when no folders remain. S3 needs no such call, because the bucket's lifecycle
         rule does the same.
         """
+
+    def flushed_later(self) -> AbstractContextManager[None]:
+        """Return a context manager in whose block `put`, `delete` and `Writer.commit` need not wait for the disk.
+
+        This applies to the calls of the thread that entered the block. What they have written is visible at once. It is
+        durable before the next object becomes visible that this process writes outside of such a block, or creates, or
+        when `flush` returns. Until then, a power failure may leave such an object incomplete. So write only objects in
+        the block that nobody uses before the object that names them exists, and objects without content.
+        """
+
+    def flush(self) -> None:
+        """Make everything durable that this process has written. Raises StorageUnavailable if something was lost."""
 
     def writer(self, key: str, content_type: str = BINARY) -> Writer:
         """Return a writer for a large object. The memory that it uses does not depend on the size of the object."""

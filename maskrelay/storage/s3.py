@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime, timedelta
 from typing import Any, Self, TypeVar
 
@@ -145,6 +145,13 @@ class S3Storage:
     def remove_leftovers(self, after: str, most: int, now: datetime) -> tuple[str, int]:  # noqa: ARG002
         """Do nothing, because the bucket's lifecycle rule aborts the multipart uploads of killed processes."""
         return "", 0
+
+    def flushed_later(self) -> AbstractContextManager[None]:
+        """Do nothing, because an object is durable when the server has answered."""
+        return nullcontext()
+
+    def flush(self) -> None:
+        """Do nothing, because an object is durable when the server has answered."""
 
     def delete(self, key: str) -> None:
         path = self._path(key)

@@ -5,7 +5,7 @@ the job.
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -161,9 +161,12 @@ def _result_of(
     if not visible.was_complete and (pending := _pending(context, record, lease, visible)):
         context.ledger.wake_ups.wake(*pending)
         return None
-    with ThreadPoolExecutor(1) as beside:  # written before the result, so it exists for every result
-        marked = beside.submit(context.storage.put, keys.sweeping(submission.id), b"")
-        plan = context.storage, submission, record.frame_parts, visible
+    storage = context.storage
+    # The objects of a large job are used by later attempts, so each of them must be complete when it is visible.
+    flushed = storage.flushed_later() if record.frame_parts <= STRETCH_PARTS else nullcontext()
+    with ThreadPoolExecutor(1) as beside, flushed:  # everything is durable before the result is visible
+        marked = beside.submit(_mark_for_sweeping, storage, submission.id)
+        plan = storage, submission, record.frame_parts, visible
         written = write_final_objects(*plan, planned=record.planned, turn=turn, between=others)
         marked.result()
     result = _result(context, submission, record, written, visible)
@@ -174,6 +177,11 @@ def _result_of(
     except ObjectExists:
         return read_result(context, submission.id)
     return result
+
+
+def _mark_for_sweeping(storage: Storage, job: str) -> None:
+    with storage.flushed_later():
+        storage.put(keys.sweeping(job), b"")
 
 
 def _pending(

@@ -95,12 +95,17 @@ async def _segmented(
     if claim.lane == "interactive":
         with context.spans.span("store"):
             await asyncio.to_thread(store_loose, context.storage, recorded.files)
-        recorded = RecordedPart(recorded.outcome)
+        recorded = RecordedPart(recorded.outcome, only=_is_only(planned, submission))
         watch.lap("store")
     watch.tell(context.recorder)
     weight = ROW_COPIES * len(prepared.row.image) + MAP_COPIES * CANVAS**2 * len(planned.prompts)
     context.pace.note(scoring=context.scorer.seconds, working=watch.working(), bytes=weight)
     return replace(recorded, outcome=recorded.outcome.model_copy(update={"timings_ms": watch.timings}))
+
+
+def _is_only(planned: PlannedFrame, submission: Submission) -> bool:
+    """Return whether the job consists of this frame alone: one image, not a member of an archive."""
+    return submission.total == 1 and planned.of == 1 and planned.extent is None and planned.reading.kind == "still"
 
 
 async def _among(context: FrameContext, claim: Claim, planned: PlannedFrame, submission: Submission) -> tuple[str, ...]:
@@ -186,6 +191,7 @@ async def _scored(
         if raw:
             key = keys.rejected_answer(claim.job, planned.item, planned.frame, claim.token[:8])
             await asyncio.to_thread(store_loose, context.storage, {key: raw})
+            await asyncio.to_thread(context.storage.flush)
         raise
 
 

@@ -22,6 +22,7 @@ from maskrelay.telemetry.spans import Spans
 from worker.context.job_records.outcome_parts import (
     Held,
     RecordedPart,
+    is_only_frame,
     part_name,
     settle_part,
     store_part,
@@ -209,6 +210,8 @@ class OutcomeBatcher:
         if finish is not None and self._finisher is not None:
             self._finisher.finish(finish)
             return counted
+        if is_only_frame(held):
+            self._storage.flush()
         with contextlib.suppress(LedgerUnavailable):
             wakes = self._ledger.wake_ups
             wakes.wake("finish", min(1, wakes.work("finish")))

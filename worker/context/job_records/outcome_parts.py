@@ -25,6 +25,8 @@ class RecordedPart:
     files: Mapping[str, bytes] = field(default_factory=dict)
     #: The trace context of the span in which the outcome was produced.
     traceparent: str | None = None
+    #: Whether the frame is the only one of its job.
+    only: bool = False
 
     def size(self) -> int:
         return sum(map(len, self.files.values()))
@@ -36,11 +38,12 @@ def ref_of(key: str, body: bytes) -> ArtifactRef:
 
 
 def store_loose(storage: Storage, files: Mapping[str, bytes]) -> None:
-    """Store each file in an object of its own. An object that exists already was written by this same attempt."""
-    for key, body in files.items():
-        try:
-            storage.create(key, body, "image/png")
-        except ObjectExists:
+    """Store each file in an object of its own. An object that exists already was written by this same attempt.
+
+    The files are durable before the part that names them is visible.
+    """
+    with storage.flushed_later():
+        for key, body in files.items():
             storage.put(key, body, "image/png")
 
 
@@ -96,11 +99,24 @@ def write_part(storage: Storage, claims: Claims, job: str, part: str, held: Sequ
 
 
 def store_part(storage: Storage, job: str, part: str, held: Sequence[Held]) -> None:
-    """Write a part. Files that are not stored yet are written first, into one pack."""
+    """Write a part. Files that are not stored yet are written first, into one pack.
+
+    The part of a job's only frame is durable when the job's result is visible, or when the store is flushed. If such
+    a part is lost before, finishing the job finds that the frame has no outcome, and the frame is segmented again.
+    """
     outcomes = _packed(storage, job, part, [recorded for _, recorded in held])
     body = b"".join(outcome.model_dump_json(exclude_none=True).encode() + b"\n" for outcome in outcomes)
+    if is_only_frame(held):
+        with storage.flushed_later():
+            storage.put(keys.outcome_part(job, part), body, "application/x-ndjson")
+        return
     with contextlib.suppress(ObjectExists):
         storage.create(keys.outcome_part(job, part), body, "application/x-ndjson")
+
+
+def is_only_frame(held: Sequence[Held]) -> bool:
+    """Return whether these outcomes are that of a job's only frame."""
+    return all(recorded.only for _, recorded in held)
 
 
 def settle_part(
