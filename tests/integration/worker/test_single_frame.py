@@ -32,9 +32,9 @@ def test_a_job_of_one_frame_ends_without_a_control_worker(
     single = accepted(north, saved(gradient(), "PNG"))
     planned(api)
     with running_worker("segment", api, endpoint_url=simulator.url, endpoint_key=simulator.key):
-        assert eventually(lambda: state_of(api, single) == "succeeded", within_s=90)
+        assert eventually(lambda: state_of(api, single) == "succeeded", within_s=240)
         pair = accepted(north, *(saved(gradient(), "PNG") for _ in range(2)))
         planned(api)
-        assert eventually(lambda: state_of(api, pair) == "finishing", within_s=90)
+        assert eventually(lambda: state_of(api, pair) == "finishing", within_s=240)
     assert api.objects(keys.LIVE) == [keys.live(pair)]
     assert finished(api, pair).counts.succeeded == 2
