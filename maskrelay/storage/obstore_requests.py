@@ -1,10 +1,10 @@
 """Requests for single objects in a bucket, sent by obstore, which is written in Rust and releases Python's global lock.
 
 boto3 determines the URL and the region of the bucket and the credentials. obstore only signs and sends the requests.
-The threads of obstore do not survive a fork, so a request in a forked process would never return (see `is_usable`).
+The threads of obstore do not survive a fork, so a request in a forked process would never return. A process that is
+going to fork must not use this module before that (see `before_fork` of `S3Clients.open`).
 """
 
-import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,17 +31,7 @@ _UNLIMITED = "365days"
 #: would use the proxy in the environment, but it interprets the variables differently from this service.
 _NO_PROXY = {"proxy_url": "http://127.0.0.1:9", "proxy_excludes": "*,0.0.0.0/0,::/0"}
 _PROBE = "k"
-#: The id of the process in which the threads of obstore run. None if obstore has not been used.
-_started_in: int | None = None
 T = TypeVar("T")
-
-
-def is_usable() -> bool:
-    """Return whether obstore can be used in this process.
-
-    It cannot be used if the process was forked after its first use.
-    """
-    return _started_in in (None, os.getpid())
 
 
 class ObstoreRequests:
@@ -63,8 +53,8 @@ class ObstoreRequests:
         self._made: tuple[Any, S3Store] | None = None
 
     def can_send(self, body_bytes: int) -> bool:
-        """Return whether this process can send a request with a body of this size."""
-        return body_bytes <= LONGEST_BODY_BYTES and is_usable()
+        """Return whether this module can send a request with a body of this size."""
+        return body_bytes <= LONGEST_BODY_BYTES
 
     def put(self, key: str, body: bytes, content_type: str, nonce: str | None = None) -> None:
         attributes = {"Content-Type": content_type}
@@ -106,9 +96,7 @@ class ObstoreRequests:
         self._send(lambda store: obstore.delete(store, key))
 
     def _send(self, request: Callable[[S3Store], T], meanings: Mapping[str, type[StorageError]] | None = None) -> T:
-        global _started_in  # noqa: PLW0603 - the threads belong to the process, not to an object
         store = self._store()
-        _started_in = os.getpid()
         with self._errors(meanings):
             return request(store)
 

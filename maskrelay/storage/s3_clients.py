@@ -92,9 +92,7 @@ class S3Clients:
             return self._made
 
     def send(self, request: Callable[[ObjectRequests], T], body_bytes: int = 0) -> T:
-        """Send one request. obstore sends it if it can be used in this process and for a body of this size, otherwise
-        boto3.
-        """
+        """Send one request. obstore sends it if it can send a body of this size, otherwise boto3."""
         clients = self.now()
         if clients.obstore is None or not clients.obstore.can_send(body_bytes):
             return request(clients.boto3)
@@ -136,10 +134,9 @@ def _obstore(session: Any, client: Any, bucket: str, endpoint_url: str | None) -
     """Return the requests that obstore sends. Return None if obstore cannot follow the configuration as boto3 does."""
     if client.meta.config.response_checksum_validation == "when_supported" or any(map(os.environ.get, _OBSTORES_OWN)):
         return None
-    try:  # imported only here, because it is 15 MB of code that a store in a folder does not need
-        from maskrelay.storage.obstore_requests import ObstoreRequests  # noqa: PLC0415
-    except ImportError:  # there is no wheel for this platform
-        return None
+    # imported only here, because it is 15 MB of code that a store in a folder does not need
+    from maskrelay.storage.obstore_requests import ObstoreRequests  # noqa: PLC0415
+
     proxy = _proxies(endpoint_url)
     return ObstoreRequests(
         client,
