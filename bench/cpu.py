@@ -29,6 +29,7 @@ from bench.figures import median, print_head, print_table, spread
 from bench.measured import Measured, measure
 from bench.sources import PROMPTS, make_sources
 from tests.support.lean_script import LEAN_SCRIPT
+from tests.support.proxies.s3_proxy import faulty_proxy
 from tests.support.servers.s3_servers import RunningS3, running_s3
 
 _WARM = 4
@@ -62,6 +63,8 @@ class Servers:
     stock: RunningEndpoint
     lean: RunningEndpoint
     s3: RunningS3
+    #: A proxy in front of the S3 server. It keeps connections open, as S3 does and moto does not.
+    s3_url: str
 
 
 def main() -> None:
@@ -93,7 +96,8 @@ def compare(
         servers = Servers(
             stack.enter_context(running_endpoint(**switches)),
             stack.enter_context(running_endpoint(**switches, lean=LEAN_SCRIPT)),
-            stack.enter_context(running_s3()),
+            s3 := stack.enter_context(running_s3()),
+            stack.enter_context(faulty_proxy(s3.endpoint_url)).url,
         )
         ready = {name: stack.enter_context(_start(name, servers, prompts, folder / name)) for name in measured}
         for name, contender in ready.items():
@@ -123,7 +127,7 @@ def _start(
         settings["endpoint_wire"] = "lean2d"
     if way.s3:
         storage_url = f"{servers.s3.storage_url}/{folder.name.replace(', ', '-')}"
-        settings |= {"storage_url": storage_url, "s3_endpoint_url": servers.s3.endpoint_url}
+        settings |= {"storage_url": storage_url, "s3_endpoint_url": servers.s3_url}
     caller = "bench.single_client" if way.single else "bench.client"
     endpoint = servers.lean if way.lean else servers.stock
     return ours(endpoint, prompts, folder, caller_module=caller, **settings)
