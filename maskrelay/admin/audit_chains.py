@@ -10,7 +10,7 @@ from maskrelay.storage.protocol import Storage
 
 
 class Break(Exception):
-    """The first place where the log is broken. `key` names the file, and `others` are the breaks of other processes."""
+    """The first file at which the log is broken. `key` is its key, and `others` are the breaks of other processes."""
 
     def __init__(self, key: str, what: str) -> None:
         super().__init__(what)
@@ -44,9 +44,9 @@ def verify(storage: Storage, kept: str) -> Found:
     """Read every file from the hour `kept` on. Raises Break for the first file that is changed, missing or unclosed.
 
     After a break, the remaining files of the same process are not checked. The attribute `others` of the error contains
-    the breaks of other processes. Files from before the hour `kept` may be missing, because retention removes them. If
-    someone removes the last files of a process, or all of its files, this check cannot notice it. Only a store that
-    lets nobody remove objects prevents that.
+    the breaks of other processes. Files from before the hour `kept` may be missing, because retention removes them. The
+    check cannot notice that someone has removed the last files of a process, or all of its files. To prevent this, use
+    a store in which nobody can remove objects.
     """
     found = Found()
     chains: dict[str, _Last] = {}
@@ -113,7 +113,7 @@ def _check_tied(storage: Storage, key: str, seal: Seal, last: _Last | None, kept
 def _caught_up(storage: Storage, key: str, before: Before | None, last: _Last) -> _Last:
     """Return the previous file, after checking the files between it and `last`.
 
-    Such files exist if the process wrote some after the listing was made. Raises Break.
+    Such files exist if the process wrote them after the files were listed. Raises Break.
     """
     newest, at = last, before
     while at != last.file:

@@ -32,7 +32,7 @@ def add(subparsers: Any) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Print each finding; return 1 if any is wrong."""
+    """Print each finding. Return 1 if any finding is an error."""
     from maskrelay.admin.checks.diagnosis import diagnose  # noqa: PLC0415
 
     findings = []

@@ -131,6 +131,6 @@ def _follow(client: Client, accepted: JobShown, given: argparse.Namespace) -> in
 
 
 def _make_folder(folder: Path | None) -> None:
-    """Create the folder before the job runs, so that an error does not appear only after it."""
+    """Create the folder before the job runs. If this fails, the error is reported before the job is submitted."""
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

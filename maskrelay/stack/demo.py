@@ -35,7 +35,7 @@ class _Seen:
 
 
 def demo(given: Mapping[str, str], output: Path) -> int:
-    """Segment the photographs with the whole stack. Return 0 only if all was right and no process remains."""
+    """Segment the photographs with the whole stack. Return 0 only if there was no problem and no process remains."""
     ending = Ending()
     end_on_signals(ending)
     say("Starting Valkey, the simulator, the API and the workers …")

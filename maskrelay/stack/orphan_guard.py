@@ -4,8 +4,8 @@ A pipe leads from the supervisor to the watcher. The supervisor writes `+GROUP` 
 and `-GROUP` for every group that has ended. If the supervisor dies, even by SIGKILL, the pipe closes. The watcher then
 kills the groups that have not ended. Killing them is safe, because interrupted work is resumed at the next start.
 
-A pipe is used rather than Linux's parent-death signal. That signal reaches only a child and not the processes that the
-child has started, it depends on the thread that started the child, and it does not exist on macOS.
+Linux's parent-death signal is not used, for three reasons. It reaches only a child process, and not the processes that
+the child process has started. It depends on the thread that started the child process. And it does not exist on macOS.
 """
 
 import contextlib
@@ -58,7 +58,7 @@ class Watcher:
 
     def _write(self, line: str) -> None:
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # the watcher has ended, and the next call of look() restarts it
+        with contextlib.suppress(BrokenPipeError):  # the watcher has ended, and the next call of check() restarts it
             self._process.stdin.write(line.encode())
 
 

@@ -1,7 +1,7 @@
 """Validate the settings of all processes of the stack before the first process starts.
 
 Otherwise, an error in a setting that only a worker reads would appear only in that worker. The worker would fail again
-and again, while the stack reports that it is ready. No server is contacted here; `maskrelay doctor` does that.
+and again, while the stack reports that it is ready. No server is contacted. `maskrelay doctor` checks the servers.
 """
 
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""The processes of the stack and their environment. A part that the given environment configures is not embedded."""
+"""The processes of the stack and their environment.
+
+If the given environment names a server, the stack does not start its own.
+"""
 
 import fcntl
 import os
@@ -128,7 +131,10 @@ def _is_given(environment: Mapping[str, str], secret: str) -> bool:
 
 
 def _with_clocks(environment: dict[str, str], clocks: Mapping[str, str]) -> Settings:
-    """Return the settings with `clocks` as defaults, or without them if other given times do not fit to them."""
+    """Return the settings with `clocks` as defaults.
+
+    If given times contradict these defaults, the defaults are not used.
+    """
     shorter = {**clocks, **{name: value for name, value in environment.items() if value}}
     try:
         settings = Settings.from_environment(shorter)

@@ -16,9 +16,10 @@ Stage = Sequence[ChildProcess]
 _START = timedelta(seconds=90)
 _LOOK = 0.05
 _PAUSE, _LONGEST_PAUSE = 0.5, 30.0
-#: After a process has run for this many seconds, its next restart comes after the shortest pause.
+#: The number of seconds that a process must run, so that the shortest pause applies to its next restart.
 _STEADY = 60.0
-#: A process that ends after fewer seconds has failed to start. Several failures in a row end the stack.
+#: The number of seconds before which the end of a process counts as a failure to start. Several failures in a row end
+#: the stack.
 _STARTING = 15.0
 _FAILED_STARTS = 3
 

@@ -28,8 +28,9 @@ ENDED = frozenset({"Succeeded", "Failed", "Canceled"})
 
 
 class Arm(Calls):
-    """A client that runs operations, waits at most `patience` seconds for each, and reports progress. Raises like
-    Calls.
+    """A client that runs operations, waits at most `patience` seconds for each, and reports progress.
+
+    Every method raises the errors of `Calls`.
     """
 
     def __init__(

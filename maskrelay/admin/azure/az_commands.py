@@ -11,7 +11,9 @@ ENDPOINT_FILE, DEPLOYMENT_FILE = "endpoint.yml", "deployment.yml"
 
 
 def files(wanted: DeploymentSpec) -> dict[str, str]:
-    """Return the files that `az ml` reads by their paths: two in YAML, and those that the lean deployment names."""
+    """Return the files that `az ml` needs: two YAML files, and the files to which the YAML of a lean deployment
+    refers.
+    """
     described = {ENDPOINT_FILE: as_yaml(wanted.endpoint_yaml()), DEPLOYMENT_FILE: as_yaml(wanted.deployment_yaml())}
     return described | (_lean_files() if wanted.lean else {})
 
@@ -23,7 +25,7 @@ def _lean_files() -> dict[str, str]:
 
 
 def creating(wanted: DeploymentSpec, workspace: Workspace | None) -> str:
-    """Return both specifications as one YAML stream, with the commands that take them as comments."""
+    """Return both specifications as one YAML stream. Comments contain the commands that use them."""
     described = files(wanted)
     flags = _flags(workspace)
     kinds = {ENDPOINT_FILE: "online-endpoint", DEPLOYMENT_FILE: "online-deployment"}

@@ -16,8 +16,8 @@ from maskrelay.admin.azure.status import DeploymentStatus, auth_of, version_of
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import AzureMissing, SettingsError
 
-#: The fields that belong to one authentication method or another. They are removed from the old entry before the new
-#: ones are set.
+#: The fields that depend on the authentication method. They are removed from an existing entry before the new fields
+#: are set.
 _CREDENTIALS = ("key", "key_file", "token_url")
 
 
@@ -69,8 +69,9 @@ def merged(entries: list[dict[str, Any]], entry: dict[str, Any]) -> list[dict[st
 
 
 def read_entries(path: Path) -> list[dict[str, Any]]:
-    """Return the entries of the endpoints file, or none if it does not exist. Raises SettingsError for other
-    content.
+    """Return the entries of the endpoints file, or none if it does not exist.
+
+    Raises SettingsError for other content.
     """
     try:
         read = json.loads(path.read_bytes())

@@ -1,7 +1,7 @@
 """The specification of an endpoint and a deployment, as YAML for `az ml` and as REST bodies.
 
 Sources: the YAML schemas of managed online endpoints and deployments, and the corresponding REST models. The Python
-package azure-ai-ml converts between the two; `make azure` compares our conversion with it.
+package azure-ai-ml converts one into the other. `make azure` compares its result with ours.
 """
 
 import re
@@ -19,7 +19,8 @@ AUTH_MODES: dict[Auth, tuple[str, str]] = {
     "aml_token": ("aml_token", "AMLToken"),
     "entra": ("aad_token", "AADToken"),
 }
-#: The scoring script of the lean deployment, and the folders that its YAML names: of the code, and of the image.
+#: The name of the lean deployment's scoring script, and the folders in its YAML: that of the code, and that of the
+#: image.
 LEAN_SCRIPT, LEAN_CODE, LEAN_ENVIRONMENT = "lean_scoring_script.py", "lean_code", "lean_environment"
 _SCHEMAS = "https://azuremlschemas.azureedge.net/latest/"
 _NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*[a-zA-Z0-9]")
@@ -47,10 +48,9 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentSpec:
-    """The specification of an endpoint with one deployment. The defaults are those of Microsoft's sample for this
-    model.
+    """The specification of an endpoint with one deployment.
 
-    Raises AzureNameInvalid.
+    The defaults are those of Microsoft's sample for this model. Raises AzureNameInvalid.
     """
 
     name: str
@@ -66,7 +66,7 @@ class DeploymentSpec:
     concurrency: int = 8
     liveness: Probe = field(default_factory=lambda: Probe(600))
     readiness: Probe = field(default_factory=lambda: Probe(10))
-    #: Whether our scoring script answers in the place of Azure's.
+    #: Whether our scoring script is used instead of Azure's.
     lean: bool = False
 
     def __post_init__(self) -> None:

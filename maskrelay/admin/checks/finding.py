@@ -38,8 +38,9 @@ def wrong(check: str, said: str, hint: str) -> Finding:
 
 
 def clock(check: str, ahead: timedelta, give: timedelta) -> Finding:
-    """Return a finding about how far a clock is ahead of this machine's clock. `give` is the uncertainty of the
-    measurement.
+    """Return a finding about the difference between a clock and this machine's clock.
+
+    `give` is the uncertainty of the measurement.
     """
     apart = max(abs(ahead) - give, timedelta(0))
     seconds = ahead.total_seconds()

@@ -110,9 +110,7 @@ def _certificates(settings: Settings) -> Finding:
 
 
 def _descriptors() -> Finding:
-    """Check the limit on open files and connections: only the hard limit, because the API raises its soft limit to
-    it.
-    """
+    """Check the hard limit on open files and connections. The API raises its soft limit to the hard limit."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most != resource.RLIM_INFINITY and most < _DESCRIPTORS:
         hint = f"raise the hard limit (ulimit -Hn, LimitNOFILE=, nofile) to {_DESCRIPTORS}"

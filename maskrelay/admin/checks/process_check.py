@@ -1,4 +1,4 @@
-"""Check the running processes of the service by what they have written to the ledger."""
+"""Checks of the running processes of the service, which use their records in the ledger."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,7 +9,7 @@ from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.processes import Processes, see_processes
 from maskrelay.settings import Settings
 
-#: Without a sweep for this many sweep periods, and for at least this time, no control worker can be running.
+#: If there was no sweep for this many sweep periods, and for at least this time, no control worker can be running.
 _PERIODS, _QUIET = 6, timedelta(seconds=30)
 _ROLES = {"plan": "control", "finish": "control"}
 

@@ -14,7 +14,7 @@ from maskrelay.settings import Settings
 from maskrelay.storage.factory import check_create_once, open_storage
 from maskrelay.storage.protocol import Storage
 
-_LITTLE, _NONE = 2 << 30, 256 << 20  # in bytes: less free space than this causes a warning, or an error
+_LITTLE, _NONE = 2 << 30, 256 << 20  # the free space, in bytes, below which there is a warning or an error
 #: A store reports times in whole seconds.
 _COARSE = timedelta(seconds=1)
 _ROLE = "check the credentials or the role: they need Get, Put, Delete and List on the bucket"

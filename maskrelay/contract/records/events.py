@@ -22,7 +22,7 @@ class JobEventLinks(BaseModel):
 
 
 class JobEventData(BaseModel):
-    """The job when the event happened."""
+    """The state of the job at the time of the event."""
 
     id: str
     state: JobState
