@@ -38,6 +38,7 @@ class Crowd:
         self._flow, self._simulator = flow, simulator
         self._child = secrets.token_hex(4)
         self._called: dict[str, asyncio.Event] = {}
+        self._granted: set[str] = set()
         self._row: Row = canary()
         self._body = encode_request([self._row])
         self._began = time.monotonic()
@@ -61,21 +62,25 @@ class Crowd:
 
     async def _listen(self) -> None:
         while self._past() < SECONDS:
-            name = await asyncio.to_thread(self._flow.await_call, self._child, timedelta(seconds=1))
-            if name in self._called:
-                self._called[name].set()
+            call = await asyncio.to_thread(self._flow.await_call, self._child, timedelta(seconds=1))
+            if call:
+                if call.endpoint:
+                    self._granted.add(call.waiter)
+                self._called[call.waiter].set()
 
     async def _client(self, client: httpx.AsyncClient, name: str) -> None:
         called = self._called[name] = asyncio.Event()
+        slot = secrets.token_hex(8)
         while self._past() < SECONDS:
-            slot = secrets.token_hex(8)
             called.clear()
+            self._granted.discard(name)
             asked = {"among": ["default"], "bytes_up": len(self._body), "prompts": 1, "child": self._child}
             admission = await asyncio.to_thread(self._flow.admit, "bulk", name, slot, **asked)
-            if admission.granted:
-                await self._score(client, slot)
-            else:
+            if not admission.granted:
                 await asyncio.wait([asyncio.create_task(called.wait())], timeout=admission.wait.total_seconds())
+            if admission.granted or name in self._granted:
+                await self._score(client, slot)
+                slot = secrets.token_hex(8)
 
     async def _score(self, client: httpx.AsyncClient, slot: str) -> None:
         self.run.sent.append(self._past())

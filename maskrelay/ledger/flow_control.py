@@ -10,11 +10,10 @@ from typing import Any
 from maskrelay.contract.records.job import Lane
 from maskrelay.endpoints import Endpoint
 from maskrelay.ledger.scripts import Scripts
-from maskrelay.rules.endpoint_gate import Report
+from maskrelay.rules.endpoint_gate import NOT_THE_ENDPOINTS, Report
 
 _MS = timedelta(milliseconds=1)
-#: The longest time that `await_call` waits for the notification that a slot may be free. It must be shorter than the
-#: timeout of the connection.
+#: The longest time that `await_call` waits for a message. It must be shorter than the timeout of the connection.
 LONGEST_CALL = timedelta(seconds=2)
 #: No endpoint gets a lean request.
 NO_LEAN: Mapping[str, int] = MappingProxyType({})
@@ -24,8 +23,8 @@ NO_LEAN: Mapping[str, int] = MappingProxyType({})
 class Admission:
     """The answer to a request for admission: whether a score may begin, and at which endpoint.
 
-    If it is not granted, `endpoint` is empty. The waiter then tries again after `wait`, or when it is notified that a
-    slot may be free.
+    If it is not granted, `endpoint` is empty. The waiter then asks again with the same slot after `wait`, unless a call
+    tells it earlier that the slot was granted, or that it should ask at once.
     """
 
     granted: bool
@@ -34,6 +33,16 @@ class Admission:
     wait: timedelta
     #: The reason, as a short name.
     why: str
+    endpoint: str = ""
+    #: Whether it took the last free slot, so that others may soon wait for it.
+    full: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A message to a waiter. Its slot was granted at `endpoint`, or it should ask again if this is empty."""
+
+    waiter: str
     endpoint: str = ""
 
 
@@ -105,14 +114,21 @@ class Flow:
 
         `bytes_up` is the size of the request's body. Some endpoints may get a lean request instead; `lean` contains
         its size for each of them. `prompts` is the number of prompts of all rows, from which the size of the answer is
-        estimated. A waiter keeps its position in the queue of the lane if it calls at least every three seconds with
-        the same `child`, which must not contain a colon.
+        estimated. A waiter keeps its position in the queue of the lane if it asks at least every three seconds with the
+        same `child` and `slot`. Neither `child` nor `waiter` may contain a colon. A waiter that gives up must call
+        `withdraw`.
         """
         candidates = ",".join(self._settings[name] for name in among)
         score = (bytes_up, prompts, f"[{candidates}]", json.dumps(dict(lean)))
         reply = self._scripts.run("admit", lane, f"{child}:{waiter}", slot, self._slot_lease_ms, *score)
-        verdict, wait_ms, why, endpoint = reply
-        return Admission(verdict > 0, verdict == 2, wait_ms * _MS, why.decode(), endpoint.decode())
+        verdict, wait_ms, why, endpoint, full = reply
+        return Admission(verdict > 0, verdict == 2, wait_ms * _MS, why.decode(), endpoint.decode(), bool(full))
+
+    def withdraw(self, waiter: str, slot: str, *, among: Sequence[str], child: str) -> None:
+        """Give up a request for admission that was not granted. If it is granted at this moment, free its slot."""
+        endpoint: bytes = self._scripts.run("withdraw", f"{child}:{waiter}", slot, json.dumps(list(among)))
+        if endpoint:
+            self.report(endpoint.decode(), slot, NOT_THE_ENDPOINTS, "", 0.0)
 
     def now_ms(self) -> float:
         """Return the time of Redis's clock in milliseconds."""
@@ -137,23 +153,40 @@ class Flow:
         """End the pause `frozen`, which `inventory` returned, if all these child processes have reported."""
         return bool(self._scripts.run("end_freeze", self._settings[endpoint], frozen, json.dumps(list(children))))
 
-    def await_call(self, child: str, timeout: timedelta) -> str:
-        """Wait until a waiter of this child process may be next.
+    def await_call(self, child: str, timeout: timedelta) -> Call | None:
+        """Wait until a waiter of this child process is called. Return None after `timeout` (at most two seconds).
 
-        Return its name, or "" after `timeout` (at most two seconds). This only reduces polling. A call can be lost, and
-        another waiter may take the slot first.
+        This only saves time. If a call is lost, the waiter asks again, and learns the same.
         """
         seconds = min(timeout, LONGEST_CALL).total_seconds()
         called = self._scripts.ask("BLPOP", f"mr:calls:{child}", f"{seconds:.3f}")
-        return called[1].decode() if called else ""
+        if not called:
+            return None
+        endpoint, _, waiter = called[1].decode().rpartition(":")
+        return Call(waiter, endpoint)
+
+    def release(self, endpoint: str, slot: str, bytes_down: int) -> str:
+        """Free the slot of a score whose answer was received completely, but not read yet.
+
+        The next waiter gets it at once. Pass the result on to `report` when it is known how the score ended.
+        """
+        record: bytes = self._scripts.run("release_slot", self._settings[endpoint], slot, bytes_down)
+        return record.decode()
 
     def report(
-        self, endpoint: str, slot: str, report: Report, frame: str, rand: float, transfer: Transfer | None = None
+        self,
+        endpoint: str,
+        slot: str,
+        report: Report,
+        frame: str,
+        rand: float,
+        transfer: Transfer | None = None,
+        released: str | None = None,
     ) -> str:
         """Report how the score of a slot ended. Return the state of the gate.
 
         `frame` is the name of the input. `rand`, a random number from 0 to 1, varies the length of a pause. `transfer`
-        is given for a successful score.
+        is given for a successful score, and `released`, the result of `release`, if the slot was released before.
         """
         ended: dict[str, Any] = {
             "kind": report.kind,
@@ -168,6 +201,8 @@ class Flow:
         }
         if transfer:
             ended["moved"] = asdict(transfer)
+        if released is not None:
+            ended["released"] = released
         gate: bytes = self._scripts.run("report_score", self._settings[endpoint], slot, json.dumps(ended))
         return gate.decode()
 

@@ -5,7 +5,7 @@ import contextlib
 import re
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Generic
@@ -118,10 +118,12 @@ class EndpointClient(Generic[A_co]):
         request_id: str,
         traceparent: str | None = None,
         wire: WireFormat[A_co] | None = None,
+        received: Callable[[int], None] | None = None,
     ) -> Scored[A_co]:
         """Send `body`, which encodes `rows`, as one request. Return the answers to the rows, in the same order.
 
-        `wire` is the format of this request, by default that of the client.
+        `wire` is the format of this request, by default that of the client. `received` is called when a whole answer
+        with status 200 has been received, before it is parsed, with the size of its body on the wire.
 
         Raises an EndpointError with `status`, `kind`, `retry_after_s` and `still_working`. The last is true if the
         container may still be working, so that its slot is not free yet. The container also continues to work if this
@@ -140,6 +142,8 @@ class EndpointClient(Generic[A_co]):
         error = classify(got.status, got.headers, got.body, now=datetime.now(UTC))
         if error:
             raise error
+        if received:
+            received(got.bytes_down)
         answers = await asyncio.to_thread(wire.parse, got.body, rows, max_bytes=self._max_answer_bytes)
         kept = {name: got.headers[name][:200] for name in _KEPT if name in got.headers}
         return Scored(

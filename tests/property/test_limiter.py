@@ -1,9 +1,10 @@
-"""The limiter under any interleaving of clients that ask, answer, pause and die: never over a limit, nothing leaked,
-nobody passed over, and whoever asks when told is served though others never end.
+"""The limiter under any interleaving of clients that ask, answer, give up, pause and die: never over a limit, nothing
+leaked, nobody passed over, and whoever waits is served though others never end.
 """
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import get_args
 
@@ -50,6 +51,25 @@ ENDS = st.sampled_from(
 GIVEN_BACK = Report("cancelled")
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a client waits for."""
+
+    slot: str
+    lane: Lane
+    among: tuple[str, ...]
+    prompts: int
+    child: str
+
+    @property
+    def waiter(self) -> str:
+        return f"waiter of {self.slot}"
+
+
+#: For each endpoint and lane, whether anyone may wait there, and the deadlines of those who do.
+Lines = dict[tuple[str, Lane], tuple[bool, dict[bytes, float]]]
+
+
 class Crowd(RuleBasedStateMachine):
     """Clients that each score one frame at a time, over a pool of two endpoints."""
 
@@ -65,6 +85,8 @@ class Crowd(RuleBasedStateMachine):
         assert all(self.flow.fresh(name) for name in MOST)
         self.sides = {name: Side() for name in MOST}
         self.under_way: dict[int, tuple[str, str]] = {}
+        self.waiting: dict[int, Asked] = {}
+        self.abandoned: list[Asked] = []
         self.asked = 0
         self.gone_by = 0.0
 
@@ -83,36 +105,72 @@ class Crowd(RuleBasedStateMachine):
 
     @rule(client=CLIENTS, lane=LANES, among=POOLS, prompts=st.sampled_from([0, 1, 3]))
     def ask(self, client: int, lane: Lane, among: list[str], prompts: int) -> None:
+        """A client that waits asks again for the same."""
         if client in self.under_way:
             return
-        self.asked += 1
-        slot = f"slot-{self.asked}"
-        other: Lane = "bulk" if lane == "interactive" else "interactive"
-        limits, others, before = self.limits(), {name: self.waiters(name, other) for name in among}, self.now()
-        size = {"bytes_up": 700_000, "prompts": prompts}
-        admission = self.flow.admit(lane, f"{lane}-{client}", slot, among=among, child=f"child-{client % 2}", **size)
-        assert admission.granted == (admission.wait == timedelta(0)) == (admission.endpoint in among)
-        for name in among:
-            self.line_moves(name, lane if admission.endpoint == name and not admission.probe else None, limits[name])
-        if not admission.granted:
-            return
-        name = admission.endpoint
+        if client not in self.waiting:
+            self.asked += 1
+            self.waiting[client] = Asked(f"slot-{self.asked}", lane, tuple(among), prompts, f"child-{client % 2}")
+        asked, lines, before = self.waiting[client], self.lines(), self.now()
+        admission = self.admit(asked)
+        assert admission.granted == (admission.wait == timedelta(0)) == (admission.endpoint in asked.among)
+        for name in asked.among:
+            if admission.endpoint != name:
+                self.line_moves(name, None)
+        if admission.granted:
+            self.begins(asked, admission.endpoint, before, lines, probe=admission.probe)
+            self.goes_on(client, asked, admission.endpoint)
+        self.grants_come(before, lines)
+
+    def admit(self, asked: Asked) -> Admission:
+        size = {"bytes_up": 700_000, "prompts": asked.prompts}
+        whom = {"among": asked.among, "child": asked.child}
+        return self.flow.admit(asked.lane, asked.waiter, asked.slot, **whom, **size)
+
+    def goes_on(self, client: int, asked: Asked, name: str) -> None:
+        del self.waiting[client]
+        self.under_way[client] = name, asked.slot
+
+    def lines(self) -> Lines:
+        return {(name, lane): self.waiters(name, lane) for name in MOST for lane in get_args(Lane)}
+
+    def grants_come(self, before: float, lines: Lines) -> None:
+        """See what was granted to those that wait; each learns it if it asks again, if it lives."""
+        for client, asked in [*self.waiting.items(), *((None, one) for one in self.abandoned)]:
+            name = next((name for name in asked.among if self.has_slot(name, asked.slot)), None)
+            if name is None:
+                continue
+            self.begins(asked, name, before, lines, probe=False)
+            if client is None:
+                self.abandoned.remove(asked)
+                continue
+            assert self.admit(asked).endpoint == name
+            self.goes_on(client, asked, name)
+
+    def has_slot(self, name: str, slot: str) -> bool:
+        return self.client.zscore(f"mr:flow:{name}:slots", slot) is not None
+
+    def begins(self, asked: Asked, name: str, before: float, lines: Lines, *, probe: bool) -> None:
+        """Check that the score may begin, which was granted since `before`, when the lines were these."""
+        side, limit, slot = self.sides[name], self.limits()[name], asked.slot
+        self.line_moves(name, None if probe else asked.lane)
         self.has_begun(name, slot, before)
-        self.under_way[client] = name, slot
-        assert len(self.sides[name].working) <= limits[name] <= MOST[name]
-        self.is_the_probe_or_none(admission, slot)
-        if not admission.probe:
-            self.was_its_turn(name, lane, others[name])
-            self.sides[name].slots = limits[name]
-            if lane == "bulk":
-                self.sides[name].bulk.add(slot)
+        assert len(side.working) <= limit <= MOST[name]
+        self.is_the_probe_or_none(name, slot, probe=probe)
+        if not probe:
+            self.was_its_turn(name, asked.lane, lines[name, "bulk" if asked.lane == "interactive" else "interactive"])
+            side.slots = limit
+            if asked.lane == "bulk":
+                side.bulk.add(slot)
+        for one in asked.among:
+            lines[one, asked.lane][1].pop(f"{asked.child}:{asked.waiter}".encode(), None)
 
     @rule(among=POOLS)
     def rush(self, among: list[str]) -> None:
         """One client's short interactive frames, one after another."""
         for _ in range(8):
             self.ask(IN_A_HURRY, "interactive", among, 0)
-            self.answer(IN_A_HURRY, GIVEN_BACK, 1.0)
+            self.answer(IN_A_HURRY, GIVEN_BACK, 1.0, early=False)
             self.time_goes_by(share=0.001)
 
     def has_begun(self, name: str, slot: str, before: float) -> None:
@@ -121,10 +179,10 @@ class Crowd(RuleBasedStateMachine):
         side.begun.append(Begun(before, after, 700_000 + answer))
         side.working.add(slot)
 
-    def is_the_probe_or_none(self, admission: Admission, slot: str) -> None:
-        side = self.sides[admission.endpoint]
-        assert admission.probe == side.closed
-        if admission.probe:
+    def is_the_probe_or_none(self, name: str, slot: str, *, probe: bool) -> None:
+        side = self.sides[name]
+        assert probe == side.closed
+        if probe:
             assert side.probe is None
             side.probe = slot
 
@@ -140,10 +198,10 @@ class Crowd(RuleBasedStateMachine):
         side.sure = side.sure + 1 if waited else 0
         side.maybe = side.maybe + 1 if listed else 0
 
-    def line_moves(self, name: str, granted: Lane | None, limit: int) -> None:
+    def line_moves(self, name: str, granted: Lane | None) -> None:
         """No interactive frame is behind more than one bulk frame a slot, and one more for seven before it in line."""
         side, waits = self.sides[name], {}
-        slots = max(limit, side.slots, len(side.working))
+        slots = max(self.limits()[name], side.slots, len(side.working))
         for waiter, since in self.client.zrange(f"mr:flow:{name}:waiters:interactive", 0, -1, withscores=True):
             wait = side.waits.get(waiter)
             if wait is None or wait.since != since:
@@ -156,8 +214,9 @@ class Crowd(RuleBasedStateMachine):
             assert wait.bulk <= wait.slots + wait.interactive // 7
         side.waits = waits
 
-    @rule(client=CLIENTS, end=ENDS, weighs=st.sampled_from([0.01, 1.0, 1.5]))
-    def answer(self, client: int, end: Report, weighs: float) -> None:
+    @rule(client=CLIENTS, end=ENDS, weighs=st.sampled_from([0.01, 1.0, 1.5]), early=st.booleans())
+    def answer(self, client: int, end: Report, weighs: float, early: bool) -> None:
+        """early: the slot is free before it is known what the answer says."""
         if client not in self.under_way:
             return
         name, slot = self.under_way.pop(client)
@@ -165,20 +224,39 @@ class Crowd(RuleBasedStateMachine):
         taken = float((self.client.hget(f"mr:flow:{name}:scores", slot) or b"").split()[3])
         came = round(1.4e6 * weighs) if end.kind == "good" else 0
         moved = Transfer(700_000, came, 1, 1.0, came / 1e6) if came else None
-        gate = self.flow.report(name, slot, end, f"frame-{client}", 0.5, moved)
-        if not end.keep_slot:
-            side.working.discard(slot)
-            side.given_back.append((self.now(), max(0.0, taken - came)))
+        released = None
+        if early and not end.keep_slot and side.probe != slot:
+            lines, before = self.lines(), self.now()
+            released = self.flow.release(name, slot, came)
+            self.is_free(name, slot, taken - came)
+            self.grants_come(before, lines)
+        lines, before = self.lines(), self.now()
+        gate = self.flow.report(name, slot, end, f"frame-{client}", 0.5, moved, released)
+        if released is None and not end.keep_slot:
+            self.is_free(name, slot, taken - came)
         if side.probe == slot:
             assert gate in ({"open"} if end.kind == "good" else {"closed"})
         if gate != "half-open":
             side.probe = None
         side.closed = gate != "open"
+        self.grants_come(before, lines)
+
+    def is_free(self, name: str, slot: str, tokens: float) -> None:
+        self.sides[name].working.discard(slot)
+        self.sides[name].given_back.append((self.now(), max(0.0, tokens)))
+
+    @rule(client=CLIENTS)
+    def give_up(self, client: int) -> None:
+        if client in self.waiting:
+            asked = self.waiting.pop(client)
+            self.flow.withdraw(asked.waiter, asked.slot, among=asked.among, child=asked.child)
 
     @rule(client=CLIENTS)
     def die(self, client: int) -> None:
-        """Its slot stays until it lapses."""
+        """Its slot stays until it lapses, also if it is granted after its death."""
         self.under_way.pop(client, None)
+        if client in self.waiting:
+            self.abandoned.append(self.waiting.pop(client))
 
     @rule(share=st.sampled_from([0.001, 0.01, 0.3, 0.6]))
     def time_goes_by(self, share: float) -> None:
@@ -232,16 +310,19 @@ class Crowd(RuleBasedStateMachine):
 
     def all_lapses(self) -> None:
         self.under_way.clear()
+        self.waiting.clear()
         self.time_goes_by(share=2.5)
 
     def survivor(self, name: str, slot: str, lane: Lane = "bulk") -> bool:
+        self.tokens_come(name)
+        return self.admit(Asked(slot, lane, (name,), 1, "survivor")).granted
+
+    def tokens_come(self, name: str) -> None:
         self.client.hset(f"mr:flow:{name}", mapping={"next_at": 0, "bytes_at": 0})
-        asked = {"among": [name], "bytes_up": 700_000, "prompts": 1, "child": "survivor"}
-        return self.flow.admit(lane, f"waiter of {slot}", slot, **asked).granted
 
     def passed_by(self, name: str, lane: Lane) -> Counter[Lane]:
-        """Which frames go before one of this lane that finds all slots taken and asks whenever one is free: two later
-        ones of each lane are always in line, never end and ask first.
+        """Which frames go before one of this lane that finds all slots taken and waits: two later ones of each lane
+        are always in line, never end and ask first.
         """
         self.all_lapses()
         taken = [f"taken-{number}" for number in range(self.limits()[name])]
@@ -251,14 +332,14 @@ class Crowd(RuleBasedStateMachine):
         rivals: list[tuple[Lane, str]] = [(one, f"{one}-{number}") for number in range(2) for one in get_args(Lane)]
         for turn in range(20):
             assert not any(self.survivor(name, slot, other) for other, slot in rivals)
+            self.tokens_come(name)
             self.flow.report(name, taken.pop(0), GIVEN_BACK, "frame", 0.5)
-            begun = [rival for rival in rivals if self.survivor(name, rival[1], rival[0])]
-            if not begun:
+            if self.has_slot(name, "patient"):
                 break
-            ((other, slot),) = begun
+            ((other, slot),) = [rival for rival in rivals if self.has_slot(name, rival[1])]
             passed[other] += 1
             taken.append(slot)
-            rivals = [rival for rival in rivals if rival not in begun] + [(other, f"{other}-after-{turn}")]
+            rivals = [rival for rival in rivals if rival[1] != slot] + [(other, f"{other}-after-{turn}")]
         assert self.survivor(name, "patient", lane)
         return passed
 

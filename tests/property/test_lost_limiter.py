@@ -57,6 +57,8 @@ class Fleet(RuleBasedStateMachine):
         slot = self.slots[child].begin()
         asked = {"among": ["e"], "bytes_up": 1000, "prompts": 0, "child": self.slots[child].child}
         granted = self.flow.admit("bulk", "w", slot, **asked).granted
+        if not granted:
+            self.flow.withdraw("w", slot, among=["e"], child=self.slots[child].child)
         if not granted or not arrives:
             self.slots[child].end(slot)
             return

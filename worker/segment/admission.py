@@ -4,6 +4,7 @@ Each child process has at most one waiter per lane, so few calls are made.
 """
 
 import asyncio
+import contextlib
 import math
 import secrets
 import time
@@ -22,6 +23,9 @@ PATIENCE = timedelta(seconds=5)
 #: The longest pause between two calls of a waiter to the flow control. A waiter that pauses for longer loses its
 #: position in the queue.
 ASK_AGAIN = timedelta(seconds=1)
+#: The seconds since a waiter last asked for which it may take a slot without asking again. The lease of the slot may
+#: have begun at any moment since, and must outlast the score.
+CALL_HOLDS = 2.0
 #: The seconds for which the state of a gate is cached.
 GLANCE = 0.25
 #: The seconds for which a score's wait because of the limit on bytes counts as recent.
@@ -38,6 +42,17 @@ class ScoreRequest:
     lane: Lane
     among: tuple[str, ...]
     traceparent: str | None = None
+
+
+@dataclass(slots=True)
+class Waiter:
+    """A score that waits for its admission."""
+
+    name: str
+    slot: str
+    #: Set when the waiter is called: it was granted its slot at `endpoint`, or it should ask again.
+    called: asyncio.Event
+    endpoint: str = ""
 
 
 class Size(NamedTuple):
@@ -58,7 +73,7 @@ class Admissions:
         self.slots = Slots(flow.slot_lease)
         self._child = self.slots.child
         self._turns: dict[tuple[Lane, tuple[str, ...]], asyncio.Lock] = {}
-        self._called: dict[str, asyncio.Event] = {}
+        self._waiters: dict[str, Waiter] = {}
         self._listening: asyncio.Task[None] | None = None
         self._glances: dict[str, tuple[float, timedelta]] = {}
         self._closes_at = math.inf
@@ -98,22 +113,28 @@ class Admissions:
         gates stay closed for longer than a prepared frame waits, or if the worker ends. Raises LedgerUnavailable if the
         flow control cannot be reached. In this case, nothing may be sent.
         """
-        waiter, called = secrets.token_hex(8), asyncio.Event()
+        waiter = Waiter(secrets.token_hex(8), slot, asyncio.Event())
         async with self._turns.setdefault((asked.lane, asked.among), asyncio.Lock()):
-            self._called[waiter] = called
+            self._waiters[waiter.name] = waiter
             try:
-                return await self._granted(asked, waiter, called, slot, Size(bytes_up, prompts, lean))
+                return await self._granted(asked, waiter, Size(bytes_up, prompts, lean))
+            except BaseException:
+                await asyncio.shield(self._withdraw(asked, waiter))
+                raise
             finally:
-                del self._called[waiter]
+                del self._waiters[waiter.name]
 
-    async def _granted(
-        self, asked: ScoreRequest, waiter: str, called: asyncio.Event, slot: str, size: Size
-    ) -> Admission:
+    async def _withdraw(self, asked: ScoreRequest, waiter: Waiter) -> None:
+        """Give up. If Redis does not hear of it, the waiter is forgotten soon, and the next report frees the slot."""
+        with contextlib.suppress(LedgerUnavailable):
+            await asyncio.to_thread(self._flow.withdraw, waiter.name, waiter.slot, among=asked.among, child=self._child)
+
+    async def _granted(self, asked: ScoreRequest, waiter: Waiter, size: Size) -> Admission:
         def ask() -> Admission:
             return self._flow.admit(
                 asked.lane,
-                waiter,
-                slot,
+                waiter.name,
+                waiter.slot,
                 among=asked.among,
                 child=self._child,
                 bytes_up=size.bytes_up,
@@ -125,7 +146,9 @@ class Admissions:
         while True:
             if time.monotonic() >= self._closes_at:
                 raise EndpointBusy(kind="stopping", come_back_s=0.0)
-            called.clear()
+            waiter.called.clear()
+            waiter.endpoint = ""
+            asked_at = time.monotonic()
             admission = await asyncio.to_thread(ask)
             if admission.granted:
                 return admission
@@ -136,28 +159,31 @@ class Admissions:
                 raise EndpointBusy(kind=admission.why, come_back_s=admission.wait.total_seconds())
             if not closed:
                 patience_ends = time.monotonic() + PATIENCE.total_seconds()
-            await self._pause(called, min(admission.wait, ASK_AGAIN))
+            await self._pause(waiter, min(admission.wait, ASK_AGAIN))
+            if waiter.endpoint and time.monotonic() < min(asked_at + CALL_HOLDS, self._closes_at):
+                return Admission(True, False, timedelta(0), "", waiter.endpoint, full=True)
 
-    async def _pause(self, called: asyncio.Event, wait: timedelta) -> None:
+    async def _pause(self, waiter: Waiter, wait: timedelta) -> None:
         """Wait for the time `wait`, or until the flow control calls the waiter."""
         if self._listening is None or self._listening.done():
             self._listening = asyncio.create_task(self._listen())
         try:
             async with asyncio.timeout(wait.total_seconds()):
-                await called.wait()
+                await waiter.called.wait()
         except TimeoutError:
             return
 
     async def _listen(self) -> None:
         """Pass calls of the flow control on to the waiters of this child process, until there are no waiters.
 
-        A call for a waiter that no longer exists goes to another waiter.
+        A waiter that no longer exists has withdrawn, so the slot that it was granted is free again.
         """
-        while self._called:
+        while self._waiters:
             try:
-                name = await asyncio.to_thread(self._flow.await_call, self._child, LONGEST_CALL)
+                call = await asyncio.to_thread(self._flow.await_call, self._child, LONGEST_CALL)
             except LedgerUnavailable:
                 await asyncio.sleep(ASK_AGAIN.total_seconds())
                 continue
-            if name and self._called:
-                self._called.get(name, next(iter(self._called.values()))).set()
+            if call and (waiter := self._waiters.get(call.waiter)):
+                waiter.endpoint = call.endpoint
+                waiter.called.set()

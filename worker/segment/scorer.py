@@ -5,7 +5,6 @@ A scorer waits for admission, writes the audit entry, sends the request, and rep
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,6 +30,7 @@ from maskrelay.storage.audit_log import AuditLog
 from maskrelay.telemetry.spans import Spans
 from worker.segment.admission import Admissions, ScoreRequest
 from worker.segment.endpoint_pool import EndpointPool
+from worker.segment.held_slot import HeldSlot
 from worker.segment.wire_choice import WireChoice
 
 CANARY = "canary"
@@ -166,7 +166,7 @@ class Scorer:
     def _named(self, admission: Admission) -> Endpoint:
         return next(iter(self._pool.named([admission.endpoint])))
 
-    async def _admitted(self, asked: ScoreRequest, encoded: Mapping[str, _Request]) -> tuple[str, Admission]:
+    async def _admitted(self, asked: ScoreRequest, encoded: Mapping[str, _Request]) -> tuple[HeldSlot, Admission]:
         """Wait until a score may begin. The slot is added to this child process's slots before it is requested."""
         prompts = _prompts(next(iter(encoded.values())).rows)
         lean = {name: len(request.body) for name, request in encoded.items() if request.wire is LEAN2D}
@@ -180,7 +180,7 @@ class Scorer:
         except BaseException:
             slots.end(slot)
             raise
-        return slot, admission
+        return HeldSlot(self._flow, slots, slot, admission), admission
 
     async def ask_canary(self, asked: ScoreRequest) -> None:
         """Send the canary to an endpoint. Raises EndpointBusy or EndpointUnavailable if there is no correct answer."""
@@ -189,7 +189,7 @@ class Scorer:
         except FrameRefused as error:
             raise _not_the_frames(error) from None
 
-    async def _probe(self, endpoint: Endpoint, slot: str) -> None:
+    async def _probe(self, endpoint: Endpoint, slot: HeldSlot) -> None:
         """Send the canary, to test the endpoint of a closed gate or to learn what it offers.
 
         A failure counts against no frame.
@@ -204,7 +204,7 @@ class Scorer:
             await self.wires.learn(endpoint, scored)
 
     async def _send(
-        self, endpoint: Endpoint, slot: str, request: _Request, name: str, traceparent: str | None
+        self, endpoint: Endpoint, slot: HeldSlot, request: _Request, name: str, traceparent: str | None
     ) -> Scored[RowAnswer]:
         report, transfer, rows, wire = CANCELLED, None, request.rows, request.wire
         try:
@@ -214,7 +214,12 @@ class Scorer:
                 self._spans.span("score", traceparent, kind="client", endpoint=endpoint.name, rows=len(rows)) as span,
             ):
                 scored = await client.score(
-                    request.body, rows, request_id=slot, traceparent=span.traceparent, wire=wire
+                    request.body,
+                    rows,
+                    request_id=slot.name,
+                    traceparent=span.traceparent,
+                    wire=wire,
+                    received=slot.received,
                 )
             report, self.seconds = GOOD, scored.seconds
             moved = scored.bytes_up, scored.bytes_down, _prompts(rows), scored.seconds, scored.body_seconds
@@ -233,15 +238,7 @@ class Scorer:
             report = Report("busy", keep_slot=True, reason=type(error).__name__)
             raise EndpointUnavailable(type(error).__name__, endpoint=endpoint.name) from error
         finally:
-            await asyncio.shield(self._report(endpoint, slot, report, name, transfer))
-
-    async def _report(
-        self, endpoint: Endpoint, slot: str, report: Report, name: str, transfer: Transfer | None
-    ) -> None:
-        try:
-            await asyncio.to_thread(self._flow.report, endpoint.name, slot, report, name, random.random(), transfer)
-        finally:
-            self._admissions.slots.end(slot, keep=report.keep_slot)
+            await asyncio.shield(slot.report(report, name, transfer))
 
 
 def _canary_request(endpoint: Endpoint) -> _Request:

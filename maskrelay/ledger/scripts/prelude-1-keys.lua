@@ -69,9 +69,11 @@
 --                          full_at, and the fields described in flow/prelude-limit.lua and flow/prelude-tokens.lua;
 --                          :slots zset slot → deadline; :scores hash slot → "begun place refused answer_bytes";
 --                          :failing set of the frames that failed in a row; :waiters:{lane} zset "child:waiter" →
---                          arrival; :seen zset "child:waiter" → when it is forgotten; :errors:{minute} hash kind →
---                          count; :reported hash child → the freeze for which it reported what it has in flight
---   mr:calls:{child}       list of the waiters of a child that may go next
+--                          arrival; :requests hash "child:waiter" → what it waits for, as JSON (flow/prelude.lua);
+--                          :seen zset "child:waiter" → when it is forgotten; :errors:{minute} hash kind → count;
+--                          :reported hash child → the freeze for which it reported what it has in flight
+--   mr:calls:{child}       list of "endpoint:waiter" for the waiters of a child that were granted a slot, and of
+--                          "waiter" for those that should ask again
 --   mr:store               string, the id of the store of the deployment that this database belongs to
 --   mr:senders             zset child that may send requests → when it was last heard of
 --   mr:bell:{bell}         channel for notifications (ledger/notifications.py)

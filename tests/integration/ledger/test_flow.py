@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from maskrelay.contract.records.job import Lane
-from maskrelay.ledger.flow_control import Admission, Flow
+from maskrelay.ledger.flow_control import Admission, Call, Flow
 from maskrelay.rules.endpoint_gate import CANCELLED, GOOD, Report
-from tests.support.drivers.flows import an_endpoint, pool_of
+from tests.support.drivers.flows import an_endpoint, calls_of, pool_of
 from tests.support.drivers.ledger_jobs import keys_of
 from tests.support.servers.valkeys import RunningValkey
 
@@ -71,8 +71,7 @@ def test_the_slot_of_a_dead_worker_is_free_again_after_its_lease(valkey: Running
     flow = flow_of(valkey, limit=1)
     granted(flow, "slot-1")
     deadline = float(valkey.client.zscore("mr:flow:endpoint:slots", "slot-1") or 0)
-    seconds, microseconds = valkey.client.time()
-    assert 0 < deadline - (seconds * 1000 + microseconds / 1000) <= 120_000
+    assert 0 < deadline - now_ms(valkey) <= 120_000
     lapse(valkey, "slot-1")
     assert granted(flow, "slot-2")
 
@@ -144,7 +143,9 @@ def test_a_lane_is_served_in_order_of_arrival(valkey: RunningValkey) -> None:
     granted(flow, "slot-1")
     assert [why(flow, name) for name in ("first", "second")] == ["slots", "slots"]
     tell(flow, "slot-1")
-    assert [why(flow, name) for name in ("second", "first")] == ["queue", "granted"]
+    assert [why(flow, name) for name in ("second", "first")] == ["slots", "granted"]
+    tell(flow, "slot of first")
+    assert why(flow, "second") == "granted"
 
 
 def test_bulk_yields_to_a_waiting_interactive_frame(valkey: RunningValkey) -> None:
@@ -153,21 +154,23 @@ def test_bulk_yields_to_a_waiting_interactive_frame(valkey: RunningValkey) -> No
     assert why(flow, "bulk") == "slots"
     assert why(flow, "interactive", "interactive") == "slots"
     tell(flow, "slot-1")
-    assert why(flow, "bulk") == "lane"
+    assert why(flow, "bulk") == "slots"
     assert why(flow, "interactive", "interactive") == "granted"
 
 
 def test_interactive_takes_at_most_seven_of_eight_while_bulk_waits(valkey: RunningValkey) -> None:
     flow = flow_of(valkey, limit=1)
-    granted(flow, "slot")
-    served: list[str] = []
-    for _ in range(24):
-        assert why(flow, "bulk") == "slots"
-        assert why(flow, "interactive", "interactive") == "slots"
-        valkey.client.delete("mr:flow:endpoint:slots")
-        asked = [why(flow, "interactive", "interactive"), why(flow, "bulk")]
-        assert asked.count("granted") == 1
-        served.append("interactive" if asked[0] == "granted" else "bulk")
+    assert granted(flow, "slot of first")
+    waiting: dict[Lane, str] = {"bulk": "bulk 0", "interactive": "interactive 0"}
+    taken, served = "first", []
+    for turn in range(24):
+        assert [why(flow, name, lane) for lane, name in waiting.items()] == ["slots", "slots"]
+        tell(flow, f"slot of {taken}")
+        (call,) = calls_of(flow, "child")
+        taken = call.waiter
+        (lane,) = (lane for lane, name in waiting.items() if name == taken)
+        waiting[lane] = f"{lane} {turn + 1}"
+        served.append(lane)
     assert served == [*["interactive"] * 7, "bulk"] * 3
 
 
@@ -175,11 +178,66 @@ def test_a_waiter_that_is_not_heard_of_is_forgotten(valkey: RunningValkey) -> No
     flow = flow_of(valkey, limit=1)
     granted(flow, "slot-1")
     assert why(flow, "dead", "interactive") == "slots"
-    tell(flow, "slot-1")
-    assert why(flow, "bulk") == "lane"
+    assert why(flow, "bulk") == "slots"
     valkey.client.zadd("mr:flow:endpoint:seen", {"child:dead": 1})
-    assert why(flow, "bulk") == "granted"
+    tell(flow, "slot-1")
+    assert calls_of(flow, "child") == [Call("bulk", "endpoint")]
     assert keys_of(valkey, "mr:flow:endpoint:waiters:*") == set()
+    assert keys_of(valkey, "mr:flow:endpoint:requests") == set()
+
+
+def test_a_waiter_that_lost_its_call_is_told_of_its_slot_when_it_asks_again(valkey: RunningValkey) -> None:
+    flow = flow_of(valkey, limit=1)
+    granted(flow, "slot-1")
+    assert why(flow, "waiter") == "slots"
+    tell(flow, "slot-1")
+    valkey.client.delete("mr:calls:child")
+    valkey.client.zadd("mr:flow:endpoint:slots", {"slot of waiter": now_ms(valkey) + 1000})
+    assert why(flow, "waiter") == "granted"
+    assert flow.state("endpoint").in_flight == 1
+    deadline = float(valkey.client.zscore("mr:flow:endpoint:slots", "slot of waiter") or 0)
+    assert deadline > now_ms(valkey) + 100_000  # its lease begins when it is told
+
+
+def test_who_withdraws_is_granted_nothing_and_gives_back_what_was_granted(valkey: RunningValkey) -> None:
+    flow = flow_of(valkey, limit=1)
+    granted(flow, "slot-1")
+    for waiter in ("first", "second", "third"):
+        assert why(flow, waiter) == "slots"
+    withdraw(flow, "first")
+    tell(flow, "slot-1")
+    assert calls_of(flow, "child") == [Call("second", "endpoint")]
+    withdraw(flow, "second")
+    assert calls_of(flow, "child") == [Call("third", "endpoint")]
+    assert flow.state("endpoint").in_flight == 1
+    withdraw(flow, "third")
+    assert flow.state("endpoint").in_flight == 0
+    assert keys_of(valkey, "mr:flow:endpoint:*") <= {"mr:flow:endpoint:failing"}
+
+
+def test_a_slot_that_is_free_grants_nothing_under_another_run_of_redis(valkey: RunningValkey) -> None:
+    """Until a waiter asks, and finds that nothing may be granted."""
+    flow = flow_of(valkey, limit=1)
+    granted(flow, "slot-1")
+    assert why(flow, "waiter") == "slots"
+    valkey.client.hset("mr:flow:endpoint", "run_id", "that of another server")
+    tell(flow, "slot-1")
+    assert calls_of(flow, "child") == [Call("waiter")]
+    assert why(flow, "waiter") == "frozen"
+
+
+def test_an_answer_that_is_not_read_yet_frees_its_slot_and_counts_once_it_is(valkey: RunningValkey) -> None:
+    flow = flow_of(valkey, limit=1)
+    for slot in ("slot-1", "slot-2", "slot-3"):
+        assert granted(flow, slot)
+        released = flow.release("endpoint", slot, 1000)
+        assert (flow.state("endpoint").in_flight, flow.state("endpoint").gate) == (0, "open")
+        flow.report(
+            "endpoint", slot, Report("failed", reason="answer_invalid"), f"frame of {slot}", 0.5, None, released
+        )
+    assert (flow.state("endpoint").in_flight, flow.state("endpoint").gate) == (0, "closed")
+    assert flow.document()[0]["errors"] == {"answer_invalid": 3}
+    assert flow.state("endpoint").last_good_ms == 0
 
 
 def test_endpoints_do_not_share_slots(valkey: RunningValkey) -> None:
@@ -188,6 +246,15 @@ def test_endpoints_do_not_share_slots(valkey: RunningValkey) -> None:
     other = pool_of(valkey, an_endpoint("other", max_in_flight=1))
     assert other.fresh("other")
     assert ask(other, "waiter", "slot-1", endpoint="other").granted
+
+
+def withdraw(flow: Flow, waiter: str) -> None:
+    flow.withdraw(waiter, f"slot of {waiter}", among=["endpoint"], child="child")
+
+
+def now_ms(valkey: RunningValkey) -> float:
+    seconds, microseconds = valkey.client.time()
+    return float(seconds * 1000 + microseconds / 1000)
 
 
 def lapse(valkey: RunningValkey, slot: str) -> None:

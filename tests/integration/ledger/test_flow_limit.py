@@ -28,11 +28,11 @@ class Rounds:
         """Begin as many as may begin; one more waits."""
         begun: list[str] = []
         while True:
-            self.asked += 1
-            slot = f"slot-{self.asked}"
+            slot = f"slot-{self.asked}"  # the one that waited before asks again
             asked = {"among": ["e"], "bytes_up": 0, "prompts": 0, "child": "child"}
             if not self.flow.admit("bulk", "waiter", slot, **asked).granted:
                 return begun
+            self.asked += 1
             begun.append(slot)
 
     def round(self, bears: int) -> int:

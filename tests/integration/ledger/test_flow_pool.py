@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from maskrelay.contract.records.job import Lane
-from maskrelay.ledger.flow_control import Admission, Flow
+from maskrelay.ledger.flow_control import Admission, Call, Flow
 from maskrelay.rules.endpoint_gate import GOOD, Report
-from tests.support.drivers.flows import an_endpoint, pool_of
+from tests.support.drivers.flows import an_endpoint, calls_of, pool_of
 from tests.support.drivers.ledger_jobs import keys_of
 from tests.support.servers.valkeys import RunningValkey
 
@@ -90,40 +90,69 @@ def test_who_goes_leaves_every_line(valkey: RunningValkey, flow: Flow) -> None:
     assert keys_of(valkey, "mr:flow:*:waiters:*") == set()
 
 
-def test_a_freed_slot_calls_the_first_in_line_at_its_child(flow: Flow) -> None:
+def test_a_freed_slot_is_granted_to_the_first_in_line_and_its_child_is_called(flow: Flow) -> None:
     for number in range(4):
         ask(flow, f"score-{number}", among=("east",))
     for name, child in (("first", "north"), ("second", "south")):
         assert not ask(flow, name, among=("east",), child=child).granted
-    assert flow.await_call("north", timedelta(milliseconds=10)) == ""
+    assert calls_of(flow, "north") == []
     tell(flow, "east", "score-0")
-    assert flow.await_call("north", timedelta(seconds=1)) == "first"
-    assert flow.await_call("south", timedelta(milliseconds=10)) == ""
-    assert ask(flow, "first", among=("east",), child="north").granted
+    assert (calls_of(flow, "north"), calls_of(flow, "south")) == ([Call("first", "east")], [])
     tell(flow, "east", "score-1")
-    assert flow.await_call("south", timedelta(seconds=1)) == "second"
+    assert (calls_of(flow, "north"), calls_of(flow, "south")) == ([], [Call("second", "east")])
+    assert flow.state("east").in_flight == 4
 
 
-def test_when_two_slots_are_free_whoever_goes_has_the_next_called(flow: Flow) -> None:
+def test_a_slot_is_granted_to_who_waits_while_its_answer_is_read(flow: Flow) -> None:
+    taken = [ask(flow, f"score-{number}", among=("east",)) for number in range(5)]
+    assert [admission.full for admission in taken] == [False, False, False, True, False]
+    flow.release("east", "slot of score-0", 1_400_000)
+    assert calls_of(flow, "child") == [Call("score-4", "east")]
+    assert flow.state("east").in_flight == 4
+
+
+def test_when_two_slots_become_free_at_once_the_second_in_line_is_called_to_ask(
+    valkey: RunningValkey, flow: Flow
+) -> None:
+    """Requests are spaced, so it could not begin at the same moment."""
     for number in range(4):
         ask(flow, f"score-{number}", among=("east",))
-    for name in ("first", "second"):
-        ask(flow, name, among=("east",), child=name)
+    for name in ("first", "second", "third"):
+        ask(flow, name, among=("east",))
+    valkey.client.zadd("mr:flow:east:slots", {"slot of score-1": 1})  # it has lapsed
     tell(flow, "east", "score-0")
-    tell(flow, "east", "score-1")
-    assert flow.await_call("first", timedelta(seconds=1)) == "first"
-    assert ask(flow, "first", among=("east",), child="first").granted
-    assert flow.await_call("second", timedelta(seconds=1)) == "second"
+    assert calls_of(flow, "child") == [Call("first", "east"), Call("second")]
+    assert ask(flow, "second", among=("east",)).granted
 
 
-def test_interactive_is_called_before_bulk(flow: Flow) -> None:
+def test_who_waits_at_two_endpoints_is_granted_a_slot_at_the_first_that_has_one(flow: Flow) -> None:
+    for number in range(8):
+        assert ask(flow, f"score-{number}").granted
+    assert not ask(flow, "waiter").granted
+    west = next(number for number in range(8) if ask(flow, f"score-{number}").endpoint == "west")
+    tell(flow, "west", f"score-{west}")
+    assert calls_of(flow, "child") == [Call("waiter", "west")]
+    tell(flow, "east", "score-0")
+    assert calls_of(flow, "child") == []
+
+
+def test_interactive_is_granted_before_bulk(flow: Flow) -> None:
     for number in range(4):
         ask(flow, f"score-{number}", among=("east",))
     ask(flow, "bulk", among=("east",), child="b")
     ask(flow, "interactive", lane="interactive", among=("east",), child="i")
     tell(flow, "east", "score-0")
-    assert flow.await_call("i", timedelta(seconds=1)) == "interactive"
-    assert flow.await_call("b", timedelta(milliseconds=10)) == ""
+    assert (calls_of(flow, "i"), calls_of(flow, "b")) == ([Call("interactive", "east")], [])
+
+
+def test_who_must_wait_for_tokens_is_called_to_ask_how_long(valkey: RunningValkey) -> None:
+    flow = pool_of(valkey, an_endpoint("slow", max_in_flight=1, max_requests_per_s=1))
+    flow.fresh("slow")
+    assert ask(flow, "score", among=("slow",)).granted
+    assert ask(flow, "waiter", among=("slow",)).why == "slots"
+    tell(flow, "slow", "score")
+    assert calls_of(flow, "child") == [Call("waiter")]
+    assert ask(flow, "waiter", among=("slow",)).why == "rate"
 
 
 def test_calls_that_nobody_hears_are_forgotten(valkey: RunningValkey, flow: Flow) -> None:
@@ -146,9 +175,9 @@ def test_the_document_shows_what_holds_a_run_back(valkey: RunningValkey, flow: F
         ask(flow, f"score-{number}", among=("east",))
     ask(flow, "one", among=("east",))
     ask(flow, "two", lane="interactive", among=("east",))
-    tell(flow, "east", "score-0", Report("failed", reason="scoring_failed"))
-    tell(flow, "east", "score-1", Report("busy", reason="pending", overload="pending"))
-    tell(flow, "east", "score-2", DENIED)
+    tell(flow, "east", "score-0", DENIED)
+    tell(flow, "east", "score-1", Report("failed", reason="scoring_failed"))
+    tell(flow, "east", "score-2", Report("busy", reason="pending", overload="pending"))
     east, west = flow.document()
     assert (east["name"], east["gate"], east["reason"]) == ("east", "closed", "unauthorized")
     assert 0 < east["closed_for_s"] <= 60

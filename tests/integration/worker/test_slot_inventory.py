@@ -30,6 +30,7 @@ class Child:
         """The slot of a score that begins now, "" where none may."""
         slot = self.slots.begin()
         if not self.ask(slot):
+            self.flow.withdraw("waiter", slot, among=["endpoint"], child=self.slots.child)
             self.slots.end(slot)
             return ""
         self.slots.grant(slot, "endpoint")

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from maskrelay.endpoints import Endpoint
-from maskrelay.ledger.flow_control import Flow
+from maskrelay.ledger.flow_control import Call, Flow
 from tests.support.servers.valkeys import RunningValkey
 
 
@@ -17,3 +17,11 @@ def an_endpoint(name: str, *, max_in_flight: int = 2, **settings: Any) -> Endpoi
 
 def pool_of(valkey: RunningValkey, *endpoints: Endpoint, slot_lease: timedelta = timedelta(minutes=2)) -> Flow:
     return valkey.ledger().flow(endpoints, slot_lease=slot_lease)
+
+
+def calls_of(flow: Flow, child: str) -> list[Call]:
+    """Return the calls for the waiters of a child that have not been taken yet, in their order."""
+    calls: list[Call] = []
+    while call := flow.await_call(child, timedelta(milliseconds=10)):
+        calls.append(call)
+    return calls

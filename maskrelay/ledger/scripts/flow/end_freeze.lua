@@ -10,6 +10,6 @@ for _, child in ipairs(cjson.decode(ARGV[3])) do
 end
 flow.frozen, flow.next_at, flow.bytes_at = 0, now, now
 redis.call('UNLINK', flow_key(flow, 'reported'))
+grant_next(flow)
 save_flow(flow)
-call_next(flow)
 return 1

@@ -20,8 +20,8 @@ local function requests_per_s(flow)
   return math.min(flow.set.per_s, flow.per_s + recovered)
 end
 local function bytes_per_s(flow) return math.min(flow.set.bytes_per_s, flow.bytes_per_s) end
-local function answer_bytes(flow, prompts)
-  return math.floor(prompts * (flow.set.lean and flow.per_prompt_lean or flow.per_prompt))
+local function answer_bytes(flow, request)
+  return math.floor(request.prompts * (request.lean and flow.per_prompt_lean or flow.per_prompt))
 end
 
 -- Tokens flow in a little more slowly than the limit, so that a burst does not take ten seconds above

@@ -1,7 +1,6 @@
 -- Prepended to every script of this folder, after the prelude of the ledger.
 --
---   set   the settings of an endpoint: {name, start, most, per_s, bytes_per_s, weight}, and for a score whose
---         request is lean its size, `lean`
+--   set   the settings of an endpoint: {name, start, most, per_s, bytes_per_s, weight}
 --   flow  the hash of an endpoint, with defaults for missing fields (see also prelude-limit.lua and
 --         prelude-tokens.lua)
 local FALLBACK_MS, LONGEST_MS = 250, 2000
@@ -83,6 +82,7 @@ end
 
 local function leave_line(flow, waiter)
   redis.call('ZREM', flow_key(flow, 'seen'), waiter)
+  redis.call('HDEL', flow_key(flow, 'requests'), waiter)
   for _, lane in ipairs(LANES) do redis.call('ZREM', flow_key(flow, 'waiters:' .. lane), waiter) end
 end
 local function remove_gone_waiters(flow)
@@ -102,13 +102,83 @@ local function next_lane(flow)
   return flow.turns >= 7 and count_waiting(flow, 'bulk') > 0 and 'bulk' or 'interactive'
 end
 
--- Call the waiter that may go next, through the list of its child. A lost call costs that waiter
--- only the fallback interval.
-local function call_next(flow)
-  if flow.gate ~= 'open' or now < flow.frozen or in_flight(flow) >= math.floor(flow.limit) then return end
-  local head = redis.call('ZRANGE', flow_key(flow, 'waiters:' .. next_lane(flow)), 0, 0)[1]
-  if not head then return end
-  local child, waiter = string.match(head, '^(.*):(.*)$')
-  redis.call('RPUSH', 'mr:calls:' .. child, waiter)
+-- What a waiter asks for is a request {slot, lease, bytes_up, prompts, lean, among}: the slot to
+-- take and its lease, the size of the score, whether it is lean, and the names of the endpoints at
+-- which it waits.
+
+local function wait_for_size(flow, request, others)
+  return wait_for_tokens(flow, request.bytes_up + answer_bytes(flow, request), others)
+end
+
+-- Take the request's slot and tokens. Return whether no slot is left.
+local function take_slot(flow, request)
+  local taken, answer = in_flight(flow) + 1, answer_bytes(flow, request)
+  redis.call('ZADD', flow_key(flow, 'slots'), now + request.lease, request.slot)
+  local score = string.format('%.3f %d %d %d', exact, taken, flow.refused, answer)
+  redis.call('HSET', flow_key(flow, 'scores'), request.slot, score)
+  take_tokens(flow, request.bytes_up + answer)
+  return taken >= math.floor(flow.limit)
+end
+
+local function count_turn(flow, lane)
+  flow.turns = lane == 'interactive' and count_waiting(flow, 'bulk') > 0 and flow.turns + 1 or 0
+end
+
+-- Tell the child of a waiter, through the list of the child: "waiter" means that it should ask again,
+-- and "endpoint:waiter" says that its slot was granted there. If the message is lost, the waiter
+-- asks again after the fallback interval, and is then told that its slot was granted.
+local function tell(waiter, endpoint)
+  local child, name = string.match(waiter, '^(.*):(.*)$')
+  redis.call('RPUSH', 'mr:calls:' .. child, endpoint and endpoint .. ':' .. name or name)
   redis.call('PEXPIRE', 'mr:calls:' .. child, SEEN_MS)
+end
+
+-- Return the waiter that is served next and its request, if a slot is free for it.
+local function next_waiter(flow, lane)
+  if in_flight(flow) >= math.floor(flow.limit) then return end
+  local waiter = redis.call('ZRANGE', flow_key(flow, 'waiters:' .. lane), 0, 0)[1]
+  if not waiter or tonumber(redis.call('ZSCORE', flow_key(flow, 'seen'), waiter) or 0) <= now then return end
+  local request = redis.call('HGET', flow_key(flow, 'requests'), waiter)
+  return waiter, request and cjson.decode(request)
+end
+
+-- Grant a free slot to the waiter that is next. A waiter for which there are no tokens is told to ask
+-- again, and learns then how long to wait. So is one whose request is unknown, one that finds another
+-- run of Redis, where nothing may be granted, and the waiter behind it if another slot is free.
+local function grant_next(flow)
+  if flow.gate ~= 'open' or now < flow.frozen then return end
+  remove_gone_waiters(flow)
+  local lane = next_lane(flow)
+  local waiter, request = next_waiter(flow, lane)
+  if request and flow.run_id == run_id() and not wait_for_size(flow, request, 0) then
+    take_slot(flow, request)
+    for _, name in ipairs(request.among) do leave_line({set = {name = name}}, waiter) end
+    count_turn(flow, lane)
+    tell(waiter, flow.set.name)
+    waiter = next_waiter(flow, next_lane(flow))
+  end
+  if waiter then tell(waiter) end
+end
+
+-- End the score of a slot, and free the slot unless it is kept. Return the record of the score,
+-- "begun place refused answer wanted", or nil if the slot had lapsed. `wanted` says whether others
+-- waited for the slot, which is decided before the slot is free.
+local function end_score(flow, slot, keep_slot)
+  local stored = redis.call('HGET', flow_key(flow, 'scores'), slot)
+  local full = in_flight(flow) >= math.floor(flow.limit) and count_waiting(flow, 'interactive') + count_waiting(flow, 'bulk') > 0
+  if not keep_slot then
+    redis.call('ZREM', flow_key(flow, 'slots'), slot)
+    redis.call('HDEL', flow_key(flow, 'scores'), slot)
+  end
+  if not stored then return nil end
+  local begun = tonumber(string.match(stored, '^%S+'))
+  return stored .. ((full or flow.full_at >= begun) and ' 1' or ' 0')
+end
+
+local function score_of(record)
+  local begun, place, refused, answer, wanted = string.match(record or '', '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
+  return begun and {
+    begun = tonumber(begun), place = tonumber(place), refused = tonumber(refused), answer = tonumber(answer),
+    wanted = wanted == '1',
+  }
 end

@@ -1,27 +1,13 @@
 -- report_score(endpoint, slot, ended) → the state of the gate
 --
--- ended: {kind, overload, keep_slot, frame, retry_after, base, cap, jitter, reason, moved}, with
--- waits in milliseconds. moved: {bytes_up, bytes_down, prompts, body_seconds} of a good score. The
--- slot of a score that may still be in progress is kept until its lease lapses.
+-- ended: {kind, overload, keep_slot, frame, retry_after, base, cap, jitter, reason, moved, released},
+-- with waits in milliseconds. moved: {bytes_up, bytes_down, prompts, body_seconds} of a good score.
+-- released: the result of release_slot.lua, if the slot was released before. The slot of a score
+-- that may still be in progress is kept until its lease lapses.
 local slot, ended = ARGV[2], cjson.decode(ARGV[3])
 local flow = load_flow(cjson.decode(ARGV[1]))
 local failing = flow_key(flow, 'failing')
 local is_probe = flow.gate == 'half-open' and flow.probe == slot
-
--- Return the record of the slot's score, or nil if the slot had lapsed. Whether others waited for
--- the slot is decided before the slot is freed.
-local function end_score()
-  local stored = redis.call('HGET', flow_key(flow, 'scores'), slot)
-  local begun, place, refused, answer = string.match(stored or '', '^(%S+) (%S+) (%S+) (%S+)$')
-  local score = stored and {begun = tonumber(begun), place = tonumber(place), refused = tonumber(refused), answer = tonumber(answer)}
-  local full = in_flight(flow) >= math.floor(flow.limit) and count_waiting(flow, 'interactive') + count_waiting(flow, 'bulk') > 0
-  if score then score.wanted = full or flow.full_at >= score.begun end
-  if not ended.keep_slot then
-    redis.call('ZREM', flow_key(flow, 'slots'), slot)
-    redis.call('HDEL', flow_key(flow, 'scores'), slot)
-  end
-  return score
-end
 
 local function count_error()
   if ended.kind == 'good' or ended.kind == 'cancelled' then return end
@@ -33,7 +19,9 @@ end
 local function learn(score)
   if ended.moved then learn_transfer(flow, ended.moved) end
   if not score then return end
-  if ended.moved or not ended.keep_slot then correct_tokens(flow, score, ended.moved and ended.moved.bytes_down or 0) end
+  if not ended.released and (ended.moved or not ended.keep_slot) then
+    correct_tokens(flow, score, ended.moved and ended.moved.bytes_down or 0)
+  end
   if is_probe then return end
   if ended.kind == 'good' and score.wanted then limit_grows(flow, score, flow.set.most) end
   if ended.overload == 'pending' then limit_refused(flow, score) end
@@ -79,10 +67,10 @@ local function move_gate()
   end
 end
 
-local score = end_score()
+local score = score_of(ended.released or end_score(flow, slot, ended.keep_slot))
 count_error()
 move_gate()
 learn(score)
+grant_next(flow)
 save_flow(flow)
-call_next(flow)
 return flow.gate

@@ -25,6 +25,6 @@ if frozen > 0 then
   redis.call('HSET', flow_key(flow, 'reported'), child, string.format('%.0f', frozen))
   redis.call('PEXPIRE', flow_key(flow, 'reported'), slot_lease)
 end
+if frozen == 0 then grant_next(flow) end
 save_flow(flow)
-if frozen == 0 then call_next(flow) end
 return string.format('%.0f', frozen)

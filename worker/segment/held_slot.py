@@ -1,0 +1,58 @@
+"""The slot of one score at an endpoint, from its admission until the flow control knows how the score ended."""
+
+import asyncio
+import random
+from dataclasses import replace
+
+from maskrelay.errors import LedgerUnavailable
+from maskrelay.ledger.flow_control import Admission, Flow, Transfer
+from maskrelay.rules.endpoint_gate import Report
+from worker.context.slot_inventory import Slots
+
+
+class HeldSlot:
+    """A slot that was granted to this child process. It belongs to one event loop.
+
+    If others may wait for the slot, it is released when the answer has been received, and only then is the answer
+    parsed. What the answer says about the endpoint is reported afterwards. If the child process dies in between, only
+    this report is lost. If it dies before, the slot is free when its lease ends.
+    """
+
+    def __init__(self, flow: Flow, slots: Slots, name: str, admission: Admission) -> None:
+        self.name = name
+        self._flow = flow
+        self._slots = slots
+        self._endpoint = admission.endpoint
+        self._may_be_wanted = admission.full and not admission.probe
+        self._is_received = False
+        self._releasing: asyncio.Future[str] | None = None
+
+    def received(self, size: int) -> None:
+        """Note that the whole answer has been received, `size` bytes of it. The call returns at once."""
+        self._is_received = True
+        if self._may_be_wanted:
+            self._releasing = asyncio.get_running_loop().run_in_executor(None, self._release, size)
+
+    def _release(self, size: int) -> str:
+        record = self._flow.release(self._endpoint, self.name, size)
+        self._slots.end(self.name)
+        return record
+
+    async def report(self, report: Report, frame: str, transfer: Transfer | None) -> None:
+        """Report how the score of the input `frame` ended. Raises LedgerUnavailable.
+
+        An endpoint whose answer has been received no longer works on it, so the slot is not kept.
+        """
+        report = replace(report, keep_slot=report.keep_slot and not self._is_received)
+        try:
+            ended = self._endpoint, self.name, report, frame, random.random(), transfer, await self._released()
+            await asyncio.to_thread(self._flow.report, *ended)
+        finally:
+            self._slots.end(self.name, keep=report.keep_slot)
+
+    async def _released(self) -> str | None:
+        """Return the result of the release, or None if the slot was not released, so that the report frees it."""
+        try:
+            return await self._releasing if self._releasing else None
+        except LedgerUnavailable:
+            return None
