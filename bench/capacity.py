@@ -58,9 +58,10 @@ def main() -> None:
     add("--in-flight", type=int, help="our hard cap; by default twice the slots: as many again wait at the gateway")
     options = parser.parse_args()
     limit = options.bandwidth or options.byte_limit
-    limited = f", {'limited by the endpoint' if options.bandwidth else 'limited by us'} to {limit / 1e6:g} MB/s"
+    by = "the endpoint" if options.bandwidth else "us"
+    limited = f", limited by {by} to {limit / 1e6:g} MB/s" if limit else ""
     capped = f", at most {options.in_flight} in flight" if options.in_flight else ""
-    title = f"Capacity of {options.slots} slots{limited if limit else ''}{capped}, {options.window:g} s"
+    title = f"Capacity of {options.slots} slots{limited}{capped}, {options.window:g} s"
     print_head(title, options.runs)
     rows = []
     for service_time in options.service_time:
