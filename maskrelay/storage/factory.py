@@ -11,7 +11,6 @@ from maskrelay.contract.records.keys import TRIALS
 from maskrelay.errors import KeyInvalid, ObjectExists, SettingsError, StorageUnavailable
 from maskrelay.storage.file_store import FileStorage
 from maskrelay.storage.protocol import Storage, check_key
-from maskrelay.storage.s3 import S3Storage
 
 log = logging.getLogger(__name__)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -28,6 +27,8 @@ def open_storage(url: str, s3_endpoint_url: str | None, *, before_fork: bool = F
     if parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path.startswith("/"):
         return FileStorage(Path(unquote(parts.path)))
     if parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc) and not (parts.query or parts.fragment):
+        from maskrelay.storage.s3 import S3Storage  # noqa: PLC0415 - boto3 is not needed for a store of files
+
         try:
             endpoint_url = _endpoint(s3_endpoint_url)
             return S3Storage.open(parts.netloc, _prefix(parts.path), endpoint_url, before_fork=before_fork)

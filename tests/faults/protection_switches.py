@@ -92,7 +92,9 @@ SWEPT_ONCE = Change(
     "        self._next = time.monotonic() + 3600\n",
 )
 NO_DRAIN = Change(
-    "worker/process/child.py", "            self._thread.run(self._segment.drain(", "            (lambda *_: None)(("
+    "worker/process/segment_child.py",
+    "            self._thread.run(self._segment.drain(",
+    "            (lambda *_: None)((",
 )
 KEPT_WAITING = Change("api/dependencies/end_listener.py", "        self.closed = True\n", "        return\n")
 HELD_UNCOUNTED = Change(

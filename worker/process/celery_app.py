@@ -1,6 +1,7 @@
 """The start of a worker process: the environment is read once, Celery is configured, and its tasks are registered."""
 
 import atexit
+import gc
 import logging
 import multiprocessing
 import sys
@@ -10,7 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from celery import Celery, signals
 from celery.worker import state
@@ -25,7 +26,6 @@ from maskrelay.ledger.redis_connection import connect
 from maskrelay.ledger.scripts import Scripts, texts
 from maskrelay.network.certificates import client_context
 from maskrelay.network.proxies import read_proxy
-from maskrelay.scoring.credentials import check_endpoint
 from maskrelay.settings import Settings, name_of
 from maskrelay.storage.factory import check_usable, open_storage
 from maskrelay.storage.store_identity import store_id
@@ -33,14 +33,12 @@ from maskrelay.telemetry import logs
 from maskrelay.threads import EXIT_CODE, end_process_with_threads
 from worker.context.local_copies import remove_leftovers
 from worker.process import consumer_watch, sweep_supervisor
-from worker.process.child import WorkerChild
 from worker.process.consumer_watch import ConsumerWatch
 from worker.process.heartbeat import beating, repeating
 from worker.process.sweep_supervisor import SweepSupervisor
-from worker.process.tasks import register
+from worker.process.tasks import Role, register
 
 log = logging.getLogger(__name__)
-Role = Literal["segment", "assemble", "control", "deliver"]
 #: The seconds between two announcements of the endpoints.
 ANNOUNCED_EVERY = 10.0
 #: The seconds between two searches for temporary files of processes that were killed.
@@ -64,16 +62,22 @@ def run(role: Role, environment: Mapping[str, str]) -> int:
     if settings.callback_proxy:
         read_proxy(settings.callback_proxy.get_secret_value(), name_of("callback_proxy"))
     if role == "segment":  # checked now, because otherwise every child process would fail
-        for endpoint in read_endpoints(settings):
-            check_endpoint(endpoint)
+        _check_endpoints(settings)
     logs.configure(settings.log_level, settings.log_format)
     signals.setup_logging.connect(_logs_are_ours, weak=False)
     end_process_with_threads()
     await_own_database(settings)
     sweep = SweepSupervisor(sweep_supervisor.command()) if role == "control" else None
     app = _app(role, settings, sweep)
-    app.worker_main(["--quiet", "worker", *_options(role, settings)])
+    app.Worker(quiet=True, **_options(role, settings)).start()  # Celery's command line takes long to import
     return EXIT_CODE if sweep is not None and sweep.given_up else 0
+
+
+def _check_endpoints(settings: Settings) -> None:
+    from maskrelay.scoring.credentials import check_endpoint  # noqa: PLC0415 - only a segment worker sends requests
+
+    for endpoint in read_endpoints(settings):
+        check_endpoint(endpoint)
 
 
 def await_own_database(settings: Settings) -> None:
@@ -118,8 +122,7 @@ def _app(role: Role, settings: Settings, sweep: SweepSupervisor | None) -> Celer
         visibility_timeout=settings.visibility_timeout,
     )
     stop = _shared_event()
-    child = WorkerChild(settings, role, stop.is_set)
-    register(app, child)
+    child = register(app, role, settings, stop.is_set)
     if sweep is not None:
         atexit.register(sweep.end)
         repeating(app, "sweeper", sweep_supervisor.PERIOD, partial(_supervise, sweep, stop.set))
@@ -150,6 +153,8 @@ def _app(role: Role, settings: Settings, sweep: SweepSupervisor | None) -> Celer
     signals.worker_shutdown.connect(on_end, weak=False)
     signals.worker_shutting_down.connect(on_shutdown, weak=False)
     signals.worker_ready.connect(on_ready, weak=False)
+    gc.collect()
+    gc.freeze()  # a collection in a child process would otherwise write to all the memory that it shares
     return app
 
 
@@ -191,11 +196,15 @@ def _supervise(sweep: SweepSupervisor, stop: Callable[[], None]) -> None:
         state.should_stop = EXIT_CODE
 
 
-def _options(role: Role, settings: Settings) -> list[str]:
-    pool = "threads" if role == "deliver" else "prefork"
-    queues, level = f"--queues={QUEUES[role]}", f"--loglevel={settings.log_level}"
-    concurrency = f"--concurrency={_concurrency(role, settings)}"
-    return [f"--pool={pool}", concurrency, queues, "--without-gossip", "--without-mingle", level]
+def _options(role: Role, settings: Settings) -> dict[str, Any]:
+    return {
+        "pool_cls": "threads" if role == "deliver" else "prefork",
+        "concurrency": _concurrency(role, settings),
+        "queues": QUEUES[role].split(","),
+        "without_gossip": True,
+        "without_mingle": True,
+        "loglevel": settings.log_level,
+    }
 
 
 def _concurrency(role: Role, settings: Settings) -> int:
