@@ -24,6 +24,8 @@ $(READY): requirements/all.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+up demo: export PYTHONDONTWRITEBYTECODE :=  # otherwise every process compiles the service at every start
+
 demo: $(READY) ## start everything, segment real photographs, verify the callback, print a table, stop
 	$(BIN)/python -m maskrelay.stack demo
 

@@ -6,7 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-from maskrelay.stack.demo import demo
 from maskrelay.stack.up import up
 from maskrelay.threads import end_process_with_threads
 
@@ -21,6 +20,8 @@ def main() -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     if what == "demo":
+        from maskrelay.stack.demo import demo  # noqa: PLC0415 - it needs NumPy and Pillow, which `up` does not
+
         return demo(given, Path("demo-output"))
     port = given.get("PORT") or "8080"
     if not port.isdecimal() or not 0 < int(port) < 1 << 16:

@@ -11,6 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
+from maskrelay.stack.forked_processes import ForkedProcess, ForkServer
+
 _LAST_WORDS = 5
 #: The seconds that a killed process may take to disappear.
 _DYING_S = 5.0
@@ -21,13 +23,14 @@ class ChildProcess:
     """A named process of the stack.
 
     `ready` is called until it returns True. If it is None, the process counts as ready at once. `grace` is the time
-    from SIGTERM to SIGKILL.
+    from SIGTERM to SIGKILL. If `forked` is true, the fork server runs the command, which must be `PYTHON -m MODULE …`.
     """
 
     name: str
     command: tuple[str, ...]
     ready: Callable[[], bool] | None = None
     grace: timedelta = timedelta(seconds=10)
+    forked: bool = False
 
 
 class RunningProcess:
@@ -36,7 +39,9 @@ class RunningProcess:
     It leads its own process group, so Ctrl-C does not reach it directly. The supervisor terminates it.
     """
 
-    def __init__(self, child: ChildProcess, process: "subprocess.Popen[bytes]", log: Path, said_before: int) -> None:
+    def __init__(
+        self, child: ChildProcess, process: "subprocess.Popen[bytes] | ForkedProcess", log: Path, said_before: int
+    ) -> None:
         self.child = child
         self.log = log
         self.pid = process.pid
@@ -44,9 +49,14 @@ class RunningProcess:
         self._said_before = said_before
 
     @classmethod
-    def start(cls, child: ChildProcess, environment: Mapping[str, str], log: Path) -> Self:
-        """Start the child, whose output is appended to `log`."""
+    def start(cls, child: ChildProcess, environment: Mapping[str, str], log: Path, server: ForkServer) -> Self:
+        """Start the child, whose output is appended to `log`. If it is a forked one, `server` forks it.
+
+        Raises StackError if the fork server does not start.
+        """
         said_before = log.stat().st_size if log.exists() else 0
+        if child.forked:
+            return cls(child, server.fork(child.command, log), log, said_before)
         with log.open("ab") as written:
             process = subprocess.Popen(
                 child.command,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from maskrelay.stack.stack_processes import StackLayout, hold, lay_out
+from maskrelay.stack.stack_processes import IMPORTED_ONCE, StackLayout, hold, lay_out
 from maskrelay.stack.supervisor import Ending, Supervisor
 
 
@@ -40,6 +40,7 @@ def running(
             say=say,
             ending=ending,
             held=(lock,),
+            modules=IMPORTED_ONCE,
         )
         try:
             supervisor.start_all()

@@ -34,6 +34,24 @@ SHORT_CLOCKS = {
     "MASKRELAY_SOFT_SHUTDOWN_S": "40",
     "MASKRELAY_TERMINATION_GRACE_S": "50",
 }
+#: What the fork server imports: the modules that the API and the workers of each role need, and NumPy and Pillow for
+#: the simulator as well.
+IMPORTED_ONCE = (
+    "worker.process.celery_app",
+    "celery.apps.worker",
+    "celery.concurrency.prefork",
+    "celery.concurrency.thread",
+    "celery.worker.consumer",
+    "worker.process.segment_child",
+    "worker.process.deliver_child",
+    "worker.plan.plan_step",
+    "worker.finish.finish_step",
+    "worker.assemble.assemble_step",
+    "maskrelay.scoring.credentials",
+    "api.app",
+    "api.http.connections",
+    "uvicorn.loops.asyncio",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,19 +178,19 @@ def _simulator(settings: Settings, environment: dict[str, str], data: Path) -> C
     command = ["simulator", "--port", str(port), f"--key={key}"]
     command += ["--max-concurrent", str(settings.endpoint_max_in_flight)]
     command += ["--request-timeout", f"{timeout:g}"]
-    return ChildProcess("simulator", _python(*command), lambda: says_ok(f"{origin}/_simulator"))
+    return ChildProcess("simulator", _python(*command), lambda: says_ok(f"{origin}/_simulator"), forked=True)
 
 
 def _api(url: str, port: int) -> ChildProcess:
     command = _python("api", "--host", HOST, "--port", str(port), "--grace", "5")
-    return ChildProcess("api", command, lambda: says_ok(f"{url}/livez") and says_ok(f"{url}/readyz"))
+    return ChildProcess("api", command, lambda: says_ok(f"{url}/livez") and says_ok(f"{url}/readyz"), forked=True)
 
 
 def _workers(settings: Settings) -> list[ChildProcess]:
     """Return the workers. Startup does not wait for them, because submitted jobs can wait in the ledger."""
     grace: timedelta = settings.termination_grace
     roles = ("segment", "assemble", "control", "deliver")
-    return [ChildProcess(name, _python("worker", name), grace=grace) for name in roles]
+    return [ChildProcess(name, _python("worker", name), grace=grace, forked=True) for name in roles]
 
 
 def _python(*arguments: str) -> tuple[str, ...]:

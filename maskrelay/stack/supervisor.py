@@ -9,6 +9,7 @@ from pathlib import Path
 
 from maskrelay.errors import StackError
 from maskrelay.stack.child_process import ChildProcess, RunningProcess
+from maskrelay.stack.forked_processes import ForkServer
 from maskrelay.stack.orphan_guard import Watcher
 
 #: Processes that start and end together. A stage starts when the previous one is ready.
@@ -52,7 +53,7 @@ class Supervisor:
     """The running stack.
 
     `ending` is checked all the time. `held` are file descriptors that stay open until the last process of the stack has
-    ended, even if the supervisor was killed.
+    ended, even if the supervisor was killed. `modules` are imported once for all processes that are forked.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Supervisor:
         say: Callable[[str], None],
         ending: Ending,
         held: tuple[int, ...] = (),
+        modules: Sequence[str] = (),
     ) -> None:
         self._stages = stages
         self._children = {child.name: child for stage in stages for child in stage}
@@ -74,6 +76,8 @@ class Supervisor:
         self._held = held
         self._running: dict[str, RunningProcess] = {}
         self._restarts = {name: _Restart() for name in self._children}
+        self._server = ForkServer(modules, environment, logs / "fork_server.log")
+        self._server_group: int | None = None
         self._watcher: Watcher | None = None
         self._watched = 0.0  # when the watcher was last restarted
         #: All process groups that were ever started.
@@ -130,16 +134,31 @@ class Supervisor:
             for running in stopping:
                 self._await_end(running)
                 self._bury(running.child.name)
+        self._server.close()
         if self._watcher is not None:
             self._watcher.close()
 
     def _launch(self, name: str) -> None:
         assert self._watcher is not None
-        running = RunningProcess.start(self._children[name], self._environment, self._logs / f"{name}.log")
+        running = RunningProcess.start(
+            self._children[name], self._environment, self._logs / f"{name}.log", self._server
+        )
+        self._watch_server()
         self._watcher.watch(running.pid)
         self.groups.append(running.pid)
         self._running[name] = running
         self._restarts[name].started = time.monotonic()
+
+    def _watch_server(self) -> None:
+        """Let the watcher know the group of a fork server that was started."""
+        assert self._watcher is not None
+        group = self._server.pid
+        if group != self._server_group and group is not None:
+            if self._server_group is not None:
+                self._watcher.forget(self._server_group)
+            self._watcher.watch(group)
+            self.groups.append(group)
+            self._server_group = group
 
     def _await_ready(self, running: RunningProcess) -> None:
         deadline = time.monotonic() + _START.total_seconds()

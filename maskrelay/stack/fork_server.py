@@ -1,0 +1,99 @@
+"""A separate process that imports the service once, and forks the simulator, the API and the workers.
+
+`python -m maskrelay.stack.fork_server MODULE …` imports the modules. Then it serves one supervisor, whose socket is its
+standard input. For each line `{"command": […], "log": …}`, it forks a process and answers `{"pid": …}`. When a process
+has ended, it sends `{"ended": PID, "code": …}`. It ends when the supervisor is gone.
+
+A thread or a connection would not survive the fork, so the imported modules may start none.
+"""
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+#: The seconds between two checks whether a process has ended.
+_LOOK = 0.05
+
+
+def main(modules: Sequence[str]) -> None:
+    for module in modules:
+        importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # a collection in a forked process would otherwise write to the memory that it shares
+    supervisor = socket.socket(fileno=sys.stdin.fileno())
+    request = _serve(supervisor)
+    supervisor.detach()
+    if request is not None:
+        _become(request["command"], Path(request["log"]))
+
+
+def _serve(supervisor: socket.socket) -> dict[str, Any] | None:
+    """Fork a process for each request. Return the request in that process, and None when the supervisor is gone."""
+    asked = b""
+    while True:
+        if select.select([supervisor], [], [], _LOOK)[0]:
+            read = supervisor.recv(1 << 16)
+            if not read:
+                return None
+            asked += read
+        while b"\n" in asked:
+            line, _, asked = asked.partition(b"\n")
+            pid = os.fork()
+            if pid == 0:
+                return dict(json.loads(line))
+            _lead_group(pid)
+            _tell(supervisor, {"pid": pid})
+        with contextlib.suppress(ChildProcessError):  # there is none
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                _tell(supervisor, {"ended": ended[0], "code": os.waitstatus_to_exitcode(ended[1])})
+
+
+def _tell(supervisor: socket.socket, what: dict[str, int]) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the supervisor is gone, which the next read shows
+        supervisor.sendall(json.dumps(what).encode() + b"\n")
+
+
+def _lead_group(pid: int) -> None:
+    """Make the process lead a group of its own. Both sides do so, because either may be the first that needs it."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.setpgid(pid, pid)
+
+
+def _become(command: list[str], log: Path) -> None:
+    """Run `[PYTHON, "-m", MODULE, …]` in this process, as that command would, with its output appended to `log`."""
+    _lead_group(0)
+    nothing, written = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    for opened, standard in ((nothing, 0), (written, 1), (written, 2)):
+        os.dup2(opened, standard)
+    os.close(nothing)
+    os.close(written)
+    _show_as(command)
+    _python, _option, module, *arguments = command
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _show_as(command: Sequence[str]) -> None:
+    """Let `ps` show this command. Only Linux says where the words of the own command line are; see proc(5)."""
+    stat = Path("/proc/self/stat")
+    if not stat.exists():
+        return
+    fields = stat.read_text(errors="replace").rpartition(")")[2].split()
+    begin, end = int(fields[45]), int(fields[46])
+    words = b"".join(os.fsencode(word) + b"\0" for word in command)
+    if 0 < len(words) <= end - begin:
+        ctypes.memmove(begin, words.ljust(end - begin, b"\0"), end - begin)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
