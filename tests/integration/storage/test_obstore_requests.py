@@ -341,6 +341,7 @@ def s3() -> Iterator[RunningS3]:
 
 FORKS = """
 import os, signal, sys
+import maskrelay.storage.obstore_requests  # as in a process that imports everything once and then forks
 from maskrelay.storage.s3 import S3Storage
 
 bucket, url = sys.argv[1:]
