@@ -77,8 +77,9 @@ OWN_CLOCK = (
 STORED_OR_NOT = (
     Change(
         "worker/context/job_records/outcome_parts.py",
-        "        except ObjectExists:\n            storage.put(",
-        "        except StorageUnavailable:\n            pass\n        except ObjectExists:\n            storage.put(",
+        '            storage.put(key, body, "image/png")\n',
+        "            with contextlib.suppress(StorageUnavailable):\n"
+        '                storage.put(key, body, "image/png")\n',
     ),
     Change(
         "worker/context/job_records/outcome_parts.py",
