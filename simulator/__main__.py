@@ -21,7 +21,6 @@ from simulator.pipe import Pipe
 from simulator.scoring_script import ScoringScript
 from simulator.server import Connection
 from simulator.slots import Slots
-from simulator.volume import score_volume
 
 
 def main() -> None:
@@ -118,7 +117,11 @@ def build(arguments: argparse.Namespace) -> Simulator:
 def _model(arguments: argparse.Namespace) -> Model:
     if arguments.canned:
         return Canned.of_photograph(arguments.prompts_most)
-    return Threaded(score_volume if arguments.wire == "volume3d" else score)
+    if arguments.wire == "volume3d":
+        from simulator.volume import score_volume  # noqa: PLC0415 - it needs nibabel, which imports pydicom
+
+        return Threaded(score_volume)
+    return Threaded(score)
 
 
 def _gateway(arguments: argparse.Namespace, container: Container, counters: Counters) -> Gateway:

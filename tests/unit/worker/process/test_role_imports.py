@@ -38,6 +38,8 @@ def imported(module):
 
 tell("client", lambda: imported("maskrelay.client.cli"))
 tell("heartbeat", lambda: imported("worker.alive"))
+tell("simulator", lambda: imported("simulator.__main__"))
+tell("supervisor", lambda: imported("maskrelay.stack.__main__"))
 from maskrelay.ledger.broker import broker
 from maskrelay.settings import Settings
 from maskrelay.storage.factory import open_storage
@@ -63,6 +65,8 @@ def processes() -> dict[str, tuple[set[str], list[str] | None]]:
     [
         ("heartbeat", set()),
         ("client", {"httpx"}),
+        ("simulator", {"numpy", "PIL"}),
+        ("supervisor", {"redis", "httpx"}),
         ("sweep", {"celery", "redis"}),
         ("deliver", {"celery", "redis", "httpx"}),
         ("control", {"celery", "redis", "numpy", "PIL", "pydicom"}),
