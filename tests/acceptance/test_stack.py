@@ -52,11 +52,16 @@ class Up:
         return [parent, *parent.children(recursive=True)]
 
     def child(self, *words: str) -> psutil.Process:
-        """The direct child whose command line has these words."""
-        for one in psutil.Process(self.process.pid).children():
-            if set(words) <= set(one.cmdline()):
-                return one
-        raise AssertionError(words)
+        """The process that the supervisor has started, by itself or by its fork server, with these words."""
+        found: list[psutil.Process] = []
+
+        def is_found() -> bool:
+            started = [one for one in self.tree() if os.getpgid(one.pid) == one.pid]
+            found.extend(one for one in started if set(words) <= set(one.cmdline()))
+            return bool(found)
+
+        assert eventually(is_found, 60), words  # a forked process shows its own words a moment after its start
+        return found[0]
 
     def ended(self, within_s: float = 180) -> int:
         code = self.process.wait(within_s)
