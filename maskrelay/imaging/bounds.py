@@ -41,7 +41,7 @@ def check_segments(file: bytes) -> None:
 def check_scans(file: bytes, pixels: int) -> None:
     """Raise UnsupportedImage if a JPEG has too many scans for this number of pixels."""
     most = max(1, min(MOST_SCANS, MOST_SCANNED // max(1, pixels)))
-    if file.count(_SCAN) <= most:  # this count includes previews, and data after the image
+    if file.count(_SCAN) <= most:  # this count includes markers in previews and after the image
         return
     at, scans = 2, 0
     while found := _MARKER.search(file, at):

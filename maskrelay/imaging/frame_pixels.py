@@ -1,4 +1,4 @@
-"""The processing of one frame: from its source file to the row that is sent, and from the answer to its artifacts."""
+"""The processing of one frame: from its source file to the request row, and from the answer to its artifacts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -38,11 +38,12 @@ from maskrelay.imaging.spacing import Spacing
 
 OVERLAPS, CATEGORY_AT_ODDS, GEOMETRY_CHECK, TOO_THIN = "overlaps", "category_at_odds", "geometry_check", "too_thin"
 #: A frame is flagged if the source covers fewer pixels of the canvas than this in one direction. The model sees almost
-#: nothing of such an image, so an empty mask does not mean that there is nothing.
+#: nothing of such an image, so an empty mask does not show that the structure is absent.
 _THIN = 4
 #: If the masks of a frame need more bytes than this, they are packed with eight pixels per byte.
 _UNPACKED = 128 << 20
-#: The memory that drawing needs for a frame of any size: probability maps as arrays, bands of rows, and the legend.
+#: The part of the memory for drawing, in bytes, that does not grow with the size of the frame. It is needed for the
+#: maps of the canvas, for bands of rows, and for the legend.
 _WORKING = 48 << 20
 #: How a still image is read.
 PLAIN = Reading()
@@ -57,7 +58,7 @@ class PreparedFrame:
     #: The letterbox that maps the canvas back to the source.
     box: Letterbox
     row: Row
-    #: The name of the conversion of its samples to 8 bits.
+    #: The name of the method that converted the samples to 8 bits.
     intensity: str
     #: The peak memory, in bytes, of decoding the frame again.
     footprint: int
@@ -93,7 +94,7 @@ class DrawnFrame:
 
 @dataclass(frozen=True, slots=True)
 class _Back:
-    """The mask of a probability map that was mapped back to the source."""
+    """The mask that results when a probability map is mapped back to the source."""
 
     mask: Mask
     #: A range of canvas rows that contains the foreground.
@@ -112,9 +113,10 @@ def prepare(
     coding: CanvasCoding = RGB_PNG,
     lap: Callable[[str], object] = lambda _stage: None,
 ) -> PreparedFrame:
-    """Read one frame, make its canvas, and encode it for a request. Raises ItemError.
+    """Read one frame, make its canvas, and encode the canvas for a request.
 
-    `coding` is how the canvas is encoded. `lap` is called with the name of each stage when it ends.
+    `coding` is how the canvas is encoded. `lap` is called with the name of each stage when it ends. Raises ItemError if
+    the frame cannot be read.
     """
     opened = open_frame(source, reading, max_pixels=max_pixels)
     return prepare_opened(opened, prompts, reading=reading, square_pixels=square_pixels, coding=coding, lap=lap)
@@ -129,7 +131,7 @@ def prepare_opened(
     coding: CanvasCoding = RGB_PNG,
     lap: Callable[[str], object] = lambda _stage: None,
 ) -> PreparedFrame:
-    """Prepare a frame like `prepare`. Its header has been read before."""
+    """Do the same as `prepare` for a frame whose header has already been read."""
     picture = picture_of(opened, reading)
     lap("decode")
     height, width = picture.pixels.shape[:2]
@@ -145,7 +147,10 @@ def needs_pixels(outputs: Sequence[Output]) -> bool:
 
 
 def draw_footprint(box: Letterbox, prompts: int, outputs: Sequence[Output]) -> int:
-    """Return the peak memory of `draw` in bytes, without that of the answer. It is enough for masks of any size."""
+    """Return an upper bound of the memory that `draw` needs in addition to the answer, in bytes.
+
+    The bound is valid for masks of any size.
+    """
     pixels = box.width * box.height
     held = 3.0 * prompts if "nifti" in outputs else min(2 * prompts, prompts / 8 + _UNPACKED / pixels)
     files = prompts if "probability" in outputs else 0
@@ -205,7 +210,10 @@ def _label(label: Mask | None, mask: Mask | PackedMask) -> Rle | None:
 
 
 def _flagged(measures: Measures, flag: str, *, after: Sequence[str]) -> Measures:
-    """Add a flag after the flags of the mask and of its map, and before the flags that were found later."""
+    """Return the measures with one more flag.
+
+    The flag is inserted after the flags of the mask and of its map (`after`), and before the flags that `_drawn` added.
+    """
     later = (CATEGORY_AT_ODDS, GEOMETRY_CHECK, TOO_THIN)
     findings = [known for known in measures.flags if known in later and known not in after]
     others = measures.flags[: len(measures.flags) - len(findings)]

@@ -3,8 +3,8 @@
 Patient axes are those of NIfTI: x points to the right, y to the front and z to the head. They are numbered from 0. From
 top to bottom, an axial image goes from the front to the back of the patient, and other images go from the head to the
 feet. From left to right, a sagittal image goes from the front to the back, and other images go from the patient's right
-to the left. Both directions are therefore opposite to the patient axes. Source: DICOM PS3.17 and the display of every
-common workstation.
+to the left. Both directions in an image are therefore opposite to the patient axes. Source: DICOM PS3.17 and the
+display of every common workstation.
 """
 
 import itertools
@@ -25,9 +25,9 @@ _DOWN = (2, 2, 1)
 def slice_axis(affine: Affine, shape: tuple[int, int, int], asked: SliceAxis) -> int:
     """Return the voxel axis along which the volume is cut into slices.
 
-    It is the voxel axis that is nearest to the requested patient axis. A requested number is the voxel axis itself. If
-    nothing is requested, the slices are axial. An exception is a volume that consists of a single slice: this slice is
-    used, whatever its orientation.
+    For a direction such as `axial`, this is the voxel axis that is nearest to the patient axis across the slices. A
+    number is the voxel axis itself. If nothing is requested, the slices are axial. A volume that consists of a single
+    slice is an exception: if nothing is requested, this slice is used, whatever its orientation.
     """
     if isinstance(asked, int):
         return asked
@@ -50,7 +50,7 @@ def turn_of(affine: Affine, axis: int) -> Orientation:
 
 
 def _directions(affine: Affine) -> list[tuple[int, bool]]:
-    """Return for each voxel axis the nearest patient axis, and whether it has the same direction.
+    """Return for each voxel axis the nearest patient axis, and whether the two have the same direction.
 
     Each patient axis is assigned to one voxel axis. In an oblique volume, the assignment with the largest sum of
     cosines is chosen.
@@ -65,12 +65,12 @@ def _directions(affine: Affine) -> list[tuple[int, bool]]:
 
 
 def turned(stored: npt.NDArray[Any], turn: Orientation) -> npt.NDArray[Any]:
-    """Return a view of a stored slice, (a, b, …), as it is displayed, (row, column, …)."""
+    """Return a view of a stored slice, whose axes are (a, b, …), with the axes (row, column, …) of its display."""
     return _flipped(stored.swapaxes(0, 1) if turn.transpose else stored, turn)
 
 
 def unturned(picture: npt.NDArray[Any], turn: Orientation) -> npt.NDArray[Any]:
-    """Return a view of a displayed image, (row, column, …), as it is stored, (a, b, …)."""
+    """Return a view of a displayed image, whose axes are (row, column, …), with the axes (a, b, …) of its slice."""
     flipped = _flipped(picture, turn)
     return flipped.swapaxes(0, 1) if turn.transpose else flipped
 

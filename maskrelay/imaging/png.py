@@ -28,11 +28,11 @@ def png(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def part_png(part: npt.NDArray[np.uint8], window: tuple[slice, slice], size: tuple[int, int]) -> bytes:
-    """Encode a frame that is black except for a window, as 8-bit grayscale.
+    """Encode a frame that is black outside a window as an 8-bit grayscale PNG file.
 
     `part` contains the pixels of the window, which is a range of rows and a range of columns. `size` is the (height,
-    width) of the frame. The file is the same as that of `png` for the whole frame, but the whole frame is never in
-    memory.
+    width) of the frame. The result is the file that `png` would return for the whole frame, but the whole frame is
+    never in memory.
     """
     (height, width), (rows, columns) = size, window
     differences = np.zeros((height, 1 + width), np.uint8)
@@ -73,7 +73,7 @@ def write_rgb_png(out: BinaryIO, width: int, height: int, bands: Iterable[npt.ND
 
 
 def _filtered(rows: npt.NDArray[np.uint8], above: npt.NDArray[np.uint8] | int = 0) -> npt.NDArray[np.uint8]:
-    """Return the filtered rows: each is the filter type, followed by the differences from the row above modulo 256."""
+    """Return the filtered rows. Each is the filter type, followed by the differences from the row above, modulo 256."""
     height, length = rows.shape
     filtered = np.empty((height, 1 + length), np.uint8)
     filtered[:, 0] = _UP

@@ -9,14 +9,14 @@ from PIL import Image
 
 from maskrelay.imaging.png import GRAY, SIGNATURE, gray_as_rgb_png, png
 
-#: The byte of a PNG that names its colour type.
+#: The offset, in a PNG file, of the byte that contains the colour type.
 _COLOUR_TYPE = 25
 
 
 def canvas_png(canvas: npt.NDArray[np.uint8], *, gray: bool = False) -> bytes:
     """Encode a (1024, 1024) or (1024, 1024, 3) uint8 canvas as a PNG file of the same size, without metadata.
 
-    The PNG is 8-bit RGB, because every endpoint reads that. If `gray` is true, a gray canvas becomes a grayscale PNG.
+    The PNG is 8-bit RGB, which every endpoint reads. Only if `gray` is true, a gray canvas becomes a grayscale PNG.
     """
     return gray_as_rgb_png(canvas) if canvas.ndim == 2 and not gray else png(canvas)
 
@@ -25,13 +25,13 @@ def canvas_png(canvas: npt.NDArray[np.uint8], *, gray: bool = False) -> bytes:
 class CanvasCoding:
     """How a canvas is encoded for the endpoint."""
 
-    #: A gray canvas is a grayscale PNG.
+    #: Whether a gray canvas is encoded as a grayscale PNG. Otherwise it is an RGB PNG.
     gray: bool = False
-    #: A colour canvas is a lossless WebP.
+    #: Whether a colour canvas is encoded as a lossless WebP. Otherwise it is an RGB PNG.
     webp: bool = False
 
 
-#: What every endpoint reads.
+#: The encoding that every endpoint reads.
 RGB_PNG = CanvasCoding()
 
 
@@ -43,9 +43,10 @@ def encode_canvas(canvas: npt.NDArray[np.uint8], coding: CanvasCoding) -> bytes:
 
 
 def canvas_webp(canvas: npt.NDArray[np.uint8]) -> bytes:
-    """Encode a (1024, 1024, 3) uint8 canvas as lossless WebP: a quarter smaller than the PNG, at five times its cost.
+    """Encode a (1024, 1024, 3) uint8 canvas as lossless WebP.
 
-    More effort would save another tenth at four times the cost of this.
+    The file is a quarter smaller than the PNG, but takes five times as long to encode. With more effort, the file would
+    be another tenth smaller, but would take four times as long as this.
     """
     out = io.BytesIO()
     Image.fromarray(canvas).save(out, "WEBP", lossless=True, quality=0, method=0)
@@ -53,7 +54,7 @@ def canvas_webp(canvas: npt.NDArray[np.uint8]) -> bytes:
 
 
 def is_lean_only(image: bytes, *, gray: bool) -> bool:
-    """Return whether a canvas can only be sent in a lean2d request.
+    """Return whether an encoded canvas can only be sent in the wire format `lean2d`.
 
     This is the case for WebP, and for a grayscale PNG if the endpoint does not accept `gray`.
     """
@@ -61,5 +62,8 @@ def is_lean_only(image: bytes, *, gray: bool) -> bool:
 
 
 def for_article(image: bytes, *, gray: bool) -> bytes:
-    """Encode such a canvas again as the PNG that every endpoint reads."""
+    """Convert an encoded canvas to a PNG for the wire format of Microsoft's article (`image2d`).
+
+    The PNG is RGB, or grayscale if the canvas is gray and the endpoint accepts `gray`.
+    """
     return canvas_png(np.asarray(Image.open(io.BytesIO(image))), gray=gray)

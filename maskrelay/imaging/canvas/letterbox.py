@@ -53,8 +53,8 @@ class Letterbox:
     def of(cls, width: int, height: int, spacing: Spacing | None = None, canvas: int = CANVAS) -> Self:
         """Return the letterbox of a source.
 
-        If `spacing` is given, as the distances between rows and between columns in millimetres, the pixels are made
-        square.
+        `spacing` contains the distances between rows and between columns, in millimetres. If it is given, the pixels
+        are made square.
         """
         stretched_width, stretched_height = _squared(width, height, spacing)
         side = max(stretched_width, stretched_height)
@@ -71,7 +71,7 @@ class Letterbox:
     def of_record(cls, record: dict[str, Any]) -> Self:
         """Return the letterbox whose fields are in `record`.
 
-        The oldest records have no stretched size. In them, it is the size of the source.
+        The oldest records have no stretched size. For these records, the size of the source is used.
         """
         unstretched = {"stretched_width": record["width"], "stretched_height": record["height"]}
         return cls(**{**unstretched, **record})
@@ -96,7 +96,8 @@ class Letterbox:
 def _squared(width: int, height: int, spacing: Spacing | None) -> tuple[int, int]:
     """Return the size of the source in square pixels.
 
-    The side of such a pixel is the smaller of the two spacings, or more if a side of the image would be too long.
+    The side of such a pixel is the smaller of the two spacings, or larger if a side of the image would otherwise be too
+    long.
     """
     known = measurable(spacing)
     if known is None or known[0] == known[1]:
@@ -112,8 +113,8 @@ def to_canvas(pixels: Pixels, box: Letterbox) -> Pixels:
     The canvas is uint8 and has the shape (canvas, canvas) or (canvas, canvas, 3). Except for rounding (see `bicubic`),
     the result is that of resizing the padded square with Pillow's BICUBIC. Pillow resizes horizontally, rounds to 8
     bits, and then resizes vertically. If padding is added above and below, these passes are done separately, so the
-    whole square is never in memory. If the source is stretched, this is done before the padding in each direction, and
-    is also bicubic and rounded to 8 bits.
+    whole square is never in memory. If the source is stretched, this happens before it is padded, separately in each
+    direction. The stretching is also bicubic and rounded to 8 bits.
     """
     if box.height == box.stretched_height == box.side <= _strip(box):
         return bicubic(_widened(pixels, box), box.canvas, box.canvas)
@@ -172,11 +173,11 @@ def from_canvas(canvas: Pixels, box: Letterbox) -> Pixels:
 
 
 def part_from_canvas(canvas: Pixels, rows: slice, box: Letterbox) -> tuple[slice, Pixels]:
-    """Return the part of `from_canvas` that contains the foreground: the range of its columns, and their values.
+    """Return the columns of the result of `from_canvas` that contain the foreground: their range, and their values.
 
     The values are uint8, in the shape (height, columns). `rows` is the range from the first to the last canvas row with
-    foreground. Values that are below FOREGROUND in `from_canvas` are also below it here, but may be smaller. All values
-    in other columns are below FOREGROUND.
+    foreground. Values that are below FOREGROUND in the result of `from_canvas` may be smaller here. In all other
+    columns, that result has only values below FOREGROUND.
     """
     reach = _reach(box) if rows.start < rows.stop else 0
     return _back_of_rows(canvas, slice(max(0, rows.start - reach), rows.stop + reach), box)

@@ -18,7 +18,7 @@ from maskrelay.imaging.draw.palette import Colour
 _PAPER: Colour = (22, 24, 28)
 _INK: Colour = (236, 238, 240)
 _FAINT: Colour = (158, 162, 168)
-_NARROWEST = 300  # the least width in pixels: a prompt of a few words is legible even below a thumbnail
+_NARROWEST = 300  # the minimum width in pixels, which makes a prompt of a few words legible below a small image
 _SMALLEST, _LARGEST = 14, 96  # the sizes of the font in pixels
 _LINES = 3  # the largest number of lines for one prompt
 
@@ -34,7 +34,7 @@ class LegendEntry:
 
 @dataclass(frozen=True)
 class _Block:
-    """An entry that is divided into lines, its width, and the position of its top left corner in pixels."""
+    """An entry of the legend that is divided into lines, with its width and its top left corner in pixels."""
 
     entry: LegendEntry
     lines: list[str]
@@ -116,7 +116,8 @@ def _placed(blocks: list[_Block], setting: _Setting) -> tuple[list[_Block], int]
 def _columns(blocks: list[_Block], setting: _Setting) -> tuple[float, int]:
     """Return the width and the number of the columns.
 
-    A column is as wide as the widest block of which two fit side by side. Wider blocks get rows of their own.
+    A column is as wide as the widest of the blocks that leave room for a second column. Wider blocks get rows of their
+    own.
     """
     room = setting.width - 2 * setting.margin
     narrow = [block.width for block in blocks if 2 * block.width + setting.gap <= room]

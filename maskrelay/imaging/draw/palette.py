@@ -1,10 +1,10 @@
 """The colours of masks. People with any kind of colour vision can distinguish them.
 
 The first eight colours are the set of Okabe and Ito ("Color Universal Design", 2008), with white instead of black. Some
-are brighter than in that set, because they would be hard to see on photographs. The first colour is distinct on red
-fundus images, on violet pathology images and on gray images. The other colours are from IBM's colour-blind safe palette
-and from Paul Tol's "light" scheme (SRON/EPS/TN/09-002). No colour is so dark that it would be invisible on a black
-background.
+colours are brighter than in that set, because the original ones are hard to see on photographs. The first colour is
+distinct on red fundus images, on violet pathology images and on gray images. The other colours are from IBM's
+colour-blind safe palette and from Paul Tol's "light" scheme (SRON/EPS/TN/09-002). No colour is so dark that it would be
+invisible on a black background.
 """
 
 Colour = tuple[int, int, int]

@@ -14,7 +14,7 @@ Pixels = npt.NDArray[np.uint8]
 _TINT = 0.28
 _SHADE = 0.35  # the opacity of the dark line, which makes an outline visible on an image of the same colour
 _DARK: Colour = (0, 0, 0)
-_PIXELS_PER_LINE = 480  # an outline is 1 pixel wide for this many pixels of the image's shorter side
+_PIXELS_PER_LINE = 480  # the width of an outline is the shorter side of the image divided by this
 
 
 def tinted(pixels: Pixels, masks: Sequence[Mask]) -> Pixels:
@@ -56,7 +56,7 @@ def _blend(part: Pixels, where: Mask, colour: Colour, strength: float) -> None:
 
 
 def _eroded(mask: Mask, steps: int) -> Mask:
-    """Return the mask without the outermost `steps` pixels. Nothing is removed where the mask touches the frame.
+    """Return the mask without the outermost `steps` pixels. Nothing is removed at the border of the frame.
 
     Diamond-shaped and square neighbourhoods alternate. Together they approximate a circle better than either alone.
     """

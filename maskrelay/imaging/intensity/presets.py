@@ -12,7 +12,7 @@ from maskrelay.contract.vocabulary.intensity_names import (
 )
 from maskrelay.imaging.intensity.volume_percentiles import Planes, volume_window
 
-_NARROWEST = 1e-6  # the least difference of the limits; a window of width 1 is a threshold
+_NARROWEST = 1e-6  # the minimum difference of the limits; without it, those of a window of width 1 would be equal
 _ABDOMEN: Preset = "ct-abdomen"
 #: The CT presets by DICOM's BodyPartExamined, in capital letters without spaces. For any other value, including larger
 #: regions, the preset is that of the abdomen.
@@ -35,7 +35,7 @@ def default_preset(modality: str | None, body_part: str | None, bits: int, *, ho
     """Return the default preset of a source by its DICOM modality, body part and bits per sample.
 
     It is `none` if the source has at most 8 bits per sample. A CT image in Hounsfield units has the preset of its body
-    part, or that of the abdomen. All other sources have `percentile-positive`.
+    part, or that of the abdomen if there is none for the body part. All other sources have `percentile-positive`.
     """
     if bits <= 8:
         return "none"

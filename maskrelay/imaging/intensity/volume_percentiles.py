@@ -2,8 +2,8 @@
 
 Every value is mapped to a key. Keys are unsigned integers of 16, 32 or 64 bits that have the same order as the values.
 The first pass over the planes counts the keys by their highest 16 bits. Each further pass counts the keys by their next
-16 bits, but only those keys whose higher bits are equal to those of a key to be found. Integers of up to 16 bits need
-one pass, other types of up to 32 bits need two passes, and all others need four.
+16 bits, but only those keys whose higher bits are equal to the higher bits of a key that is searched for. Integers of
+up to 16 bits need one pass, other types of up to 32 bits need two passes, and all others need four.
 """
 
 import math
@@ -42,9 +42,9 @@ def volume_window(name: str, planes: Planes) -> Window:
     values that are not finite are always left out. The percentiles are equal to those of `np.percentile` with linear
     interpolation in float64. 64-bit integers beyond 2⁵³ are rounded to the nearest float64.
 
-    The name of the returned window says what was used. It is `percentile-all` if no value is above 0, `min-max` if both
-    percentiles are equal, and `constant` if all values are equal or there are none. The limits of a `constant` window
-    are equal.
+    The name of the returned window is `name`, with three exceptions. It is `percentile-all` if no value is above 0,
+    `min-max` if both percentiles are equal, and `constant` if all values are equal or there are none. The limits of a
+    `constant` window are equal.
     """
     kind, first, below = _first_walk(planes)
     every = int(first.sum())
@@ -70,7 +70,11 @@ def _between(values: dict[int, float], offset: int, place: float) -> float:
 
 
 def _first_walk(planes: Planes, kind: _Type | None = None) -> tuple[_Type, _Counts, int]:
-    """Return the type for the values of all planes, the counts by highest digit, and the number of values up to 0."""
+    """Make the first pass over all planes.
+
+    Return the common type of their values, the number of keys for each value of the highest 16 bits, and the number of
+    values that are at most 0.
+    """
     counts, below = np.zeros(_BINS, np.int64), 0
     for plane in _strips(planes()):
         wider = np.result_type(kind or np.uint8, plane.values.dtype)
@@ -126,7 +130,7 @@ def _unsigned(kind: _Type) -> _Type:
 
 
 def _keys(plane: Plane, kind: _Type) -> npt.NDArray[Any]:
-    """Return the keys of the values in the plane, without padding and values that are not finite, in any order."""
+    """Return the keys of the finite values in the plane, without padding and in any order."""
     values = plane.values.ravel() if plane.padding is None else plane.values[~plane.padding].ravel()
     if values.dtype.kind == "f":
         values = values[np.isfinite(values)]

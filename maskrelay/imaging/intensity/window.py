@@ -3,8 +3,8 @@
 The source is the model's own preprocessing (BiomedParse, `process_intensity_image`). It clips the values to a CT
 window, or to the percentiles 0.5 and 99.5 of the values above 0, and then computes `(value − low) / (high − low) ×
 255`. As `low` and `high` it uses the minimum and maximum after clipping. These are the limits of the window if the
-slice has values at or beyond both. The original rounds only when it resizes. Here, the result is rounded half up, which
-is `floor(x + 0.5)`, computed in float64.
+slice has values at or beyond both. The model's preprocessing rounds only when it resizes. Here, the result is rounded
+half up, which is `floor(x + 0.5)`, computed in float64.
 """
 
 from typing import Any
@@ -24,10 +24,11 @@ Pixels = npt.NDArray[np.uint8]
 def to_bytes(plane: Plane, window: Window | None) -> tuple[Pixels, str]:
     """Return the plane as uint8 in the same shape as its values, and the name of the conversion.
 
-    With a window, values up to `low` become 0 and values from `high` on become 255. If `low` and `high` are equal, the
-    result is black. Without a window, unsigned samples of at most 8 bits are not changed, and the name is `none`. Other
-    samples are converted with the window of the plane's own percentiles (see `volume_window`). After that, the values
-    are inverted if the plane is `inverted`, and padding and NaN become black.
+    With a linear window, values up to `low` become 0 and values from `high` on become 255. A sigmoid window is computed
+    as in DICOM. If `low` and `high` are equal, the result is black. Without a window, unsigned samples of at most 8
+    bits are not changed, and the name is `none`. Other samples are converted with the window of the plane's own
+    percentiles (see `volume_window`). After that, the values are inverted if the plane is `inverted`, and padding and
+    NaN become black.
     """
     values = plane.values
     if window is None and not (plane.bits <= 8 and values.dtype.kind == "u"):
@@ -48,7 +49,7 @@ def _windowed(values: npt.NDArray[Any], window: Window) -> Pixels:
 def _table(kind: np.dtype[Any], window: Window) -> Pixels | None:
     """Return a table with the byte for every value of an integer type of at most 16 bits. Return None for other types.
 
-    The table is indexed by the bits of the value. It takes at most 65,536 computations, and not one for each pixel.
+    The table is indexed by the bits of the value. It needs at most 65,536 computations, instead of one for each pixel.
     """
     if kind.kind not in "ui" or kind.itemsize > 2:
         return None

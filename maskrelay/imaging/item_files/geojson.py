@@ -14,9 +14,9 @@ def write_geojson(out: BinaryIO, prompts: Sequence[str], frames: int, mask_of: M
 
     A region is a component whose pixels share sides or corners. Coordinates are in source pixels. x grows to the right
     and y grows downwards, from the top left corner. The polygons follow the edges of pixels, so filling them gives the
-    mask again. A region with parts that touch only at corners is a MultiPolygon. If the item has several frames, an
-    annotation has the number of its `frame`, counted from 0. Source: RFC 7946, and QuPath's properties of an
-    annotation.
+    mask again. A region with parts that touch only at corners is a MultiPolygon. If the item has several frames, the
+    property `frame` of an annotation is the number of its frame, counted from 0. Source: RFC 7946, and QuPath's
+    properties of an annotation.
     """
     out.write(b'{"type":"FeatureCollection","features":[')
     parting = b"\n"

@@ -23,7 +23,7 @@ _GzipFile: Any = igzip.IGzipFile
 
 _LEVEL = 2  # igzip has the levels 0 to 3; a label volume shrinks about a hundredfold at each of them
 _HELD = 8 << 20  # the bytes of planes that are in memory at once if frames are not the planes of the file
-_SHEAR = 1e-3  # if a quaternion would make a larger error in a voxel's edge, in millimetres, none is declared
+_SHEAR = 1e-3  # the largest error of a voxel's edge, in millimetres, for which a quaternion is declared
 
 
 def write_labels_nifti(out: BinaryIO, grid: Grid, labels_of: LabelsOf, prompts: int) -> None:
@@ -69,7 +69,7 @@ def _header(grid: Grid, dtype: np.dtype[np.unsignedinteger]) -> bytes:
 
 
 def _declare(header: Any, forms: Forms, affine: npt.NDArray[np.float64]) -> None:
-    """Declare the forms of the source. Then every program places both volumes alike, whichever form it uses."""
+    """Declare the sform and qform of the source. Then programs place both volumes alike, whichever form they use."""
     qform = affine if forms.qform is None else np.array([*forms.qform, (0.0, 0.0, 0.0, 1.0)])
     sform = affine if forms.sform is None else np.array([*forms.sform, (0.0, 0.0, 0.0, 1.0)])
     header.set_qform(qform, code=forms.qform_code)
@@ -77,7 +77,7 @@ def _declare(header: Any, forms: Forms, affine: npt.NDArray[np.float64]) -> None
 
 
 def _slices(grid: Grid, labels_of: LabelsOf) -> Iterator[tuple[int, _Plane]]:
-    """Yield the slice number of each frame along the axis of the grid, and its stored slice, in order."""
+    """Yield each frame's slice number along the axis of the grid, and its stored slice, in ascending order."""
     sides = tuple(side for axis, side in enumerate(grid.shape) if axis != grid.axis)
     for frame in sorted(range(len(grid.places)), key=grid.places.__getitem__):
         stored = unturned(labels_of(frame), grid.turn)
@@ -123,7 +123,7 @@ def _gathered_planes(grid: Grid, labels_of: LabelsOf, dtype: np.dtype[np.unsigne
 def _run(
     spool: IO[bytes], shape: tuple[int, int, int], first: int, many: int, dtype: np.dtype[np.unsignedinteger]
 ) -> _Plane:
-    """Read the part of every slice with `many` values of k from `first` on. Its shape is (slices, many, others)."""
+    """Read, from every slice, `many` values of k from `first` on, as an array of shape (slices, many, others)."""
     count, depth, others = shape
     block = np.empty((count, many, others), dtype)
     for place in range(count):

@@ -1,8 +1,8 @@
 """The outlines of the components of a mask, as polygons that follow the edges of pixels exactly.
 
 Straight edges are found with operations on whole arrays, and are then linked to rings. An edge has the mask on its
-right side, and the ring turns right or left at its end. Where two pixels touch only at a corner, both turns are
-possible. If the pixels belong to the same component, because they are connected by sides elsewhere, the ring turns
+right side, and the ring turns right or left at the end of the edge. Where two pixels touch only at a corner, both turns
+are possible. If the pixels belong to the same component, because they are connected by sides elsewhere, the ring turns
 left, which separates a hole from the outline around it. Otherwise it turns right, which separates the two pixels.
 Therefore, no ring touches itself, as is required for a polygon (OGC Simple Features, 6.1.11).
 """
@@ -27,7 +27,7 @@ _Numbers = npt.NDArray[np.int64]
 class Region:
     """One component of a mask, whose pixels share sides or corners."""
 
-    #: The parts of the component whose pixels share sides. They touch each other only at corners.
+    #: The parts of the component. The pixels of a part share sides, and the parts touch each other only at corners.
     polygons: list[Polygon]
     #: The number of pixels.
     area_px: int

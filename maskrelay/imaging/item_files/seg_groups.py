@@ -41,11 +41,11 @@ class SegmentFrameGroups:
         return [_dimension(organization, *pointer) for pointer in pointers]
 
     def shared(self) -> Dataset:
-        """Return the groups that all frames share."""
+        """Return the functional groups that all frames share."""
         return self._geometry(self._frames[0], self._shared)
 
     def of_frame(self, frame: int, segment: int) -> Dataset:
-        """Return the groups of one frame of the segmentation.
+        """Return the functional groups of one frame of the segmentation that are not shared.
 
         `frame` is the number of the source frame within the item, and `segment` the number of the segment. Both are
         counted from 0.

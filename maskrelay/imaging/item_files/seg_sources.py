@@ -57,7 +57,7 @@ class SourceFrame:
     position: Decimals | None
     #: ImageOrientationPatient. None if the source has no position or no orientation.
     orientation: Decimals | None
-    #: The measures of the pixels, such as PixelSpacing: DICOM keywords with decimals. There may be none.
+    #: The measures of the pixels, such as PixelSpacing, each as a DICOM keyword with its decimal strings. May be empty.
     measures: tuple[tuple[str, Decimals], ...]
 
 
@@ -121,9 +121,9 @@ def _frame(header: Dataset, frame: int) -> SourceFrame:
 
 
 def _measures(group: Dataset) -> tuple[tuple[str, Decimals], ...]:
-    """Return spacing and thickness, or nothing, because one without the other is not valid.
+    """Return the pixel spacing and the slice thickness, or an empty tuple if one of them is missing.
 
-    If the thickness is missing, the distance between slices is used.
+    One without the other would not be valid. If the distance between slices is known, it replaces a missing thickness.
     """
     spacing, apart = _decimals(group, "PixelSpacing", 2), _decimals(group, "SpacingBetweenSlices", 1)
     thickness = _decimals(group, "SliceThickness", 1) or apart

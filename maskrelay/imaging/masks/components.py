@@ -10,7 +10,7 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs of a mask, and the component of each. A run consists of all consecutive true pixels in a row."""
+    """The runs of a mask, and the component of each. A run is the longest possible sequence of true pixels in a row."""
 
     #: The position of the first pixel of each run. A position is row * stride + column.
     starts: Positions

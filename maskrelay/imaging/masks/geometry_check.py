@@ -25,9 +25,9 @@ def self_check(canvas: npt.NDArray[np.uint8], rows: slice, measures: Measures, b
     padding of the canvas, which no mask can contain.
 
     `ok` is true if rounding to the two pixel grids can explain the shift (see `_bound`), or if the bounding boxes
-    agree. If rounding makes parts of the mask thicker or thinner, it moves the centroid, but not the box. `ok` is None
-    if the mask is empty, or is thinner than `THINNEST` on the canvas or in the source. The check detects a flip, a
-    rotation and a wrong position. It does not detect a slightly wrong scale.
+    agree. The boxes are compared because rounding can make parts of the mask thicker or thinner, which moves the
+    centroid but not the box. `ok` is None if the mask is empty, or is thinner than `THINNEST` on the canvas or in the
+    source. The check detects a flip, a rotation and a wrong position. It does not detect a slightly wrong scale.
     """
     window: npt.NDArray[np.bool_] = canvas[rows] >= FOREGROUND
     across = _covered(box.left, box.stretched_width, box)
@@ -95,12 +95,12 @@ def _bound(area: int, extent: tuple[int, int], measures: Measures, box: Letterbo
     sum of two shifts:
 
     - Every edge of the mask is within half a source pixel of the line where the probability crosses the threshold.
-      Every edge on the canvas is within half a canvas pixel of that line. Together, these bound the shift of a shape
-      whose edges are all off in the same direction.
+      Every edge on the canvas is within half a canvas pixel of that line. The sum of the two distances bounds the shift
+      of a shape whose edges are all off in the same direction.
     - A detail that is finer than a pixel may exist in only one of the grids. If such details are a fraction of the
       area, they move the centroid by at most the same fraction of the extent. Their area is estimated as the difference
-      of the two areas, plus the details that cancel each other out in that difference. These grow with the square root
-      of the number of components, by about two pixels each.
+      of the two areas, plus an allowance for details that cancel each other out in this difference. The allowance is
+      two pixels of the coarser grid, times the square root of the number of components less one.
     """
     scales = box.scales()
     if scales == (1.0, 1.0):

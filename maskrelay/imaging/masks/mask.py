@@ -61,7 +61,10 @@ class Mask:
         return cls((height, width or across), window, found[rows, columns], probability[rows, columns])
 
     def at(self, window: Window) -> tuple[Inside, Probability]:
-        """Return views of `inside` and `probability` in a window of the frame. It must be within the mask's window."""
+        """Return views of `inside` and `probability` in a window of the frame.
+
+        The window must be within the window of the mask.
+        """
         rows, columns = (
             slice(there.start - own.start, there.stop - own.start)
             for there, own in zip(window, self.window, strict=True)

@@ -26,9 +26,10 @@ def measure(mask: Mask, extra_flags: Sequence[str] = (), *, spacing: Spacing | N
     """Return the measures of a mask in source pixels.
 
     The centroid is the mean column index and the mean row index, so (0, 0) is the centre of the top left pixel. Pixels
-    that share a side or a corner belong to the same component. Flags are `empty`, `full_frame`, `touches_border`, and
-    `many_fragments` if there are more than FRAGMENTS_EXPECTED components. `extra_flags` are added after them. `spacing`
-    contains the distances between rows and between columns in millimetres, which are needed for the area in mm².
+    that share a side or a corner belong to the same component. The flags are `empty`, `full_frame`, `touches_border`,
+    and `many_fragments` if there are more than FRAGMENTS_EXPECTED components. `extra_flags` are added after them.
+    `spacing` contains the distances between rows and between columns in millimetres, which are needed for the area in
+    mm².
     """
     inside, (down, across) = mask.inside, mask.window
     # numpy sums bools fast only if the result has a small integer type; uint16 is enough, since a side has at most

@@ -15,7 +15,7 @@ from maskrelay.contract.records.outcomes import Rle
 from maskrelay.errors import Malformed
 from maskrelay.imaging.masks.mask import Mask
 
-_GROUPS = 7  # the largest number of groups, which is enough for the difference of any two counts below 2³³
+_GROUPS = 7  # the largest number of groups of a number; enough for the difference of any two counts below 2³³
 
 
 def encode_rle(mask: Mask) -> Rle:
@@ -47,8 +47,8 @@ def _edge(mask: Mask, row: int) -> npt.NDArray[np.bool_]:
 def _changes_below(mask: Mask) -> npt.NDArray[np.int64]:
     """Return the positions where a pixel differs from the pixel above it. Positions follow the columns of the frame.
 
-    They are found row by row, in the order of the memory, and are not sorted. Sorting them later takes less time than
-    transposing the mask, because there are few such positions.
+    They are found row by row, as the pixels are stored in memory, and are not sorted. Sorting them later takes less
+    time than transposing the mask, because there are few such positions.
     """
     inside, (height, _), (rows, columns) = mask.inside, mask.size, mask.window
     places = np.flatnonzero(inside[1:] != inside[:-1])

@@ -1,8 +1,8 @@
 """Reading of samples of more than 8 bits without losing precision.
 
-Pillow reads gray samples of 16 or 32 bits completely. Of 16-bit colour samples, it reads only the high byte. Such a
-file is therefore read a second time with the opposite byte order, which returns the low bytes. Both results are then
-combined.
+Pillow reads gray samples of 16 or 32 bits completely. Of 16-bit colour samples, it reads only the high byte. A file
+with such samples is therefore read a second time with the opposite byte order, which returns the low bytes. Both
+results are then combined.
 """
 
 import sys
@@ -22,7 +22,7 @@ _GRAY_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _BIG_ENDIAN = {"I;16BS": "I;16NS", "I;32B": "I;32N", "I;32BS": "I;32NS", "F;32BF": "F;32NF"}
 _BIG, _LITTLE = ("16B", "16L")
 _OTHER_ORDER = {_BIG: _LITTLE, _LITTLE: _BIG, "16N": _BIG if sys.byteorder == "little" else _LITTLE}
-# The layouts that Pillow can read in both byte orders, and in which it does not combine samples.
+# The layouts that Pillow can read in both byte orders, without combining samples with each other.
 _BOTH_WAYS = ("RGB", "RGBA", "RGBX")
 
 
@@ -53,7 +53,7 @@ def read_deep_gray(image: ImageFile.ImageFile) -> npt.NDArray[Any]:
 
 
 def _as_libtiff_gives(tile: ImageFile._Tile) -> ImageFile._Tile:
-    """Return the tile with native byte order, if libtiff decodes it.
+    """If libtiff decodes the tile, return it with native byte order. Otherwise, return it unchanged.
 
     libtiff returns samples in native byte order, but Pillow would read some of them in the byte order of the file.
     """
@@ -106,13 +106,13 @@ def has_multiplied_alpha(image: ImageFile.ImageFile) -> bool:
 def read_over_black(image: ImageFile.ImageFile) -> npt.NDArray[np.uint8]:
     """Return the stored colours of an image with premultiplied alpha, as a (height, width, 3) uint8 array.
 
-    They are the colours over black. Pillow itself would divide them by alpha, and round.
+    The stored colours are already composited over black. Pillow itself would divide them by alpha, and round.
     """
     return array_of(_loaded(image, "RGBA"), lambda band: np.asarray(band)[..., :3])
 
 
 def _layout(tile: ImageFile._Tile) -> str:
-    """Return Pillow's name for the layout in the file, which is the tile's only argument or its first."""
+    """Return Pillow's name for the layout in the file, which is the only or the first argument of the tile."""
     first = tile.args if isinstance(tile.args, str) else (tile.args or ("",))[0]
     return first if isinstance(first, str) else ""
 

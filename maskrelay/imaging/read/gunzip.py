@@ -12,7 +12,7 @@ _GZIP = 31  # zlib's `wbits` for data with a gzip header and checksum
 _PIECE = 1 << 20
 _SLICE = 1 << 16
 #: The largest number of members in a gzip stream. Blocked gzip (bgzip) has a member for every 64 KiB, so this many
-#: members have 4 GiB. A file with more members, most of which would be empty, is probably an attack.
+#: members contain 4 GiB. A file with more members, most of which would be empty, is probably an attack.
 MOST_MEMBERS = 1 << 16
 
 
@@ -20,7 +20,7 @@ def inflate(chunks: Iterable[bytes], out: BinaryIO, *, most_bytes: int) -> int:
     """Write the decompressed content of the gzip stream `chunks` to `out`, and return the number of bytes.
 
     The members of the stream are decompressed one after another. Raises Truncated if the stream is damaged, ends early
-    or is not gzip. Raises SourceTooLarge if there are more than `most_bytes` bytes, of which no more than `most_bytes`
+    or is not gzip. Raises SourceTooLarge if the content has more than `most_bytes` bytes. At most `most_bytes` bytes
     are written. Raises ArchiveTooLarge if there are more than MOST_MEMBERS members.
     """
     written = 0

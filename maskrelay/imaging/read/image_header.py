@@ -49,7 +49,7 @@ def named_damage() -> Iterator[None]:
     """Translate every exception that Pillow raises inside the block into an ItemError.
 
     Pillow's own message is dropped, because it may quote the file. Raises TooManyPixels if there is not enough memory,
-    because only a forged header needs so much memory within the limit on pixels.
+    because within the limit on pixels, only a forged header can require so much memory.
     """
     try:
         yield
@@ -103,7 +103,7 @@ def open_header(file: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
 def opened(kind: type[_Kind], stream: BinaryIO) -> _Kind:
     """Open the image at the start of `stream` without decoding it.
 
-    Raises ZeroSized if the image has no pixels, and any exception of Pillow.
+    Raises ZeroSized if the image has no pixels. The exceptions of Pillow are not translated.
     """
     stream.seek(0)
     image = kind.__new__(kind)

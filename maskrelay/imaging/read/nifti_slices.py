@@ -48,11 +48,11 @@ _STORED = {
 }
 #: The number of bytes that are scaled at a time when a whole volume is traversed.
 _WALKED = 1 << 20
-#: The types for scaled integers, the smallest type first. Signed bytes are not included, because 8-bit values would not
-#: be converted to the full range of bytes.
+#: The types for scaled integers, the smallest type first. Signed bytes are not included, because samples of 8 bits get
+#: no window by default, which is right only for unsigned bytes.
 _WHOLE = tuple(np.dtype(name) for name in ("u1", "u2", "i2", "u4", "i4", "i8"))
-#: The greatest distance between the positions of a corner according to sform and qform, as a multiple of the shortest
-#: side of a voxel.
+#: The greatest distance between the positions of a corner according to sform and qform at which the two are considered
+#: equal. The unit is the shortest side of a voxel.
 _SAME_PLACE = 0.05
 
 
@@ -179,7 +179,7 @@ def _in_millimetres(affine: Affine, unit: float) -> Affine:
 
 
 def _spacing(affine: Affine) -> tuple[float, float, float]:
-    """Return the sides of a voxel."""
+    """Return the lengths of the three sides of a voxel."""
     x, y, z = (math.hypot(*(row[axis] for row in affine)) for axis in range(3))
     return x, y, z
 
@@ -215,8 +215,9 @@ def _findings(header: NiftiHeader, forms: Forms) -> dict[str, Any]:
 def _value_type(stored: np.dtype[Any], slope: float, shift: float) -> np.dtype[Any]:
     """Return the type of the values after scaling.
 
-    It is an integer type of up to 64 bits if the stored type is an integer and slope and shift are whole numbers.
-    Stored floats that are not scaled keep their type. In all other cases it is float64.
+    It is an integer type of up to 64 bits if the stored type is an integer, slope and shift are whole numbers, and all
+    scaled values fit in such a type. Stored floats that are not scaled keep their type. In all other cases it is
+    float64.
     """
     native = stored.newbyteorder("=")
     unscaled = (slope, shift) == (1, 0)

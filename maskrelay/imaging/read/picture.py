@@ -101,7 +101,7 @@ def plane_of(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile
 
     The result has the bits per sample of the source if these are more than 8, and is uint8 otherwise. `again` opens the
     same image once more, which is needed for 16-bit colour. Raises UnsupportedImage for a TIFF layout that is not
-    supported, and any exception of Pillow.
+    supported. The exceptions of Pillow are not translated.
     """
     inverted = False
     if isinstance(image, TiffImagePlugin.TiffImageFile):

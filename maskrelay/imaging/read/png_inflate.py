@@ -22,7 +22,7 @@ _BLOCK = 0xFFFF
 def stored_png(file: bytes) -> bytes:
     """Return the same PNG file with its pixel data in stored blocks.
 
-    Return `file` itself if it is not a PNG file, or if it is interlaced, large or irregular.
+    Return `file` itself if it is not a PNG file, or if it is interlaced, too large or damaged.
     """
     length = _stream_bytes(file)
     if not length:

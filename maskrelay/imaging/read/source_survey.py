@@ -25,7 +25,7 @@ def survey_dicom(source: bytes | Path, about: dict[str, Any], *, key: bytes) -> 
     """Survey one DICOM object.
 
     `about` contains the fields of `Surveyed` that are already known. `key` is the key for hashes of identities. A dose
-    object is refused as not an image if it is a member of a zip archive.
+    object that is a member of a zip archive is refused, because it is not an image.
     """
     facts = read_facts(source, key=key, among_others=about.get("extent") is not None)
     several = facts.frames > 1
@@ -65,7 +65,7 @@ def survey_nifti(
 
 
 def survey_tiff(path: Path, about: dict[str, Any], *, max_pixels: int) -> Surveyed:
-    """Survey a TIFF file. Every page that is an image of its own is a frame. All have the bits of the first page."""
+    """Survey a TIFF file. Each page that is an image of its own is a frame. Frames have the bits of the first page."""
     pages = find_pages(path, max_pixels=max_pixels)
     findings = {"pages_left_out": pages.left_out} if pages.left_out else {}
     if pages.count == 1:

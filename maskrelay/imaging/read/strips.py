@@ -1,7 +1,7 @@
 """Conversion of a loaded Pillow image to an array, in bands of rows.
 
-`np.asarray` of a whole image allocates its bytes twice in addition, and a conversion of the whole image would allocate
-as much again. For a large image, this is more memory than the image itself takes.
+For a whole image, `np.asarray` would allocate twice the size of the image, and a conversion would allocate as much
+again. For a large image, this is more memory than the image itself takes.
 """
 
 from collections.abc import Callable

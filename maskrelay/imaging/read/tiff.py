@@ -17,7 +17,8 @@ from maskrelay.imaging.read.image_header import check_size, named_damage, opened
 from maskrelay.imaging.read.picture import plane_of
 from maskrelay.imaging.read.tiff_pages import TiffPages, read_pages
 
-#: The sample types of uncompressed images by Pillow's mode, as numpy types without byte order, and their channels.
+#: The sample types of uncompressed images by Pillow's mode, as numpy types without byte order, with the number of
+#: channels.
 _CONTIGUOUS = {"L": ("u1", 1), "I;16": ("u2", 1), "I;16B": ("u2", 1), "F": ("f4", 1), "RGB": ("u1", 3)}
 
 
@@ -93,7 +94,7 @@ def _pages_at(path: Path, _written: int, _size: int) -> TiffPages:
 
 
 def _page(stream: BinaryIO, pages: TiffPages, number: int, max_pixels: int) -> TiffImagePlugin.TiffImageFile:
-    """Return the directory with this number among all directories."""
+    """Open the directory with this number, counted from 0 among all directories, as an image."""
     image = opened(TiffImagePlugin.TiffImageFile, stream)
     image._frame_pos = list(pages.places)  # noqa: SLF001  otherwise, Pillow would parse every page up to this page
     image.seek(number)

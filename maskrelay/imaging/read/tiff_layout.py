@@ -37,6 +37,6 @@ def check_layout(tags: TiffImagePlugin.ImageFileDirectory_v2) -> None:
 
 
 def is_white_at_zero(tags: TiffImagePlugin.ImageFileDirectory_v2) -> bool:
-    """Return whether 0 means white in floating-point samples. Pillow does not invert such samples."""
+    """Return whether samples are floating-point numbers in which 0 means white. Pillow does not invert such samples."""
     sample_format = tags.get(TiffImagePlugin.SAMPLEFORMAT, (1,))
     return int(tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 1)) == 0 and int(sample_format[0]) == _FLOAT

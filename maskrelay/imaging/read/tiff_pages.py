@@ -102,9 +102,8 @@ class TiffPages:
 def read_pages(stream: BinaryIO) -> TiffPages:
     """Find the images of a file.
 
-    Smaller versions and masks of other pages are left out. In the scan of a slide, every page of a different size is
-    left out as well. These are lower levels of the pyramid, the label and the overview. Raises NotAnImage, ZeroSized,
-    Truncated or UnsupportedImage.
+    Smaller versions and masks of other pages are left out. In the scan of a slide, the lower levels of the pyramid, the
+    label and the overview are left out as well. Raises NotAnImage, ZeroSized, Truncated or UnsupportedImage.
     """
     pages = _directories(stream)
     places, first = tuple(page.place for page in pages), pages[0]
