@@ -14,8 +14,10 @@ def seen(scoring: float, working: float, size: float = 3e6, frames: int = 1) -> 
     return pace
 
 
-@pytest.mark.parametrize(("scoring", "working"), [(1.0, 0.1), (0.25, 0.1), (0.25, 0.4), (8.0, 0.2)])
-@pytest.mark.parametrize("slots", [1, 8, 24])
+@pytest.mark.parametrize(
+    ("scoring", "working"), [(1.0, 0.1), (0.25, 0.1), (0.25, 0.4), (8.0, 0.2), (0.1, 0.05), (0.1, 0.3)]
+)
+@pytest.mark.parametrize("slots", [1, 8, 24, 32, 64])
 def test_bulk_frames_fill_every_slot_and_every_stage_beside_it(slots: int, scoring: float, working: float) -> None:
     """By Little's law, with frames to spare: the mean number in each stage is the pace times the stage's time."""
     pace = slots / scoring
