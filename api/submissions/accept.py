@@ -103,14 +103,19 @@ def _accept_new(
 
 @contextmanager
 def reserved(dependencies: Dependencies, job: str) -> Iterator[None]:
-    """Reserve a derived id for this request. Raises StillAccepting while another request has reserved it."""
+    """Reserve a derived id for this request. Raises StillAccepting while another request has reserved it.
+
+    After an error, the reservation is released. Otherwise it lapses, because a repeat finds the job before it reserves
+    the id.
+    """
     if not dependencies.ledger.jobs.begin_accepting(job, secrets.token_hex(8), _HOLD):
         raise StillAccepting
     try:
         yield
-    finally:
+    except BaseException:
         with suppress(LedgerUnavailable):
             dependencies.ledger.jobs.end_accepting(job)
+        raise
 
 
 def prepare(dependencies: Dependencies, submission: Submission, items: Sequence[Item]) -> None:
@@ -131,16 +136,21 @@ def prepare(dependencies: Dependencies, submission: Submission, items: Sequence[
 
 @contextmanager
 def room_kept(dependencies: Dependencies, submission: Submission) -> Iterator[None]:
-    """Count the job against its tenant's quota while it is being accepted. Raises QuotaReached or LedgerUnavailable."""
+    """Count the job against its tenant's quota while it is being accepted. Raises QuotaReached or LedgerUnavailable.
+
+    After an error, the quota is released. Otherwise the job is counted by its record, or if the ledger has none yet,
+    until the reservation lapses.
+    """
     room = dependencies.ledger.quotas
     interactive = submission.total if submission.lane == "interactive" else 0
     more = Usage(jobs=1, frames=submission.total, interactive=interactive, bytes=submission.size)
     room.keep(submission.tenant, submission.id, more, dependencies.quotas(submission.tenant), _HOLD)
     try:
         yield
-    finally:
+    except BaseException:
         with suppress(LedgerUnavailable):
             room.release(submission.tenant, submission.id)
+        raise
 
 
 def _id_of(dependencies: Dependencies, request: SubmissionContext) -> str:

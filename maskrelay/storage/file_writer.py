@@ -83,13 +83,17 @@ class FileWriter:
         Others may rely on the content of the file as soon as it has its name, so the content is always flushed before.
         """
         self._flush_bytes(deferred=False)
+        deferred = self._flushing.is_deferred
+        if deferred:
+            self._flushing.note()
         with storage_errors(WRITING):
             try:
                 self._link()
             finally:
                 # needed even if another process wrote the object: a caller that gets ObjectExists relies on the object
                 # being durable
-                os.fsync(self._folder)
+                if not deferred:
+                    os.fsync(self._folder)
         self.abort()
 
     def _flush_bytes(self, *, deferred: bool) -> None:

@@ -123,9 +123,11 @@ class Storage(Protocol):
         """Return a context manager in whose block `put`, `delete` and `Writer.commit` need not wait for the disk.
 
         This applies to the calls of the thread that entered the block. What they have written is visible at once. It is
-        durable before the next object becomes visible that this process writes outside of such a block, or creates, or
-        when `flush` returns. Until then, a power failure may leave such an object incomplete. So write only objects in
-        the block that nobody uses before the object that names them exists, and objects without content.
+        durable before the next object becomes visible that this process writes outside of such a block, or when `flush`
+        returns. Until then, a power failure may leave such an object incomplete. So write only objects in the block
+        that nobody uses before the object that names them exists, and objects without content.
+
+        An object that `create` writes in the block is complete as soon as it is visible, but it may be lost too.
         """
 
     def flush(self) -> None:

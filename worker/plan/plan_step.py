@@ -5,10 +5,12 @@ Frames can be claimed while planning continues.
 
 import contextlib
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 
+from maskrelay.contract.record import Record
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import (
     FRAMES_PER_PART,
@@ -19,6 +21,7 @@ from maskrelay.contract.records.job import (
 from maskrelay.errors import LedgerUnavailable, ObjectMissing
 from maskrelay.ledger.step_leases import StepLease
 from maskrelay.rules.lanes import loops_wanted
+from maskrelay.storage.protocol import Storage
 from maskrelay.storage.stored_records import read_submission, write_records
 from worker.context import WorkerContext
 from worker.context.attempts import attempt
@@ -87,11 +90,12 @@ def _extend(context: WorkerContext, submission: Submission, lease: StepLease, pa
     if part.ignored:
         write_records(storage, keys.ignored(job), part.ignored)
     with ThreadPoolExecutor(1) as beside:  # the two objects are written concurrently, because a caller may be waiting
-        frames_are_ours = beside.submit(write_records, storage, keys.frame_part(job, part.number), frames)
-        if not write_records(storage, keys.item_part(job, part.number), items):
+        frames_are_ours = beside.submit(_written, storage, keys.frame_part(job, part.number), frames)
+        if not _written(storage, keys.item_part(job, part.number), items):
             items = read_item_part(storage, job, part.number)
         if not frames_are_ours.result():
             frames = read_frame_part(storage, job, part.number)
+    storage.flush()
     extended = context.ledger.step_leases.extend(
         lease,
         part.number,
@@ -106,6 +110,12 @@ def _extend(context: WorkerContext, submission: Submission, lease: StepLease, pa
         wanted = loops_wanted(len(frames), context.settings.frames_per_child, context.in_flight())
         context.ledger.wake_ups.wake("segment", wanted)
     return extended
+
+
+def _written(storage: Storage, key: str, records: Sequence[Record]) -> bool:
+    """Write the records like `write_records`. They are durable when the store is flushed."""
+    with storage.flushed_later():
+        return write_records(storage, key, records)
 
 
 def _lane(submission: Submission, frames: int) -> Lane:

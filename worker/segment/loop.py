@@ -33,9 +33,9 @@ from worker.segment.frame_release import FrameRelease, about
 from worker.segment.outcome_batches import OutcomeBatcher
 
 log = logging.getLogger(__name__)
-#: The time for which an idle loop waits for work before it ends. If it waited longer, the child process could not
-#: receive other wake-ups.
-IDLE = 0.5
+#: The time for which an idle loop waits for work before it ends. Meanwhile, single images that come one after another
+#: need no wake-ups.
+IDLE = 2.0
 #: How often the ledger is polled, in seconds. New frames are announced, but an announcement may be lost, and frames
 #: that become due after a pause are not announced.
 GLANCE = 0.25

@@ -68,9 +68,13 @@ def test_an_object_that_nothing_precedes_is_flushed_alone(store: FileStorage, fl
 def test_a_new_object_is_complete_as_soon_as_it_is_visible_even_where_others_are_flushed_later(
     store: FileStorage, flushes: Flushes
 ) -> None:
+    visible: list[bool] = []
+    flushes.look = lambda _: visible.append(has(store, "job/plan"))
     with store.flushed_later():
         store.create("job/plan", b"plan")
-    assert flushes.calls == ["syncfs", "fsync"]
+    assert (flushes.calls, visible) == (["syncfs"], [False])
+    store.flush()
+    assert (flushes.calls, visible) == (["syncfs", "syncfs"], [False, True])
 
 
 def test_everything_is_durable_after_a_flush_and_nothing_is_left_to_flush(store: FileStorage, flushes: Flushes) -> None:

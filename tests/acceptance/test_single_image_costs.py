@@ -1,0 +1,112 @@
+"""What a job of one image costs through the whole service: flushes to the disk, and round trips to Redis.
+
+The numbers are counted, not timed. They are upper bounds: whoever lowers a cost lowers the number here.
+"""
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+
+from maskrelay.ledger.scripts import Scripts, texts
+from tests.support.builders.pictures import gradient, saved
+from tests.support.servers.simulators import eventually
+from tests.support.servers.stacks import RunningStack, running_stack
+
+PLUG = Path(__file__).parents[1] / "support" / "plugs" / "flushes"
+#: Flushes of the submission's objects, of its entry in the audit log, of the plan, and of the result.
+FLUSHES_MOST = 10
+#: Each command, script or transaction, without what consumers poll.
+ROUND_TRIPS_MOST = 36
+#: What is asked again and again while a job waits, with the number of times that a job needs it.
+REPEATED = {"job_record": 5, "claim": 3, "gate_state": 2, "count_work": 6}
+#: What processes ask from time to time, also without any job, and how they connect.
+PERIODIC = {
+    *("BRPOP", "PUBLISH", "ZRANGE", "ZREVRANGEBYSCORE", "LLEN", "TIME", "HSET", "CLIENT", "SCRIPT", "AUTH", "HELLO"),
+    *("report_slots", "sender_heard", "renew", "add_observations", "SUBSCRIBE", "EVAL", "EVALSHA"),
+}
+
+
+class Monitored:
+    """The commands that Redis got, by client, beginning with the block."""
+
+    def __init__(self, url: str) -> None:
+        self.client = redis.Redis.from_url(url)
+        self._scripts = {script.sha: name for name, script in Scripts(self.client, texts())._scripts.items()}
+        self.commands: list[tuple[str, str]] = []
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        with self.client.monitor() as monitor:
+            thread = threading.Thread(target=self._read, args=(monitor,))
+            thread.start()
+            try:
+                yield
+            finally:
+                self.client.echo("the end")
+                thread.join()
+
+    def _read(self, monitor: "redis.client.Monitor") -> None:
+        inside = False
+        for seen in monitor.listen():
+            words = seen["command"].split()
+            if words[0] == "ECHO":
+                return
+            if seen["client_type"] == "lua":
+                continue
+            if words[0] == "EXEC":
+                inside = False
+            elif not inside:
+                name = self._scripts.get(words[1], words[0]) if words[0] == "EVALSHA" else words[0]
+                self.commands.append((f"{seen['client_address']}:{seen['client_port']}", name))
+            inside = inside or words[0] == "MULTI"
+
+
+def connections_of_sweep(stack: RunningStack) -> set[str]:
+    """Return the addresses from which the sweep is connected."""
+    below = psutil.Process(stack.processes["control"]).children(recursive=True)
+    sweeps = [process for process in below if "sweep" in process.cmdline()]
+    return {f"{one.laddr.ip}:{one.laddr.port}" for sweep in sweeps for one in sweep.net_connections() if one.laddr}
+
+
+@pytest.fixture(scope="module")
+def flushes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("flushes") / "lines"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, flushes: Path) -> Iterator[RunningStack]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLUSHES", str(flushes))
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(PLUG), os.environ.get("PYTHONPATH", "")]))
+        with running_stack(tmp_path_factory.mktemp("stack"), sweep_period_s=2) as running:
+            yield running
+
+
+def test_a_job_of_one_image_costs_few_flushes_and_round_trips(
+    stack: RunningStack, flushes: Path, tmp_path: Path
+) -> None:
+    image = tmp_path / "image.png"
+    image.write_bytes(saved(gradient(), "PNG"))
+    monitored = Monitored(stack.valkey)
+    with stack.client() as client:
+        for _ in range(2):  # the first jobs start loops and make folders that stay
+            assert client.submit([image], ["tumor"], outputs=["mask"], wait_s=60).state == "succeeded"
+        assert eventually(lambda: not list((stack.data / "storage" / "live").iterdir()))
+        flushes.write_bytes(b"")
+        with monitored.watched():
+            assert client.submit([image], ["tumor"], outputs=["mask"], wait_s=60).state == "succeeded"
+            assert eventually(lambda: not list((stack.data / "storage" / "live").iterdir()))
+    counted = [line for line in flushes.read_text().splitlines() if "/senders" not in line]
+    assert len(counted) <= FLUSHES_MOST, counted
+    sweep = connections_of_sweep(stack)
+    names = Counter(name for client, name in monitored.commands if client not in sweep and name not in PERIODIC)
+    trips = {name: min(count, REPEATED.get(name, count)) for name, count in names.items()}
+    assert sum(trips.values()) <= ROUND_TRIPS_MOST, trips
+    assert {"create", "claim", "admit", "settle", "conclude"} <= trips.keys()
