@@ -103,19 +103,14 @@ def _accept_new(
 
 @contextmanager
 def reserved(dependencies: Dependencies, job: str) -> Iterator[None]:
-    """Reserve a derived id for this request. Raises StillAccepting while another request has reserved it.
-
-    After an error, the reservation is released. Otherwise it lapses, because a repeat finds the job before it reserves
-    the id.
-    """
+    """Reserve a derived id for this request. Raises StillAccepting while another request has reserved it."""
     if not dependencies.ledger.jobs.begin_accepting(job, secrets.token_hex(8), _HOLD):
         raise StillAccepting
     try:
         yield
-    except BaseException:
+    finally:
         with suppress(LedgerUnavailable):
             dependencies.ledger.jobs.end_accepting(job)
-        raise
 
 
 def prepare(dependencies: Dependencies, submission: Submission, items: Sequence[Item]) -> None:
