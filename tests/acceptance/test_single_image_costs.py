@@ -22,8 +22,9 @@ from tests.support.servers.stacks import RunningStack, running_stack
 PLUG = Path(__file__).parents[1] / "support" / "plugs" / "flushes"
 #: Flushes of the submission's objects, of its entry in the audit log, of the plan, and of the result.
 FLUSHES_MOST = 10
-#: Each command, script or transaction, without what consumers poll.
-ROUND_TRIPS_MOST = 36
+#: Each command, script or transaction, without what consumers poll. It is 37, and 9 more if the segment loop has ended
+#: since the job before, which happens on a busy machine.
+ROUND_TRIPS_MOST = 46
 #: What is asked again and again while a job waits, with the number of times that a job needs it.
 REPEATED = {"job_record": 5, "claim": 3, "gate_state": 2, "count_work": 6}
 #: What processes ask from time to time, also without any job, and how they connect.
