@@ -87,5 +87,5 @@ class BadObjects:
     def _check_answering(self) -> None:
         """Raise LedgerUnavailable or StorageUnavailable if the ledger or storage cannot be read and written."""
         self._ledger.scripts.check_writable()
-        next(iter(self._storage.list(keys.LIVE)), None)
+        next(iter(self._storage.list(keys.TRIALS)), None)
         check_writable(self._storage)

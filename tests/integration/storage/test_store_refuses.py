@@ -173,3 +173,21 @@ def test_a_profile_that_is_not_there_is_a_settings_error(tmp_path: Path, monkeyp
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     with pytest.raises(SettingsError, match="ProfileNotFound"):
         open_storage("s3://bucket/p", None)
+
+
+class Counted(FileStorage):
+    """A folder that counts the names that are read from it."""
+
+    names = 0
+
+    def _entries(self, folder: str) -> tuple[str, ...]:
+        found = super()._entries(folder)
+        self.names += len(found)
+        return found
+
+
+def test_the_check_of_the_store_reads_no_list_that_grows_with_the_queue(tmp_path: Path) -> None:
+    storage = Counted(tmp_path)
+    storage.put_all({f"live/{number:026d}": b"" for number in range(300)})
+    store_health.StoreHealth(storage).check()
+    assert storage.names < 10
