@@ -55,12 +55,17 @@ def body_of(shown: BaseModel) -> Any:
 
 
 def _present(value: Any) -> Any:
+    """Return a JSON value without the members that are left out."""
+    # A page has thousands of scalars, so this is called only for what contains others.
+    if isinstance(value, dict):
+        return {
+            name: _present(member) if isinstance(member, dict | list) and name != "metadata" else member
+            for name, member in value.items()
+            if member is not None or name not in _ABSENT
+        }
     if isinstance(value, list):
-        return [_present(member) for member in value]
-    if not isinstance(value, dict):
-        return value
-    kept = {name: member for name, member in value.items() if member is not None or name not in _ABSENT}
-    return {name: member if name == "metadata" else _present(member) for name, member in kept.items()}
+        return [_present(member) if isinstance(member, dict | list) else member for member in value]
+    return value
 
 
 def job_url(base: str, job: str) -> str:
@@ -131,8 +136,10 @@ def ignored_shown(file: IgnoredFile) -> IgnoredShown:
 
 
 def item_shown(line: ItemLine, url: str) -> ItemShown:
-    """Return the representation of an item. `url` is the address of its job."""
-    shown = ItemShown(
+    """Return what is shown of an item. `url` is the address of its job."""
+    several = len(line.outcomes) > 1
+    first = None if several else next(iter(line.outcomes), None)
+    return ItemShown(
         custom_id=line.custom_id,
         source_name=line.source_name,
         members=list(line.members) or None,
@@ -141,22 +148,20 @@ def item_shown(line: ItemLine, url: str) -> ItemShown:
         findings=line.findings,
         identifiers=line.identifiers or None,
         intensity=next((outcome.intensity for outcome in line.outcomes if outcome.intensity), None),
+        masks=[_mask(first, number, mask, url) for number, mask in enumerate(first.masks)] if first else [],
+        frames=[_frame(outcome, url) for outcome in line.outcomes] if several else None,
         errors={name: ErrorShown(**error.model_dump()) for name, error in line.errors.items()} or None,
-        links=_whole_links(line, url),
+        links=_item_links(line, first, url),
     )
-    if len(line.outcomes) > 1:
-        shown.frames = [_frame(outcome, url) for outcome in line.outcomes]
-    for outcome in line.outcomes[:1] if shown.frames is None else ():
-        shown.masks = [_mask(outcome, number, mask, url) for number, mask in enumerate(outcome.masks)]
-        shown.links.overlay = _links(outcome, url).overlay
-    return shown
 
 
-def _whole_links(line: ItemLine, url: str) -> ItemLinks:
+def _item_links(line: ItemLine, first: Outcome | None, url: str) -> ItemLinks:
+    """Return the links of an item. `first` is its outcome, if it has only one frame."""
     links = {output: f"{url}/artifacts/{name}" for name, output in whole_names(line).items()}
     each = [link for output, link in links.items() if output.startswith(PER_PROMPT)]
     single = {output: link for output, link in links.items() if not output.startswith(PER_PROMPT)}
-    return ItemLinks.model_validate({**single, "nifti-per-prompt": each or None})
+    overlay = _links(first, url).overlay if first else None
+    return ItemLinks.model_validate({**single, "nifti-per-prompt": each or None, "overlay": overlay})
 
 
 def item_body(line: ItemLine, url: str) -> Any:

@@ -5,6 +5,8 @@ It is stored as one line of the job's final object. While the job runs, the same
 
 from typing import Any
 
+from pydantic import Field
+
 from maskrelay.contract.record import Failure, Number, Record
 from maskrelay.contract.records.job import ItemState
 from maskrelay.contract.records.outcomes import ArtifactRef, Outcome
@@ -34,13 +36,13 @@ class ItemLine(Record):
     #: The error of the first failed frame.
     error: Failure | None = None
     #: From the plan (see `PlannedItem`).
-    findings: dict[str, Any] = {}
+    findings: dict[str, Any] = Field(default_factory=dict)
     #: From the plan (see `PlannedItem`).
-    identifiers: dict[str, str] = {}
+    identifiers: dict[str, str] = Field(default_factory=dict)
     #: The files of the whole item, by output.
-    files: dict[str, ArtifactRef] = {}
+    files: dict[str, ArtifactRef] = Field(default_factory=dict)
     #: The reasons why requested files could not be made, by output.
-    errors: dict[str, Failure] = {}
+    errors: dict[str, Failure] = Field(default_factory=dict)
     #: Items with a higher suspicion should be reviewed first.
     suspicion: float = 0.0
     outcomes: tuple[Outcome, ...]

@@ -3,6 +3,8 @@
 import math
 from typing import Any, Literal
 
+from pydantic import Field
+
 from maskrelay.contract.record import Amount, Failure, Number, Record
 
 
@@ -101,7 +103,7 @@ class Outcome(Record):
     wire: str | None = None
     attempts: int = 1
     #: The time that each stage of the frame took, in milliseconds.
-    timings_ms: dict[str, float] = {}
+    timings_ms: dict[str, float] = Field(default_factory=dict)
 
     def artifacts(self) -> dict[str, ArtifactRef]:
         """Return the frame's artifacts by name.

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pydantic import Field
+
 from maskrelay.contract.formats.sniff import Kind
 from maskrelay.contract.record import (
     Amount,
@@ -42,7 +44,7 @@ class Surveyed(Record):
     #: The name of a member of a zip archive, including its folders.
     name: str | None = None
     #: Observations about the source, by code.
-    findings: dict[str, Any] = {}
+    findings: dict[str, Any] = Field(default_factory=dict)
 
 
 class IgnoredFile(Record):
@@ -70,9 +72,9 @@ class PlannedItem(Record):
     outputs: tuple[Output, ...] = ()
     modality: str | None = None
     #: Observations that were made during planning, by code.
-    findings: dict[str, Any] = {}
+    findings: dict[str, Any] = Field(default_factory=dict)
     #: UIDs, or keyed hashes of UIDs, that link the result to its source.
-    identifiers: dict[str, str] = {}
+    identifiers: dict[str, str] = Field(default_factory=dict)
     #: Whether the item is held, because slices are missing: its frames are segmented, but no whole-item files are made.
     held: bool = False
     #: The position of the item's frames in space.
@@ -85,6 +87,6 @@ class Assembled(Record):
     item: Number
     #: The files by output. The output `nifti-per-prompt` has one file for each prompt, whose name here is
     #: `nifti-per-prompt-` and the number of the prompt.
-    files: dict[str, ArtifactRef] = {}
+    files: dict[str, ArtifactRef] = Field(default_factory=dict)
     #: The reasons why requested files could not be made, by output.
-    errors: dict[str, Failure] = {}
+    errors: dict[str, Failure] = Field(default_factory=dict)
