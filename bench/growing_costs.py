@@ -26,10 +26,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
+
 from api.dependencies.archive import Archive
 from api.http.pagination import cursor_of
 from api.jobs.completed_items import _from_all_parts, completed_items
 from api.jobs.lookup import find_job
+from bench.cpus import cpu_seconds
 from bench.figures import median, print_head, print_table
 from bench.finishing import JOB, Counting, Listed, interleaved, laid_out, measure
 from bench.script_cost import TENANT, UNBOUNDED, Bench
@@ -154,7 +157,7 @@ def pages(frames: int, children: int, old_frames: int) -> None:
         connection.close()  # the API may have closed it meanwhile; the next request opens another
         for what, last in (("the first", 2 * _PAGES), ("in the middle", len(listed) // 2), ("the last", len(listed))):
             rows.append([f"{frames:,}", f"{_PAGES} pages to {what}", *_pages(connection, last)])
-        print_table(["frames", f"pages of {_PAGE} items", "median, ms", "longest, ms"], rows)
+        print_table(["frames", f"pages of {_PAGE} items", "median, ms", "longest, ms", "CPU of the API, ms"], rows)
         measure(root, frames, listed, lent=30)
     print(f"{_OLD_FINISH:,} frames, before: an outcome part was read up to {_old_finish(children)} times\n")
     with served() as (bench, root, _):
@@ -195,10 +198,12 @@ def _running(bench: Bench, root: Path, frames: int, children: int) -> Listed:
     return listed
 
 
-def _pages(connection: HTTPConnection, end: int) -> tuple[str, str]:
+def _pages(connection: HTTPConnection, end: int) -> tuple[str, str, str]:
     """Request pages up to the part `end`, none of which was requested before."""
+    [api] = [child.pid for child in psutil.Process().children() if "api" in child.cmdline()]
+    cpu = cpu_seconds(api)
     took = [_page(connection, part) for part in range(max(0, end - 2 * _PAGES), end, 2)]
-    return f"{median(took):.1f}", f"{max(took):.1f}"
+    return f"{median(took):.1f}", f"{max(took):.1f}", f"{(cpu_seconds(api) - cpu) * 1000 / len(took):.1f}"
 
 
 def _page(connection: HTTPConnection, part: int) -> float:

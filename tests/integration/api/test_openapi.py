@@ -19,7 +19,7 @@ PUBLIC = ["/livez", "/readyz", "/metrics", "/v1/scaling", "/openapi.json"]
 
 @pytest.fixture
 def document(api: RunningApi) -> dict:
-    return httpx.get(f"{api.url}/openapi.json", trust_env=False, timeout=60).json()
+    return httpx.get(f"{api.url}/openapi.json", trust_env=False).json()
 
 
 def test_it_names_every_call_of_the_surface(document: dict) -> None:
