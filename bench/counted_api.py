@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from api.__main__ import main
-from maskrelay.storage import file_group
+from maskrelay.storage import flushing
 
 
 def count_in(path: Path) -> None:
@@ -29,7 +29,8 @@ def count_in(path: Path) -> None:
         return call
 
     os.fsync = counted(os.fsync)  # type: ignore[assignment]
-    file_group.flush_file_system = counted(file_group.flush_file_system)  # type: ignore[assignment]
+    os.fdatasync = counted(os.fdatasync)  # type: ignore[assignment]
+    flushing.flush_file_system = counted(flushing.flush_file_system)  # type: ignore[assignment]
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ class Incoming:
     def end(self) -> None:
         assert self._writer is not None
         with self._storage.flushed_later():  # the facts, the marks or `job.json` are written before the answer
-            self._writer.commit(flush_name=False)
+            self._writer.commit()
         self._writer = None
         key = keys.upload(self._tenant, self._id)
         sha256 = self._hash.hexdigest()

@@ -5,11 +5,9 @@ import stat
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 
 from maskrelay.errors import KeyInvalid, ObjectMissing
-from maskrelay.storage.file_group import can_flush_file_system, write_together
 from maskrelay.storage.file_writer import FileWriter
 from maskrelay.storage.flushing import Flushing
 from maskrelay.storage.folders import READING, opened, storage_errors
@@ -22,9 +20,6 @@ from maskrelay.storage.protocol import (
     check_prefix,
     check_range,
 )
-
-#: The most objects that are written together. Each takes two descriptors meanwhile.
-_TOGETHER = 64
 
 
 class FileStorage:
@@ -56,13 +51,11 @@ class FileStorage:
             incoming.commit()
 
     def put_all(self, bodies: Mapping[str, bytes], content_type: str = BINARY) -> None:
-        if len(bodies) == 1 or self._flushing.is_deferred or not can_flush_file_system():
+        with self._flushing.deferred():
             for key, body in bodies.items():
                 self.put(key, body, content_type)
-            return
-        waiting = iter(bodies.items())
-        while group := list(islice(waiting, _TOGETHER)):
-            write_together(self._root, group, self._flushing)
+        if not self._flushing.is_deferred:
+            self._flushing.flush()
 
     def presign(self, key: str, lifetime: timedelta) -> None:
         """Return None, because a file has no URL."""

@@ -36,18 +36,15 @@ class FileWriter:
         self._unflushed = 0
 
     @classmethod
-    def open(cls, root: Path, key: str, flushing: Flushing, *, flush: bool = True) -> Self:
-        """Create the temporary file for the object `key` below `root`. Raises KeyInvalid and StorageUnavailable.
-
-        If `flush` is false, the caller must flush the folders that are created.
-        """
+    def open(cls, root: Path, key: str, flushing: Flushing) -> Self:
+        """Create the temporary file for the object `key` below `root`. Raises KeyInvalid and StorageUnavailable."""
         check_key(key)
         *folders, name = key.split("/")
         later = flushing.is_deferred or flushing.is_pending
         if later:  # the new folders are flushed together with the other writes
             flushing.note()
         with storage_errors(WRITING):
-            while (begun := _begin(root, folders, flush=flush and not later)) is None:
+            while (begun := _begin(root, folders, flush=not later)) is None:
                 continue
         return cls(flushing, *begun, name)
 
@@ -62,20 +59,15 @@ class FileWriter:
                 os.fdatasync(self._file)
                 self._unflushed = 0
 
-    def commit(self, *, flush_name: bool = True) -> None:
+    def commit(self) -> None:
         deferred = self._flushing.is_deferred
         self._flush_bytes(deferred=deferred)
         with storage_errors(WRITING):
-            self.rename()
-            if flush_name and not deferred:
+            os.replace(self._temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            self._renamed = True
+            if not deferred:
                 os.fsync(self._folder)
         self.abort()
-
-    def rename(self) -> None:
-        """Give the file its name. Neither the bytes nor the name are flushed to the disk."""
-        with storage_errors(WRITING):
-            os.replace(self._temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
-        self._renamed = True
 
     def commit_new(self) -> None:
         """Commit like `commit`, but raise ObjectExists if there is a file with this name.

@@ -41,12 +41,8 @@ class Writer(Protocol):
     def write(self, chunk: bytes) -> None:
         """Append a chunk to the object."""
 
-    def commit(self, *, flush_name: bool = True) -> None:
-        """Make the complete object visible. An existing object with the same key is replaced.
-
-        If `flush_name` is false, the object can be lost in a power failure until another object is written whose key
-        begins with the same folders. The caller must write one. Then the folder is flushed once for several objects.
-        """
+    def commit(self) -> None:
+        """Make the complete object visible. An existing object with the same key is replaced."""
 
     def abort(self) -> None:
         """Discard everything that was written. Has no effect after a commit."""
@@ -77,7 +73,11 @@ class Storage(Protocol):
         """Write an object. An existing object with the same key is replaced."""
 
     def put_all(self, bodies: Mapping[str, bytes], content_type: str = BINARY) -> None:
-        """Write several small objects, like `put`, in less time. If it fails, some of them may have been written."""
+        """Write several small objects, like `put`, in less time.
+
+        If the call fails, some of them may have been written. If the power fails during the call, some may be
+        incomplete. So nobody may use any of them before the call has returned.
+        """
 
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         """Return at most `length` bytes of the object from offset `start` on, or all of them if `length` is None.

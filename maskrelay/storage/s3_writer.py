@@ -55,7 +55,7 @@ class S3Writer:
         self._parts.append({"PartNumber": number, "ETag": sent["ETag"]})
         del self._held[: len(body)]
 
-    def commit(self, *, flush_name: bool = True) -> None:  # noqa: ARG002
+    def commit(self) -> None:
         if not self._upload:
             self._put(bytes(self._held))
             return

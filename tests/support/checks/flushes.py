@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from maskrelay.storage import file_group
+from maskrelay.storage import flushing
 
 
 class Flushes:
@@ -91,5 +91,6 @@ def recorded_flushes(root: Path) -> Iterator[Flushes]:
         around(os, "link", moved)
         around(os, "mkdir", made)
         around(os, "fsync", lambda descriptor: seen.flushed(_path(descriptor)))
-        around(file_group, "flush_file_system", lambda _folder: seen.flushed_all())
+        around(os, "fdatasync", lambda descriptor: seen.flushed(_path(descriptor)))
+        around(flushing, "flush_file_system", lambda _folder: seen.flushed_all())
         yield seen

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from maskrelay.errors import KeyInvalid, ObjectExists, ObjectMissing, StorageUnavailable
-from maskrelay.storage import file_group
+from maskrelay.storage import flushing
 from maskrelay.storage.file_store import FileStorage
 
 # Written by a child whose files may not grow past 4096 bytes: what a full disk does, without one.
@@ -189,14 +189,18 @@ def test_a_store_that_cannot_flush_several_objects_does_not_say_it_did(storage, 
     def fail(_folder):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(file_group, "flush_file_system", fail)
+    monkeypatch.setattr(flushing, "_file_system_of", lambda _: "ext4")
+    monkeypatch.setattr(flushing, "flush_file_system", fail)
     with pytest.raises(StorageUnavailable, match="EIO"):
         storage.put_all({"a/1": b"x", "b/2": b"y"})
-    assert list(storage.list("")) == []
 
 
-def test_several_objects_are_written_one_by_one_where_a_file_system_cannot_be_flushed(storage, monkeypatch):
-    monkeypatch.setattr(platform, "release", lambda: "4.18.0-553.el8")
-    monkeypatch.setattr(file_group, "flush_file_system", None)
+@pytest.mark.parametrize(("release", "file_system"), [("4.18.0-553.el8", "ext4"), ("6.1.0-13-amd64", "nfs4")])
+def test_several_objects_are_flushed_one_by_one_where_a_file_system_cannot_be_flushed(
+    storage, monkeypatch, release, file_system
+):
+    monkeypatch.setattr(platform, "release", lambda: release)
+    monkeypatch.setattr(flushing, "_file_system_of", lambda _: file_system)
+    monkeypatch.setattr(flushing, "flush_file_system", None)
     storage.put_all({"a/1": b"x", "b/2": b"y"})
     assert {key: storage.get(key) for key in storage.list("")} == {"a/1": b"x", "b/2": b"y"}
