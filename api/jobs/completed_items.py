@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from api.dependencies import Dependencies
-from api.jobs.indexed_outcomes import Line, Numbers, is_listed, lines_from, numbers_of, outcomes_of_item
+from api.jobs.indexed_outcomes import PARTS_OF_PAGE, Line, Numbers, is_listed, lines_from, numbers_of, outcomes_of_item
 from api.jobs.lookup import JobSnapshot
 from api.jobs.running_outcomes import (
     listed_parts,
@@ -40,7 +40,7 @@ def _from_own_parts(dependencies: Dependencies, job: str, first: Place, limit: i
     """
     items: dict[int, ItemLine] = {}
     read: dict[int, Line] = {}
-    for lines in lines_from(dependencies, job, first[0], at_once=1 + limit // _LINES_OF_PART):
+    for lines, following in lines_from(dependencies, job, first[0], at_once=1 + limit // _LINES_OF_PART):
         read |= {line.outcome.frame: line for line in lines}
         # read after the list of parts, so the numbers of all parts up to these lines are known
         numbers = numbers_of(dependencies, job, (line.item for line in lines if line.item.frames > 1))
@@ -57,6 +57,8 @@ def _from_own_parts(dependencies: Dependencies, job: str, first: Place, limit: i
                 outcomes = outcomes_of_item(dependencies, job, item, numbers[item.item], read)
             if len(outcomes) == item.frames:  # if not, a part is lost, and its frames will be segmented again
                 items[item.item] = item_line(item, tuple(outcomes))
+        if following is not None and following - first[0] >= PARTS_OF_PAGE:
+            return list(items.values()), (following, 0)
     return list(items.values()), None
 
 

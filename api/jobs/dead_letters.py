@@ -3,11 +3,10 @@
 import re
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import chain
 
 from api.dependencies import Dependencies
 from api.http.pagination import cursor_of, no_cursor, places_of
-from api.jobs.indexed_outcomes import is_listed, lines_from
+from api.jobs.indexed_outcomes import PARTS_OF_PAGE, is_listed, lines_from
 from api.jobs.lookup import JobSnapshot
 from api.jobs.running_outcomes import (
     listed_parts,
@@ -91,7 +90,10 @@ def _so_far(
 ) -> tuple[list[DeadLetterShown], str | None]:
     """Return the failed frames of a running job, in order of completion."""
     shown: list[DeadLetterShown] = []
-    for place, outcome, item in _visible(dependencies, known, first):
+    found = _listed_lines if is_listed(known) else _lines_of_all_parts
+    for place, outcome, item in found(dependencies, known, first):
+        if item is None or outcome is None:  # enough was read for one page
+            return shown, cursor_of(_RUNNING, f"{place[0]}.{place[1]}")
         if outcome.error is None or code not in {None, outcome.error.code}:
             continue
         if len(shown) == limit:
@@ -100,23 +102,31 @@ def _so_far(
     return shown, None
 
 
-def _visible(
-    dependencies: Dependencies, known: JobSnapshot, first: tuple[int, int]
-) -> Iterator[tuple[tuple[int, int], Outcome, PlannedItem]]:
-    """Yield the visible outcomes from a line of a part on, each with its position and its item."""
-    if is_listed(known):
-        seen: set[int] = set()
-        for found in chain.from_iterable(lines_from(dependencies, known.id, first[0], at_once=2)):
-            if (found.part, found.place) >= first and found.outcome.frame not in seen:
-                yield (found.part, found.place), found.outcome, found.item
-            seen.add(found.outcome.frame)
-        return
-    lines = no_lines(dependencies, known)
+#: A visible outcome with its position and its item. Without them, the position is where the next page begins.
+_Visible = tuple[tuple[int, int], Outcome | None, PlannedItem | None]
+
+
+def _listed_lines(dependencies: Dependencies, known: JobSnapshot, first: tuple[int, int]) -> Iterator[_Visible]:
+    """Yield the visible outcomes from a line of a part on, of as many parts as a page may read."""
+    seen: set[int] = set()
+    for lines, following in lines_from(dependencies, known.id, first[0], at_once=2):
+        for line in lines:
+            if (line.part, line.place) >= first and line.outcome.frame not in seen:
+                yield (line.part, line.place), line.outcome, line.item
+            seen.add(line.outcome.frame)
+        if following is not None and following - first[0] >= PARTS_OF_PAGE:
+            yield (following, 0), None, None
+            return
+
+
+def _lines_of_all_parts(dependencies: Dependencies, known: JobSnapshot, first: tuple[int, int]) -> Iterator[_Visible]:
+    """Yield the visible outcomes from a line of a part on, for a job that the ledger does not list."""
+    visible = no_lines(dependencies, known)
     for number, (name, refused) in enumerate(listed_parts(dependencies, known)):
         if number < first[0]:
-            pass_over(dependencies, known, name, refused, lines)
+            pass_over(dependencies, known, name, refused, visible)
             continue
-        for line, outcome, item, _ in visible_in(dependencies, known, name, refused, lines):
+        for line, outcome, item, _ in visible_in(dependencies, known, name, refused, visible):
             if (number, line) >= first:
                 yield (number, line), outcome, item
 

@@ -17,6 +17,9 @@ from maskrelay.rules.visible_line import placed
 
 #: The largest number of parts that are read concurrently.
 _PARTS_AT_ONCE = 32
+#: When a page has read this many parts, it ends, even if it has fewer entries than requested or none. Otherwise, a page
+#: of what is rare, such as the failed frames, would read all parts of the job.
+PARTS_OF_PAGE = 128
 #: For each frame of an item, the number of the part that contains its outcome, or None if it has no outcome.
 Numbers = Sequence[int | None]
 
@@ -41,18 +44,21 @@ def is_listed(known: JobSnapshot) -> bool:
     return known.record is not None and not known.terminal
 
 
-def lines_from(dependencies: Dependencies, job: str, first: int, at_once: int) -> Iterator[list[Line]]:
-    """Yield the visible lines of the parts from number `first` on, for several parts at a time.
+def lines_from(
+    dependencies: Dependencies, job: str, first: int, at_once: int
+) -> Iterator[tuple[list[Line], int | None]]:
+    """Yield the visible lines of the parts from number `first` on, of several parts together.
 
-    `at_once` is the number of parts that are read first. After that, half as many are read, and then twice as many each
-    time.
+    Each time, the number of the next part is yielded too, or None after the last part.
+
+    at_once: the number of parts that are read first. Then come half as many, and twice as many each time.
     """
     for size in chain([at_once], _growing(max(1, at_once // 2))):
         parts = _listed(dependencies, job, first, first + size - 1)
-        yield _read(dependencies, job, parts)
+        first += size
+        yield _read(dependencies, job, parts), first if len(parts) == size else None
         if len(parts) < size:
             return
-        first += size
 
 
 def _growing(size: int) -> Iterator[int]:

@@ -181,7 +181,8 @@ async def list_dead_letters(
 ) -> Response:
     """List the job's failed frames and their errors.
 
-    While the job runs, these are the frames that have failed so far.
+    While the job runs, these are the frames that have failed so far. A page may then have fewer frames than `limit`, or
+    none, and still have a `next`.
     """
     dependencies = dependencies_of(request)
     known = await in_thread(find_job, dependencies, tenant_of(request), job)

@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from api.dependencies.archive import Archive
+from api.jobs import completed_items, dead_letters
 from api.jobs.items import read_page
 from api.jobs.lookup import find_job
 from maskrelay.contract.records import keys
@@ -218,6 +219,37 @@ def test_a_page_reads_its_own_parts_and_no_others(api: RunningApi, north: httpx.
         cursor = page.next
     assert len(read) == 15
     assert max(read) <= 1 + 1 + 2  # a page needs three lines: its own, and the first of the next page
+
+
+def test_a_page_of_the_failed_frames_reads_a_bounded_number_of_parts_even_if_hardly_any_frame_failed(
+    api: RunningApi, north: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "PARTS_OF_PAGE", 4)
+    job = accepted(north, *(b"%d" % number for number in range(30)))
+    plan(api, job)
+    for number in range(30):
+        settle(api, job, number, failed(number) if number in {0, 29} else succeeded(api, job, number))
+    dependencies: Any = _Dependencies(api)
+    known = find_job(dependencies, "north", job)
+    cursor, read, found = None, [], []
+    while not read or cursor is not None:
+        storage = dependencies.fresh()
+        page = dead_letters.read_dead_letters(dependencies, known, cursor, 10, None)
+        found += [one.custom_id for one in page.dead_letters]
+        read.append(sum(1 for key in storage.read.elements() if key.startswith(keys.outcomes(job))))
+        cursor = page.next
+    assert found == ["0", "29"]
+    assert max(read) <= 5
+
+
+def test_a_page_ends_when_few_items_of_many_parts_are_complete(
+    api: RunningApi, north: httpx.Client, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completed_items, "PARTS_OF_PAGE", 4)
+    parts = settle_in_parts(api, job, [1] * 30)
+    pages = list(paged(north, job, 100))
+    assert [item["custom_id"] for page in pages for item in page] == completed(parts)
+    assert len(pages) >= 5
 
 
 class _Dependencies:
