@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=1_000_000)
     parser.add_argument("--parts", type=int, default=500_000)
     parser.add_argument("--children", type=int, default=64)
-    parser.add_argument("--old-frames", type=int, default=100_000)
+    parser.add_argument("--old-frames", type=int, default=20_000)
     asked = parser.parse_args()
     print_head("Costs that could grow with the queue", 1)
     if os.getloadavg()[0] > 1:
