@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterable
 from typing import BinaryIO
 
+import deflate
 import numpy as np
 import numpy.typing as npt
 from isal import isal_zlib
@@ -16,15 +17,18 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GRAY, RGB = 0, 2  # colour types
 _UP = 2  # the filter type "Up", which stores the difference from the byte above
 _LEVEL = 1  # igzip has the levels 0 to 3: at level 2 files are not smaller, and level 3 is three times slower
+_SMALL_LEVEL = 6  # libdeflate's: up to a third smaller than igzip's, for 30 to 100 ms
 
 
-def png(pixels: npt.NDArray[np.uint8]) -> bytes:
+def png(pixels: npt.NDArray[np.uint8], *, small: bool = False) -> bytes:
     """Encode uint8 pixels as a PNG file without metadata.
 
-    An array of shape (height, width) becomes 8-bit grayscale, and one of shape (height, width, 3) becomes 8-bit RGB.
+    An array of shape (height, width) becomes 8-bit grayscale, and one of shape (height, width, 3) becomes 8-bit RGB. If
+    `small` is true, the file is smaller, but takes several times longer.
     """
     height, width = pixels.shape[:2]
-    return _file(width, height, GRAY if pixels.ndim == 2 else RGB, _filtered(pixels.reshape(height, -1)))
+    rows = _filtered(pixels.reshape(height, -1))
+    return _file(width, height, GRAY if pixels.ndim == 2 else RGB, rows, small=small)
 
 
 def part_png(part: npt.NDArray[np.uint8], window: tuple[slice, slice], size: tuple[int, int]) -> bytes:
@@ -45,15 +49,15 @@ def part_png(part: npt.NDArray[np.uint8], window: tuple[slice, slice], size: tup
     return _file(width, height, GRAY, differences)
 
 
-def gray_as_rgb_png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """Encode (height, width) uint8 pixels as an 8-bit RGB PNG with three equal channels."""
+def gray_as_rgb_png(pixels: npt.NDArray[np.uint8], *, small: bool = False) -> bytes:
+    """Encode (height, width) uint8 pixels as an 8-bit RGB PNG with three equal channels. `small` is that of `png`."""
     height, width = pixels.shape
     differences = _filtered(pixels)[:, 1:]
     rows = np.empty((height, 1 + 3 * width), np.uint8)
     rows[:, 0] = _UP
     for channel in range(3):  # three strided copies take a fifth of the time of one broadcast
         rows[:, 1 + channel :: 3] = differences
-    return _file(width, height, RGB, rows)
+    return _file(width, height, RGB, rows, small=small)
 
 
 def write_rgb_png(out: BinaryIO, width: int, height: int, bands: Iterable[npt.NDArray[np.uint8]]) -> None:
@@ -82,8 +86,8 @@ def _filtered(rows: npt.NDArray[np.uint8], above: npt.NDArray[np.uint8] | int = 
     return filtered
 
 
-def _file(width: int, height: int, colour_type: int, rows: npt.NDArray[np.uint8]) -> bytes:
-    deflated = isal_zlib.compress(rows, _LEVEL)
+def _file(width: int, height: int, colour_type: int, rows: npt.NDArray[np.uint8], *, small: bool = False) -> bytes:
+    deflated = bytes(deflate.zlib_compress(rows, _SMALL_LEVEL)) if small else isal_zlib.compress(rows, _LEVEL)
     return b"".join((_head(width, height, colour_type), *chunk(b"IDAT", deflated), *chunk(b"IEND", b"")))
 
 

@@ -14,7 +14,9 @@ from worker.segment.wire_choice import WireChoice
 def canvas_coding(pool: EndpointPool, wires: WireChoice, admissions: Admissions, among: Sequence[str]) -> CanvasCoding:
     """Return the encoding that all of these endpoints accept.
 
-    WebP is smaller but takes more CPU time, so it is used only while the limit on bytes makes scores wait.
+    WebP and small PNGs take more CPU time, so they are used only while the limit on bytes makes scores wait. A lean
+    deployment can give so many answers that its PNGs are made fast.
     """
     lean = all(wires.is_lean(endpoint) for endpoint in pool.named(among))
-    return CanvasCoding(gray=lean or pool.takes_gray(among), webp=lean and admissions.bytes_bind())
+    binding = admissions.bytes_bind()
+    return CanvasCoding(gray=lean or pool.takes_gray(among), webp=lean and binding, small=binding and not lean)

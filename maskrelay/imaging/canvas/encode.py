@@ -13,12 +13,12 @@ from maskrelay.imaging.png import GRAY, SIGNATURE, gray_as_rgb_png, png
 _COLOUR_TYPE = 25
 
 
-def canvas_png(canvas: npt.NDArray[np.uint8], *, gray: bool = False) -> bytes:
+def canvas_png(canvas: npt.NDArray[np.uint8], *, gray: bool = False, small: bool = False) -> bytes:
     """Encode a (1024, 1024) or (1024, 1024, 3) uint8 canvas as a PNG file of the same size, without metadata.
 
     The PNG is 8-bit RGB, which every endpoint reads. Only if `gray` is true, a gray canvas becomes a grayscale PNG.
     """
-    return gray_as_rgb_png(canvas) if canvas.ndim == 2 and not gray else png(canvas)
+    return gray_as_rgb_png(canvas, small=small) if canvas.ndim == 2 and not gray else png(canvas, small=small)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class CanvasCoding:
     gray: bool = False
     #: Whether a colour canvas is encoded as a lossless WebP. Otherwise it is an RGB PNG.
     webp: bool = False
+    #: A PNG is made as small as it can be in up to a tenth of a second.
+    small: bool = False
 
 
 #: The encoding that every endpoint reads.
@@ -39,7 +41,7 @@ def encode_canvas(canvas: npt.NDArray[np.uint8], coding: CanvasCoding) -> bytes:
     """Encode a (1024, 1024) or (1024, 1024, 3) uint8 canvas."""
     if canvas.ndim == 3 and coding.webp:
         return canvas_webp(canvas)
-    return canvas_png(canvas, gray=coding.gray)
+    return canvas_png(canvas, gray=coding.gray, small=coding.small)
 
 
 def canvas_webp(canvas: npt.NDArray[np.uint8]) -> bytes:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskrelay.imaging.canvas.encode import canvas_png
+from maskrelay.imaging.canvas.encode import CanvasCoding, canvas_png, encode_canvas
 from tests.support.builders.pictures import noise
 
 
@@ -32,3 +32,13 @@ def test_a_gray_canvas_stays_gray_where_that_is_allowed():
     image = opened(canvas_png(canvas, gray=True))
     assert (image.mode, image.size) == ("L", (1024, 1024))
     assert np.array_equal(np.asarray(image), canvas)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("gray", [False, True])
+def test_a_small_png_has_the_same_pixels_in_fewer_bytes(gray, channels):
+    canvas = noise(64, 64, channels=channels).repeat(16, axis=0).repeat(16, axis=1)
+    usual, small = (encode_canvas(canvas, CanvasCoding(gray=gray, small=small)) for small in (False, True))
+    assert len(small) < len(usual)
+    assert opened(small).mode == opened(usual).mode
+    assert np.array_equal(np.asarray(opened(small)), np.asarray(opened(usual)))
