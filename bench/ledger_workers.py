@@ -35,6 +35,7 @@ from worker.segment.endpoint_pool import EndpointPool
 from worker.segment.frame_context import FrameContext
 from worker.segment.loop import SegmentLoop
 from worker.segment.outcome_batches import BatchLimits, OutcomeBatcher
+from worker.segment.picture_choice import PictureChoice
 from worker.segment.row_batches import RowBatcher
 from worker.segment.scorer import EgressAudit, Scorer
 from worker.segment.wire_choice import WireChoice
@@ -155,7 +156,8 @@ def _flow(crew: Crew, ledger: Ledger) -> Flow:
 def _bench(storage: Storage, ledger: Ledger, flow: Flow, recorder: StageRecorder, pool: EndpointPool) -> FrameContext:
     admissions, spans = Admissions(flow), Untraced()
     sent = EgressAudit(AuditLog(storage, "worker"))
-    scorer = Scorer(pool, flow, admissions, sent, recorder, spans, WireChoice(ledger.offers))
+    choices = WireChoice(ledger.offers), PictureChoice(ledger.picture_forms)
+    scorer = Scorer(pool, flow, admissions, sent, recorder, spans, *choices)
     return FrameContext(
         storage=storage,
         sources=SourceCache(storage, max_bytes=1, most_bytes=1),

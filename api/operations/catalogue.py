@@ -18,7 +18,7 @@ from maskrelay.contract.views.endpoint_views import EndpointList
 from maskrelay.contract.vocabulary.trained_targets import TargetList, targets_of
 from maskrelay.endpoints import Endpoint, usable
 from maskrelay.errors import EndpointsUnknown, OptionInvalid
-from maskrelay.ledger.deployment_offers import DeploymentOffers
+from maskrelay.ledger.deployment_offers import DeploymentOffer, DeploymentOffers
 
 Word = Annotated[str | None, Query(max_length=40)]
 
@@ -35,7 +35,7 @@ def _list(dependencies: Dependencies, tenant: str) -> EndpointList:
     return EndpointList.model_validate({"endpoints": shown})
 
 
-def _wire_in_use(shown: dict[str, Any], offers: DeploymentOffers) -> str | None:
+def _wire_in_use(shown: dict[str, Any], offers: DeploymentOffers[DeploymentOffer]) -> str | None:
     if shown["wire"] != "lean2d":
         return str(shown["wire"])
     offer = offers.known(shown["name"], shown["model_version"])

@@ -15,7 +15,7 @@ from maskrelay.endpoints import Endpoint
 from maskrelay.ledger.announced_endpoints import Endpoints
 from maskrelay.ledger.assembly_leases import AssemblyLeases
 from maskrelay.ledger.claims import Claims
-from maskrelay.ledger.deployment_offers import DeploymentOffers
+from maskrelay.ledger.deployment_offers import DeploymentOffer, DeploymentOffers, PictureForms
 from maskrelay.ledger.flow_control import Flow
 from maskrelay.ledger.job_transitions import Jobs
 from maskrelay.ledger.metrics_snapshot import Metrics
@@ -47,7 +47,8 @@ class Ledger:
     wake_ups: WakeUps
     sweep_state: SweepState
     endpoints: Endpoints
-    offers: DeploymentOffers
+    offers: DeploymentOffers[DeploymentOffer]
+    picture_forms: DeploymentOffers[PictureForms]
     slot_reports: Senders
     notifications: Notifications
     metrics: Metrics
@@ -92,7 +93,8 @@ def open_ledger(
         wake_ups=WakeUps(scripts, publish),
         sweep_state=SweepState(scripts),
         endpoints=Endpoints(scripts),
-        offers=DeploymentOffers(scripts),
+        offers=DeploymentOffers(scripts, "offers", DeploymentOffer),
+        picture_forms=DeploymentOffers(scripts, "picture_forms", PictureForms),
         slot_reports=Senders(scripts),
         notifications=Notifications(redis_url),
         metrics=Metrics(scripts),

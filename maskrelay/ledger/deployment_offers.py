@@ -1,4 +1,4 @@
-"""The wire formats that deployments offer in addition to image2d.
+"""What deployments accept in addition to the image2d request with an RGB PNG.
 
 One worker asks a deployment, and all workers share the answer.
 """
@@ -6,14 +6,24 @@ One worker asks a deployment, and all workers share the answer.
 import json
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from typing import Generic, Protocol, TypeVar
 
 from maskrelay.ledger.scripts import Scripts
 
-_KEY = "mr:offers:{endpoint}"
 #: The time after which a deployment is asked again, because it may have been replaced unnoticed.
 OFFER_LIFE = timedelta(hours=1)
 #: The shortest time between two requests that ask a deployment. Within this time, only one worker asks.
 ASKING = timedelta(minutes=1)
+
+
+class Offer(Protocol):
+    """An offer of one deployment of a model version."""
+
+    @property
+    def model_version(self) -> str: ...
+
+    @property
+    def deployment(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +38,39 @@ class DeploymentOffer:
     lean: bool
 
 
-class DeploymentOffers:
-    """The offers of all endpoints. If Redis loses its data, workers ask the deployments again."""
+@dataclass(frozen=True, slots=True)
+class PictureForms:
+    """The encodings of an image to which a deployment gives exactly the answer that it gives to an RGB PNG."""
 
-    def __init__(self, scripts: Scripts) -> None:
+    #: The version that is configured for the endpoint.
+    model_version: str
+    #: The name of the deployment that answered. It is empty if the gateway does not return the name.
+    deployment: str
+    #: A grayscale PNG.
+    gray: bool
+    #: A lossless WebP.
+    webp: bool
+
+
+AnyOffer = TypeVar("AnyOffer", bound=Offer)
+
+
+class DeploymentOffers(Generic[AnyOffer]):
+    """The offers of one kind of all endpoints. If Redis loses its data, workers ask the deployments again."""
+
+    def __init__(self, scripts: Scripts, name: str, kind: type[AnyOffer]) -> None:
+        """`name` is the part of the Redis keys that is the same for all endpoints."""
         self._scripts = scripts
+        self._name = name
+        self._kind = kind
 
-    def known(self, endpoint: str, model_version: str) -> DeploymentOffer | None:
+    def _key(self, endpoint: str) -> str:
+        return f"mr:{self._name}:{endpoint}"
+
+    def known(self, endpoint: str, model_version: str) -> AnyOffer | None:
         """Return the known offer, or None if there is none for this model version. Raises LedgerUnavailable."""
-        kept = self._scripts.ask("GET", _KEY.format(endpoint=endpoint))
-        offer = DeploymentOffer(**json.loads(kept)) if kept else None
+        kept = self._scripts.ask("GET", self._key(endpoint))
+        offer = self._kind(**json.loads(kept)) if kept else None
         return offer if offer is not None and offer.model_version == model_version else None
 
     def may_ask(self, endpoint: str) -> bool:
@@ -45,14 +78,14 @@ class DeploymentOffers:
 
         Raises LedgerUnavailable.
         """
-        asking = _KEY.format(endpoint=endpoint) + ":asking"
+        asking = self._key(endpoint) + ":asking"
         return bool(self._scripts.ask("SET", asking, "1", "NX", "PX", ASKING // timedelta(milliseconds=1)))
 
-    def keep(self, endpoint: str, offer: DeploymentOffer) -> None:
+    def keep(self, endpoint: str, offer: AnyOffer) -> None:
         """Store the offer of a deployment. Raises LedgerUnavailable."""
-        text = json.dumps(asdict(offer))
-        self._scripts.ask("SET", _KEY.format(endpoint=endpoint), text, "EX", OFFER_LIFE // timedelta(seconds=1))
+        text = json.dumps(asdict(offer))  # type: ignore[call-overload]  # every kind is a dataclass
+        self._scripts.ask("SET", self._key(endpoint), text, "EX", OFFER_LIFE // timedelta(seconds=1))
 
     def forget(self, endpoint: str) -> None:
         """Delete the offer of an endpoint, because another deployment answers now. Raises LedgerUnavailable."""
-        self._scripts.ask("DEL", _KEY.format(endpoint=endpoint))
+        self._scripts.ask("DEL", self._key(endpoint))

@@ -67,6 +67,11 @@ class Scored(Generic[A_co]):
     #: Whether the answer came in the lean form.
     is_lean: bool = False
 
+    @property
+    def deployment(self) -> str:
+        """The name of the deployment that answered, or "" if the gateway does not return it."""
+        return self.headers.get("azureml-model-deployment", "")
+
 
 @dataclass(frozen=True, slots=True)
 class _Exchange:

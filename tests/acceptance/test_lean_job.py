@@ -66,4 +66,3 @@ def test_a_job_has_the_same_artifacts_whichever_deployment_scores_it(tmp_path: P
     assert any("probability" in name for name in expected)
     assert found == expected
     assert 5 * counted["lean"]["bytes_out"] < counted["stock"]["bytes_out"]
-    assert counted["lean"]["kinds"].keys() - counted["stock"]["kinds"].keys() == {"L 1024x1024"}

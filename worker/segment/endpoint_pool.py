@@ -54,10 +54,6 @@ class EndpointPool:
         """Return the largest number of prompts per score that all of these endpoints accept."""
         return min(endpoint.prompts_per_score for endpoint in self.named(names))
 
-    def takes_gray(self, names: Sequence[str]) -> bool:
-        """Return whether all of these endpoints accept grayscale images."""
-        return all(endpoint.gray for endpoint in self.named(names))
-
 
 async def of_one_version(
     pool: EndpointPool, admissions: Admissions, claims: Claims, job: str, item: int, among: Sequence[str]

@@ -80,7 +80,8 @@ async def _segmented(
     with ExitStack() as held:
         try:
             with context.spans.span("prepare"):
-                coding = canvas_coding(context.pool, context.scorer.wires, context.admissions, among)
+                scorer = context.scorer
+                coding = canvas_coding(context.pool, scorer.wires, scorer.pictures, context.admissions, among)
                 prepared = keep_picture(
                     context, await prepare_frame(context, claim, planned, watch, coding), planned.outputs, held
                 )

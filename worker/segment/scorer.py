@@ -8,13 +8,14 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from maskrelay.contract.records.audit_entries import AuditEntry
 from maskrelay.contract.wire.image2d import Row, RowAnswer
 from maskrelay.endpoints import Endpoint, Wire
 from maskrelay.errors import EndpointError, EndpointUnavailable, FrameRefused
 from maskrelay.imaging.canvas.canary import canary
-from maskrelay.imaging.canvas.encode import for_article, is_lean_only
+from maskrelay.imaging.canvas.encode import CanvasCoding, as_png, is_accepted
 from maskrelay.ledger.flow_control import Admission, Flow, Transfer
 from maskrelay.ledger.measurements import StageRecorder
 from maskrelay.rules.endpoint_gate import (
@@ -31,6 +32,7 @@ from maskrelay.telemetry.spans import Spans
 from worker.segment.admission import Admissions, ScoreRequest
 from worker.segment.endpoint_pool import EndpointPool
 from worker.segment.held_slot import HeldSlot
+from worker.segment.picture_choice import PictureChoice
 from worker.segment.wire_choice import WireChoice
 
 CANARY = "canary"
@@ -85,8 +87,8 @@ class _Request:
     body: bytes
 
 
-class _LeanFailed(Exception):
-    """The deployment rejects a lean2d request although it offers lean2d. The rows are then sent as image2d."""
+class _FormFailed(Exception):
+    """The deployment rejects a form that it seemed to accept. The rows are then sent in the form that all accept."""
 
 
 class Scorer:
@@ -101,8 +103,10 @@ class Scorer:
         recorder: StageRecorder,
         spans: Spans,
         wires: WireChoice,
+        pictures: PictureChoice,
     ) -> None:
         self.wires = wires
+        self.pictures = pictures
         self._pool = pool
         self._flow = flow
         self._admissions = admissions
@@ -130,37 +134,52 @@ class Scorer:
             self.sent.note(endpoint, request.rows, len(request.body), asked.job, names)
             try:
                 scored = await self._send(endpoint, slot, request, name, asked.traceparent)
-            except _LeanFailed:
+            except _FormFailed:
                 continue
             await self.wires.compare(endpoint, scored)
+            await self.pictures.compare(endpoint, scored)
             return ScoredRows(scored.answers, endpoint, request.wire.name)
 
     async def _ask_for_offers(self, asked: ScoreRequest) -> None:
-        """Send the canary to each deployment whose offer is unknown, to learn it.
+        """Send test images to each deployment whose offer is unknown, to learn it.
 
         Skip deployments that another process is asking.
         """
         for endpoint in self._pool.named(asked.among):
-            if await self.wires.must_ask(endpoint):
-                alone = replace(asked, among=(endpoint.name,))
-                with contextlib.suppress(EndpointError):  # the score of the frame will show the same error
+            alone = replace(asked, among=(endpoint.name,))
+            with contextlib.suppress(EndpointError):  # the score of the frame will show the same error
+                if await self.wires.must_ask(endpoint):
                     slot, _ = await self._admitted(alone, {endpoint.name: _canary_request(endpoint)})
                     await self._probe(endpoint, slot)
+                bound = self._admissions.bytes_bind() and not self.wires.is_lean(endpoint)
+                if bound and await self.pictures.must_ask(endpoint):
+                    await self.pictures.ask(endpoint, partial(self._score_test, endpoint, alone))
+
+    async def _score_test(self, endpoint: Endpoint, alone: ScoreRequest, row: Row) -> Scored[RowAnswer] | None:
+        """Score an image of no job at this endpoint. Return None if the deployment refuses its encoding."""
+        request = _Request(IMAGE2D, [row], IMAGE2D.encode([row]))
+        slot, admission = await self._admitted(alone, {endpoint.name: request})
+        if admission.probe:
+            await self._probe(endpoint, slot)
+            return await self._score_test(endpoint, alone, row)
+        self.sent.note(endpoint, request.rows, len(request.body), None, ())
+        try:
+            return await self._send(endpoint, slot, request, CANARY, None)
+        except _FormFailed:
+            return None
 
     async def _encoded(self, rows: Sequence[Row], among: Sequence[str]) -> dict[str, _Request]:
         """Return the request for each endpoint, in the wire format that is now used for the endpoint."""
-        by_form: dict[bool, _Request] = {}
+        by_form: dict[CanvasCoding | None, _Request] = {}
         requests: dict[str, _Request] = {}
         for endpoint in self._pool.named(among):
-            lean = self.wires.is_lean(endpoint)
-            if lean not in by_form:
-                wire = LEAN2D if lean else IMAGE2D
-                gray = self._pool.takes_gray(among)
-                fitting = rows
-                if not lean and any(is_lean_only(row.image, gray=gray) for row in rows):
-                    fitting = await asyncio.to_thread(_article_rows, rows, gray=gray)
-                by_form[lean] = _Request(wire, fitting, wire.encode(fitting))
-            requests[endpoint.name] = by_form[lean]
+            accepted = None if self.wires.is_lean(endpoint) else self.pictures.accepted(endpoint)
+            if accepted not in by_form:
+                wire, fitting = LEAN2D, rows
+                if accepted is not None:
+                    wire, fitting = IMAGE2D, await _accepted_rows(rows, accepted)
+                by_form[accepted] = _Request(wire, fitting, wire.encode(fitting))
+            requests[endpoint.name] = by_form[accepted]
         return requests
 
     def _named(self, admission: Admission) -> Endpoint:
@@ -228,10 +247,9 @@ class Scorer:
             return scored
         except EndpointError as error:
             error.endpoint = endpoint.name
-            if self.wires.falls_back(endpoint, wire, error):
+            if self._falls_back(endpoint, request, error):
                 report = NOT_THE_ENDPOINTS
-                self._recorder.happened("lean_failed", "refused" if error.status != 200 else "unreadable")
-                raise _LeanFailed from None
+                raise _FormFailed from None
             report = report_of(error)
             raise
         except Exception as error:
@@ -239,6 +257,13 @@ class Scorer:
             raise EndpointUnavailable(type(error).__name__, endpoint=endpoint.name) from error
         finally:
             await asyncio.shield(slot.report(report, name, transfer))
+
+    def _falls_back(self, endpoint: Endpoint, request: _Request, error: EndpointError) -> bool:
+        """Return whether the form of the request may have caused the error. That form is then not used for a while."""
+        if self.wires.falls_back(endpoint, request.wire, error):
+            self._recorder.happened("lean_failed", "refused" if error.status != 200 else "unreadable")
+            return True
+        return request.wire is IMAGE2D and self.pictures.falls_back(endpoint, request.rows, error)
 
 
 def _canary_request(endpoint: Endpoint) -> _Request:
@@ -251,12 +276,18 @@ def _canary_request(endpoint: Endpoint) -> _Request:
     return _Request(wire, rows, wire.encode(rows))
 
 
-def _article_rows(rows: Sequence[Row], *, gray: bool) -> Sequence[Row]:
-    """Return the rows for an image2d request. Images that were encoded only for lean2d are encoded again."""
-    return [
-        Row(for_article(row.image, gray=gray), row.prompts) if is_lean_only(row.image, gray=gray) else row
-        for row in rows
-    ]
+async def _accepted_rows(rows: Sequence[Row], accepted: CanvasCoding) -> Sequence[Row]:
+    """Return the rows for an image2d request. Images in other encodings are encoded again."""
+    if all(is_accepted(row.image, accepted) for row in rows):
+        return rows
+
+    def encoded() -> Sequence[Row]:
+        return [
+            row if is_accepted(row.image, accepted) else Row(as_png(row.image, gray=accepted.gray), row.prompts)
+            for row in rows
+        ]
+
+    return await asyncio.to_thread(encoded)
 
 
 def _prompts(rows: Sequence[Row]) -> int:

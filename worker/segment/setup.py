@@ -22,6 +22,7 @@ from worker.segment.event_loop import LoopExecutor
 from worker.segment.frame_context import FrameContext
 from worker.segment.loop import SegmentLoop
 from worker.segment.outcome_batches import BatchLimits, Finisher, OutcomeBatcher
+from worker.segment.picture_choice import PictureChoice
 from worker.segment.row_batches import RowBatcher
 from worker.segment.scorer import EgressAudit, Scorer
 from worker.segment.wire_choice import WireChoice
@@ -58,6 +59,7 @@ async def segment_loop(
         context.recorder,
         context.spans,
         WireChoice(context.ledger.offers),
+        PictureChoice(context.ledger.picture_forms),
     )
     bench = FrameContext(
         storage=context.storage,

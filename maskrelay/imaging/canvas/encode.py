@@ -55,17 +55,13 @@ def canvas_webp(canvas: npt.NDArray[np.uint8]) -> bytes:
     return out.getvalue()
 
 
-def is_lean_only(image: bytes, *, gray: bool) -> bool:
-    """Return whether an encoded canvas can only be sent in the wire format `lean2d`.
+def is_accepted(image: bytes, accepted: CanvasCoding) -> bool:
+    """Return whether an endpoint that accepts these encodings, in addition to an RGB PNG, accepts an encoded canvas."""
+    if not image.startswith(SIGNATURE):
+        return accepted.webp
+    return accepted.gray or image[_COLOUR_TYPE] != GRAY
 
-    This is the case for WebP, and for a grayscale PNG if the endpoint does not accept `gray`.
-    """
-    return not image.startswith(SIGNATURE) or (image[_COLOUR_TYPE] == GRAY and not gray)
 
-
-def for_article(image: bytes, *, gray: bool) -> bytes:
-    """Convert an encoded canvas to a PNG for the wire format of Microsoft's article (`image2d`).
-
-    The PNG is RGB, or grayscale if the canvas is gray and the endpoint accepts `gray`.
-    """
+def as_png(image: bytes, *, gray: bool) -> bytes:
+    """Convert an encoded canvas to a PNG. It is RGB, or grayscale if the canvas is gray and `gray` is true."""
     return canvas_png(np.asarray(Image.open(io.BytesIO(image))), gray=gray)

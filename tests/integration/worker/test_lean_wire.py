@@ -26,6 +26,7 @@ from tests.support.servers.simulators import RunningSimulator, running_simulator
 from tests.support.servers.valkeys import RunningValkey
 from worker.segment.admission import Admissions, ScoreRequest
 from worker.segment.endpoint_pool import EndpointPool
+from worker.segment.picture_choice import PictureChoice
 from worker.segment.scorer import EgressAudit, ScoredRows, Scorer
 from worker.segment.wire_choice import WireChoice
 
@@ -56,7 +57,8 @@ def scored_with(valkey: RunningValkey, folder: Path, simulator: RunningSimulator
         client = EndpointClient(endpoint, credential_of(endpoint), IMAGE2D, timeout=LEASE / 2, max_connections=8)
         recorder = StageRecorder(ledger.metrics.tell)
         pool, wires = EndpointPool((endpoint,), {endpoint.name: client}), WireChoice(ledger.offers)
-        scorer = Scorer(pool, flow, Admissions(flow), EgressAudit(audit), recorder, Untraced(), wires)
+        pictures = PictureChoice(ledger.picture_forms)
+        scorer = Scorer(pool, flow, Admissions(flow), EgressAudit(audit), recorder, Untraced(), wires, pictures)
         try:
             return await steps(scorer)
         finally:

@@ -27,6 +27,7 @@ from tests.support.servers.simulators import RunningSimulator, running_simulator
 from tests.support.servers.valkeys import RunningValkey
 from worker.segment.admission import Admissions, ScoreRequest
 from worker.segment.endpoint_pool import EndpointPool
+from worker.segment.picture_choice import PictureChoice
 from worker.segment.prompt_groups import score_prompts
 from worker.segment.row_batches import RowBatcher, ScoredRow
 from worker.segment.scorer import EgressAudit, Scorer
@@ -65,8 +66,8 @@ def scored_with(
         }
         pool = EndpointPool(tuple(endpoints), clients)
         recorder = StageRecorder(valkey.ledger().metrics.tell)
-        wires = WireChoice(valkey.ledger().offers)
-        scorer = Scorer(pool, flow, Admissions(flow), EgressAudit(audit), recorder, Untraced(), wires)
+        choices = WireChoice(valkey.ledger().offers), PictureChoice(valkey.ledger().picture_forms)
+        scorer = Scorer(pool, flow, Admissions(flow), EgressAudit(audit), recorder, Untraced(), *choices)
         try:
             return await steps(pool, scorer, RowBatcher(pool, scorer))
         finally:

@@ -1,0 +1,78 @@
+"""The choice of smaller encodings of an image for a deployment without lean2d.
+
+A grayscale PNG and a WebP are smaller than an RGB PNG. Whether a deployment reads them as it reads the RGB PNG is not
+known. So it is asked while the limit on bytes makes scores wait: one worker sends test images in both encodings, and an
+encoding is used only if the answers are equal bit for bit.
+"""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from maskrelay.contract.wire.image2d import Row, RowAnswer
+from maskrelay.endpoints import Endpoint
+from maskrelay.errors import AnswerInvalid, EndpointError, FrameRefused
+from maskrelay.imaging.canvas.canary import gray_pair, webp_pair
+from maskrelay.imaging.canvas.encode import CanvasCoding, is_accepted
+from maskrelay.ledger.deployment_offers import DeploymentOffers, PictureForms
+from maskrelay.scoring.endpoint_client import Scored
+from maskrelay.scoring.statuses import refuses_the_form
+from worker.segment.offer_cache import OfferCache
+from worker.segment.wire_choice import REFUSED_FOR
+
+log = logging.getLogger(__name__)
+#: A function that scores a test image. It returns None if the deployment refuses the image.
+ScoreTest = Callable[[Row], Awaitable[Scored[RowAnswer] | None]]
+
+
+class PictureChoice:
+    """The encodings that deployments read, as one child process knows them. An instance belongs to one event loop."""
+
+    def __init__(self, forms: DeploymentOffers[PictureForms]) -> None:
+        self._forms = OfferCache(forms)
+        self._refused: dict[str, float] = {}
+
+    def accepted(self, endpoint: Endpoint) -> CanvasCoding:
+        """Return the encodings that an image2d request to the endpoint may have."""
+        forms = self._forms.known(endpoint)
+        if forms is None or time.monotonic() < self._refused.get(endpoint.name, 0.0):
+            return CanvasCoding(gray=endpoint.gray)
+        return CanvasCoding(gray=endpoint.gray or forms.gray, webp=forms.webp)
+
+    async def must_ask(self, endpoint: Endpoint) -> bool:
+        """Return whether this child process must now send the test images. Raises LedgerUnavailable."""
+        return await self._forms.must_ask(endpoint)
+
+    async def ask(self, endpoint: Endpoint, score: ScoreTest) -> None:
+        """Send the test images, and store which encodings have equal answers."""
+        (gray, gray_from), (webp, webp_from) = [await _compared(pair, score) for pair in (gray_pair(), webp_pair())]
+        named = gray_from | webp_from
+        one = len(named) == 1
+        forms = PictureForms(endpoint.model_version, max(named, default=""), gray=one and gray, webp=one and webp)
+        log.info("encodings compared", extra={"endpoint": endpoint.name, "gray": forms.gray, "webp": forms.webp})
+        self._refused.pop(endpoint.name, None)
+        await self._forms.keep(endpoint, forms)
+
+    async def compare(self, endpoint: Endpoint, scored: Scored[RowAnswer]) -> None:
+        """Forget the encodings if they are of another deployment than this answer."""
+        forms = self._forms.known(endpoint)
+        if forms is not None and (forms.gray or forms.webp) and forms.deployment != scored.deployment:
+            await self._forms.forget(endpoint)
+
+    def falls_back(self, endpoint: Endpoint, rows: Sequence[Row], error: EndpointError) -> bool:
+        """Return whether the rows must be sent again as RGB PNGs, because their encoding may have caused the error."""
+        plain = CanvasCoding(gray=endpoint.gray)
+        if all(is_accepted(row.image, plain) for row in rows):
+            return False
+        if not (refuses_the_form(error) or isinstance(error, AnswerInvalid | FrameRefused)):
+            return False
+        self._refused[endpoint.name] = time.monotonic() + REFUSED_FOR
+        return True
+
+
+async def _compared(pair: tuple[Row, Row], score: ScoreTest) -> tuple[bool, set[str]]:
+    """Score both images. Return whether the answers are equal and not empty, and the deployments that answered."""
+    scored = [each for row in pair if (each := await score(row)) is not None]
+    equal = len(scored) == 2 and scored[0].answers == scored[1].answers
+    empty = any(not any(answer.maps.raw) for each in scored for answer in each.answers)
+    return equal and not empty, {each.deployment for each in scored}
