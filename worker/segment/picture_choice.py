@@ -5,6 +5,7 @@ known. So it is asked while the limit on bytes makes scores wait: one worker sen
 encoding is used only if the answers are equal bit for bit.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,7 +14,7 @@ from maskrelay.contract.wire.image2d import Row, RowAnswer
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import AnswerInvalid, EndpointError, FrameRefused
 from maskrelay.imaging.canvas.canary import gray_pair, webp_pair
-from maskrelay.imaging.canvas.encode import CanvasCoding, is_accepted
+from maskrelay.imaging.canvas.encode import CanvasCoding, as_png, is_accepted
 from maskrelay.ledger.deployment_offers import DeploymentOffers, PictureForms
 from maskrelay.scoring.endpoint_client import Scored
 from maskrelay.scoring.statuses import refuses_the_form
@@ -76,3 +77,17 @@ async def _compared(pair: tuple[Row, Row], score: ScoreTest) -> tuple[bool, set[
     equal = len(scored) == 2 and scored[0].answers == scored[1].answers
     empty = any(not any(answer.maps.raw) for each in scored for answer in each.answers)
     return equal and not empty, {each.deployment for each in scored}
+
+
+async def accepted_rows(rows: Sequence[Row], accepted: CanvasCoding) -> Sequence[Row]:
+    """Return the rows for an image2d request. Images in other encodings are encoded again."""
+    if all(is_accepted(row.image, accepted) for row in rows):
+        return rows
+
+    def encoded() -> Sequence[Row]:
+        return [
+            row if is_accepted(row.image, accepted) else Row(as_png(row.image, gray=accepted.gray), row.prompts)
+            for row in rows
+        ]
+
+    return await asyncio.to_thread(encoded)

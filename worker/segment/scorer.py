@@ -15,7 +15,7 @@ from maskrelay.contract.wire.image2d import Row, RowAnswer
 from maskrelay.endpoints import Endpoint, Wire
 from maskrelay.errors import EndpointError, EndpointUnavailable, FrameRefused
 from maskrelay.imaging.canvas.canary import canary
-from maskrelay.imaging.canvas.encode import CanvasCoding, as_png, is_accepted
+from maskrelay.imaging.canvas.encode import CanvasCoding
 from maskrelay.ledger.flow_control import Admission, Flow, Transfer
 from maskrelay.ledger.measurements import StageRecorder
 from maskrelay.rules.endpoint_gate import (
@@ -32,7 +32,7 @@ from maskrelay.telemetry.spans import Spans
 from worker.segment.admission import Admissions, ScoreRequest
 from worker.segment.endpoint_pool import EndpointPool
 from worker.segment.held_slot import HeldSlot
-from worker.segment.picture_choice import PictureChoice
+from worker.segment.picture_choice import PictureChoice, accepted_rows
 from worker.segment.wire_choice import WireChoice
 
 CANARY = "canary"
@@ -177,7 +177,7 @@ class Scorer:
             if accepted not in by_form:
                 wire, fitting = LEAN2D, rows
                 if accepted is not None:
-                    wire, fitting = IMAGE2D, await _accepted_rows(rows, accepted)
+                    wire, fitting = IMAGE2D, await accepted_rows(rows, accepted)
                 by_form[accepted] = _Request(wire, fitting, wire.encode(fitting))
             requests[endpoint.name] = by_form[accepted]
         return requests
@@ -274,20 +274,6 @@ def _canary_request(endpoint: Endpoint) -> _Request:
     wire = LEAN2D_QUESTION if endpoint.wire == "lean2d" else IMAGE2D
     rows = [canary()]
     return _Request(wire, rows, wire.encode(rows))
-
-
-async def _accepted_rows(rows: Sequence[Row], accepted: CanvasCoding) -> Sequence[Row]:
-    """Return the rows for an image2d request. Images in other encodings are encoded again."""
-    if all(is_accepted(row.image, accepted) for row in rows):
-        return rows
-
-    def encoded() -> Sequence[Row]:
-        return [
-            row if is_accepted(row.image, accepted) else Row(as_png(row.image, gray=accepted.gray), row.prompts)
-            for row in rows
-        ]
-
-    return await asyncio.to_thread(encoded)
 
 
 def _prompts(rows: Sequence[Row]) -> int:

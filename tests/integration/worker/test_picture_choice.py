@@ -151,7 +151,7 @@ def test_an_encoding_that_the_deployment_does_not_read_is_not_used_and_not_held_
     scored_with(valkey, tmp_path, simulator, steps)
     assert forms_of(valkey) == forms
     flow = valkey.ledger().flow(())
-    assert flow.look("default").gate == "open"
+    assert flow.state("default").gate == "open"
 
 
 def test_a_frame_in_an_encoding_that_is_refused_later_is_sent_again_as_a_png(
@@ -193,7 +193,7 @@ def test_another_deployment_is_asked_again(valkey: RunningValkey, simulator: Run
 
 
 @pytest.mark.parametrize(
-    ("differs", "forms"), [("L", (False, True)), ("RIFF", (True, False)), ("empty", (False, False))]
+    ("differs", "forms"), [("gray", (False, True)), ("webp", (True, False)), ("empty", (False, False))]
 )
 def test_an_encoding_with_another_answer_is_not_used(
     valkey: RunningValkey, simulator: RunningSimulator, tmp_path: Path, differs: str, forms: tuple[bool, bool]

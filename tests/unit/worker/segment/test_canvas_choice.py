@@ -11,18 +11,23 @@ from tests.support.drivers.flows import an_endpoint
 from worker.segment.admission import Admissions
 from worker.segment.canvas_choice import canvas_coding
 from worker.segment.endpoint_pool import EndpointPool
+from worker.segment.picture_choice import PictureChoice
 from worker.segment.wire_choice import WireChoice
 
 
 @dataclass
 class Known:
-    """What a child process knows: the lean endpoints, and whether bytes are the limit."""
+    """What a child process knows: the lean endpoints, whether bytes are the limit, and what stock endpoints read."""
 
     lean: frozenset[str] = frozenset()
     binding: bool = False
+    webp: bool = False
 
     def is_lean(self, endpoint: Endpoint) -> bool:
         return endpoint.name in self.lean
+
+    def accepted(self, endpoint: Endpoint) -> CanvasCoding:
+        return CanvasCoding(gray=endpoint.gray, webp=self.webp)
 
     def bytes_bind(self) -> bool:
         return self.binding
@@ -30,7 +35,8 @@ class Known:
 
 def coding(known: Known, **gray: bool) -> CanvasCoding:
     pool = EndpointPool(tuple(an_endpoint(name, gray=accepted) for name, accepted in gray.items()), {})
-    return canvas_coding(pool, cast(WireChoice, known), cast(Admissions, known), tuple(gray))
+    choices = cast(WireChoice, known), cast(PictureChoice, known), cast(Admissions, known)
+    return canvas_coding(pool, *choices, tuple(gray))
 
 
 def test_nothing_is_made_smaller_while_bytes_are_not_the_limit() -> None:
@@ -41,6 +47,11 @@ def test_nothing_is_made_smaller_while_bytes_are_not_the_limit() -> None:
 @pytest.mark.parametrize("gray", [False, True])
 def test_a_stock_deployment_gets_small_pngs_while_bytes_are_the_limit(gray: bool) -> None:
     assert coding(Known(binding=True), stock=gray) == CanvasCoding(gray=gray, small=True)
+
+
+def test_a_stock_deployment_gets_webp_where_it_reads_it() -> None:
+    assert coding(Known(webp=True), stock=False) == RGB_PNG
+    assert coding(Known(binding=True, webp=True), stock=False) == CanvasCoding(webp=True, small=True)
 
 
 def test_a_lean_deployment_gets_webp_while_bytes_are_the_limit() -> None:
