@@ -4,14 +4,17 @@ Other libraries try five filters on every row and compress slowly. The measureme
 the format: the PNG specification, third edition, §5 (chunks) and §9 (filters).
 """
 
+import importlib.util
 import struct
 from collections.abc import Iterable
 from typing import BinaryIO
 
-import deflate
 import numpy as np
 import numpy.typing as npt
 from isal import isal_zlib
+
+#: libdeflate, or None on a platform for which there is none. Then no PNG is made smaller than usual.
+_LIBDEFLATE = importlib.import_module("deflate") if importlib.util.find_spec("deflate") else None
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GRAY, RGB = 0, 2  # colour types
@@ -87,7 +90,10 @@ def _filtered(rows: npt.NDArray[np.uint8], above: npt.NDArray[np.uint8] | int = 
 
 
 def _file(width: int, height: int, colour_type: int, rows: npt.NDArray[np.uint8], *, small: bool = False) -> bytes:
-    deflated = bytes(deflate.zlib_compress(rows, _SMALL_LEVEL)) if small else isal_zlib.compress(rows, _LEVEL)
+    if small and _LIBDEFLATE is not None:
+        deflated = bytes(_LIBDEFLATE.zlib_compress(rows, _SMALL_LEVEL))
+    else:
+        deflated = isal_zlib.compress(rows, _LEVEL)
     return b"".join((_head(width, height, colour_type), *chunk(b"IDAT", deflated), *chunk(b"IEND", b"")))
 
 
