@@ -28,6 +28,7 @@ from tests.support.servers.valkeys import RunningValkey
 from worker.segment import scorer as scorer_module
 from worker.segment.admission import Admissions, ScoreRequest
 from worker.segment.endpoint_pool import EndpointPool
+from worker.segment.picture_choice import PictureChoice
 from worker.segment.scorer import EgressAudit, Scorer
 from worker.segment.wire_choice import WireChoice
 
@@ -62,8 +63,9 @@ def scored_with(
         flow.fresh("default")
         client = EndpointClient(endpoint, credential_of(endpoint), IMAGE2D, timeout=LEASE / 2, max_connections=2)
         pool = EndpointPool((endpoint,), {"default": client})
-        recorder, wires = StageRecorder(valkey.ledger().metrics.tell), WireChoice(valkey.ledger().offers)
-        await steps(Scorer(pool, flow, Admissions(flow), EgressAudit(audit), recorder, Untraced(), wires))
+        recorder = StageRecorder(valkey.ledger().metrics.tell)
+        choices = WireChoice(valkey.ledger().offers), PictureChoice(valkey.ledger().picture_forms)
+        await steps(Scorer(pool, flow, Admissions(flow), EgressAudit(audit), recorder, Untraced(), *choices))
         await client.aclose()
         return flow.state("default")
 
