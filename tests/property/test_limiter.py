@@ -20,8 +20,9 @@ from tests.support.drivers.flows import an_endpoint, pool_of
 from tests.support.drivers.limiter_views import Begun, Side, Wait
 from tests.support.servers.valkeys import RunningValkey, running_valkey
 
-LEASE = timedelta(minutes=2)
-LEASE_MS = 120_000
+#: So long that no slot lapses only because the machine is slow.
+LEASE = timedelta(minutes=10)
+LEASE_MS = 600_000
 BURST_MS = 100
 MOST = {"east": 4, "west": 2}
 PER_S = {"east": 100.0, "west": 5.0}
@@ -171,7 +172,7 @@ class Crowd(RuleBasedStateMachine):
         for _ in range(8):
             self.ask(IN_A_HURRY, "interactive", among, 0)
             self.answer(IN_A_HURRY, GIVEN_BACK, 1.0, early=False)
-            self.time_goes_by(share=0.001)
+            self.time_goes_by(share=0.0002)
 
     def has_begun(self, name: str, slot: str, before: float) -> None:
         side, after = self.sides[name], self.now()
@@ -258,7 +259,7 @@ class Crowd(RuleBasedStateMachine):
         if client in self.waiting:
             self.abandoned.append(self.waiting.pop(client))
 
-    @rule(share=st.sampled_from([0.001, 0.01, 0.3, 0.6]))
+    @rule(share=st.sampled_from([0.0002, 0.002, 0.3, 0.6]))
     def time_goes_by(self, share: float) -> None:
         """All deadlines come nearer by a part of a lease; a client that still scores then has lost its slot."""
         by = share * LEASE_MS
