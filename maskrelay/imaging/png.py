@@ -13,14 +13,15 @@ import numpy as np
 import numpy.typing as npt
 from isal import isal_zlib
 
-#: libdeflate, or None on a platform for which there is none. Then no PNG is made smaller than usual.
+#: The library libdeflate, or None if it is not available for this platform. Without it, no PNG is made smaller than
+#: usual.
 _LIBDEFLATE = importlib.import_module("deflate") if importlib.util.find_spec("deflate") else None
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GRAY, RGB = 0, 2  # colour types
 _UP = 2  # the filter type "Up", which stores the difference from the byte above
 _LEVEL = 1  # igzip has the levels 0 to 3: at level 2 files are not smaller, and level 3 is three times slower
-_SMALL_LEVEL = 6  # libdeflate's: up to a third smaller than igzip's, for 30 to 100 ms
+_SMALL_LEVEL = 6  # the level of libdeflate: files are up to a third smaller than with igzip, for 30 to 100 ms
 
 
 def png(pixels: npt.NDArray[np.uint8], *, small: bool = False) -> bytes:
@@ -53,7 +54,7 @@ def part_png(part: npt.NDArray[np.uint8], window: tuple[slice, slice], size: tup
 
 
 def gray_as_rgb_png(pixels: npt.NDArray[np.uint8], *, small: bool = False) -> bytes:
-    """Encode (height, width) uint8 pixels as an 8-bit RGB PNG with three equal channels. `small` is that of `png`."""
+    """Encode (height, width) uint8 pixels as an 8-bit RGB PNG with three equal channels. `small` is as in `png`."""
     height, width = pixels.shape
     differences = _filtered(pixels)[:, 1:]
     rows = np.empty((height, 1 + 3 * width), np.uint8)

@@ -1,4 +1,4 @@
-"""Encoding of the canvas as the PNG file that is sent to the endpoint."""
+"""Encoding of the canvas as the image file that is sent to the endpoint."""
 
 import io
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class CanvasCoding:
     gray: bool = False
     #: Whether a colour canvas is encoded as a lossless WebP. Otherwise it is an RGB PNG.
     webp: bool = False
-    #: A PNG is made as small as it can be in up to a tenth of a second.
+    #: Whether a PNG is made smaller than usual, which takes up to a tenth of a second.
     small: bool = False
 
 

@@ -33,9 +33,9 @@ PIXELS_AT_ONCE = 1 << 24
 class Letterbox:
     """The position of a source of `width` × `height` pixels in a square of `side` pixels, which is resized to `canvas`.
 
-    The source is first stretched to `stretched_width` × `stretched_height`. This is its own size, except if its pixels
-    are made square. `left`, `top`, `right` and `bottom` are the widths of the padding, in stretched pixels. If the
-    padding cannot be divided equally, the padding on the right or at the bottom is one pixel wider.
+    The source is first stretched to `stretched_width` × `stretched_height`. This differs from the size of the source
+    only if the pixels are made square. `left`, `top`, `right` and `bottom` are the widths of the padding, in stretched
+    pixels. If the padding cannot be divided equally, the padding on the right or at the bottom is one pixel wider.
     """
 
     width: int
@@ -113,8 +113,8 @@ def to_canvas(pixels: Pixels, box: Letterbox) -> Pixels:
     The canvas is uint8 and has the shape (canvas, canvas) or (canvas, canvas, 3). Except for rounding (see `bicubic`),
     the result is that of resizing the padded square with Pillow's BICUBIC. Pillow resizes horizontally, rounds to 8
     bits, and then resizes vertically. If padding is added above and below, these passes are done separately, so the
-    whole square is never in memory. If the source is stretched, this happens before it is padded, separately in each
-    direction. The stretching is also bicubic and rounded to 8 bits.
+    whole square is never in memory. A source is stretched before it is padded, separately in each direction. The
+    stretching is also bicubic and rounded to 8 bits.
     """
     if box.height == box.stretched_height == box.side <= _strip(box):
         return bicubic(_widened(pixels, box), box.canvas, box.canvas)

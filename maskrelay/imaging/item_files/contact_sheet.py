@@ -18,8 +18,8 @@ from maskrelay.imaging.png import png, write_rgb_png
 THUMBNAIL = 160
 #: The largest number of frames on a contact sheet.
 MOST_TILES = 400
-#: A function that returns the thumbnail of a frame as a PNG file, or None if the frame failed. Its argument is the
-#: number of the frame within the item.
+#: A function that returns the thumbnail of a frame as a PNG file, or None if the frame failed. The argument of the
+#: function is the number of the frame within the item.
 ThumbnailOf = Callable[[int], bytes | None]
 _Pixels = npt.NDArray[np.uint8]
 _Size = tuple[int, int]
@@ -36,7 +36,8 @@ def thumbnail(pixels: _Pixels, masks: Sequence[npt.NDArray[np.bool_]]) -> bytes:
 
     `pixels` are uint8 in the shape (height, width) or (height, width, 3). `masks` are bool in the shape (height,
     width). The thumbnail has at most THUMBNAIL pixels on each side, and is never larger than the frame. Small masks
-    stay visible, because a pixel of the thumbnail belongs to a mask if an eighth of the pixels that it represents do.
+    stay visible, because a pixel of the thumbnail belongs to a mask if at least an eighth of the pixels that it
+    represents belong to it.
     """
     size = _reduced_size(*pixels.shape[:2])
     small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
@@ -69,7 +70,7 @@ def write_contact_sheet(
 ) -> None:
     """Write the contact sheet as one PNG file: at most MOST_TILES thumbnails in rows, and the legend below.
 
-    Each thumbnail shows the number of its frame, counted from 0. The tile of a frame without a thumbnail is dark and
+    Each thumbnail shows the number of its frame, counted from 0. If a frame has no thumbnail, its place is dark and
     shows only the number. `sizes` contains the different sizes (height, width) of the frames. Only one row of
     thumbnails is in memory at a time.
     """

@@ -14,7 +14,7 @@ from maskrelay.imaging.item_files import MaskOf
 from maskrelay.imaging.orientation import unturned
 
 #: A function that returns the labels of a frame as a (height, width) integer array in the orientation for display. 0 is
-#: the background. Its argument is the number of the frame within the item.
+#: the background. The argument of the function is the number of the frame within the item.
 LabelsOf = Callable[[int], npt.NDArray[np.integer]]
 _Plane = npt.NDArray[np.integer]
 # neither library has type annotations
@@ -29,11 +29,11 @@ _SHEAR = 1e-3  # the largest error of a voxel's edge, in millimetres, for which 
 def write_labels_nifti(out: BinaryIO, grid: Grid, labels_of: LabelsOf, prompts: int) -> None:
     """Write one label volume as a .nii.gz file.
 
-    The value of a voxel is the number of its prompt, counted from 1, or 0. The type is uint8, or uint16 if there are
-    more than 255 prompts. The intent is 1002 (label), and the unit is the millimetre. If the source is a NIfTI file,
-    sform and qform are those of the source with their codes. Otherwise, they are the affine of the grid with code 1. A
-    sheared grid (from a tilted gantry) cannot be described by a quaternion, so its qform has code 0. Slices without a
-    frame contain only 0. The same input always gives the same bytes. Source: nifti1.h.
+    The value of a voxel is the number of its prompt, counted from 1, or 0 outside all masks. The type is uint8, or
+    uint16 if there are more than 255 prompts. The intent is 1002 (label), and the unit is the millimetre. If the source
+    is a NIfTI file, sform and qform are those of the source with their codes. Otherwise, both are the affine of the
+    grid, with code 1. A sheared grid (from a tilted gantry) cannot be described by a quaternion, so its qform has code
+    0. Slices without a frame contain only 0. The same input always gives the same bytes. Source: nifti1.h.
     """
     dtype = np.dtype("<u1" if prompts <= 255 else "<u2")
     header = _header(grid, dtype)
@@ -87,7 +87,10 @@ def _slices(grid: Grid, labels_of: LabelsOf) -> Iterator[tuple[int, _Plane]]:
 
 
 def _own_planes(grid: Grid, labels_of: LabelsOf, dtype: np.dtype[np.unsignedinteger]) -> Iterator[_Plane]:
-    """Yield the planes of the file from frames that are cut along k, so each frame is a plane. i varies fastest."""
+    """Yield the planes of the file from frames that are cut along k, so each frame is a plane.
+
+    In a plane, i varies fastest.
+    """
     width, height, depth = grid.shape
     empty = np.zeros((height, width), dtype)
     following = 0

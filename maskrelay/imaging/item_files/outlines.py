@@ -85,7 +85,7 @@ def _edges(mask: npt.NDArray[np.bool_]) -> _Edges:
 
 
 def _lines(mask: npt.NDArray[np.bool_]) -> tuple[_Numbers, _Numbers, _Numbers, npt.NDArray[np.bool_]]:
-    """Return the horizontal edges: y, the left x, the right x, and whether the mask is below the edge (or above)."""
+    """Return the horizontal edges: y, the left x, the right x, and whether the mask is below the edge."""
     height, width = mask.shape
     inside = np.zeros((height + 2, width + 2), np.int8)
     inside[1:-1, 1:-1] = mask

@@ -76,7 +76,8 @@ def _spool(
 ) -> list[tuple[int, int]]:
     """Write every mask that has foreground to the file `bits`. Return the segment and the frame of each.
 
-    A pixel is one bit, the lowest bit is the first pixel, and there are no gaps between frames (PS3.5, 8.1.1).
+    Each pixel is one bit. The lowest bit of a byte is its first pixel, and there are no gaps between frames (PS3.5,
+    8.1.1).
     """
     held: list[tuple[int, int]] = []
     rest = np.zeros(0, np.bool_)

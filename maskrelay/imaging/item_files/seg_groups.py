@@ -45,7 +45,7 @@ class SegmentFrameGroups:
         return self._geometry(self._frames[0], self._shared)
 
     def of_frame(self, frame: int, segment: int) -> Dataset:
-        """Return the functional groups of one frame of the segmentation that are not shared.
+        """Return the functional groups that belong to only one frame of the segmentation.
 
         `frame` is the number of the source frame within the item, and `segment` the number of the segment. Both are
         counted from 0.

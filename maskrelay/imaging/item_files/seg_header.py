@@ -1,7 +1,7 @@
 """The header of a segmentation object: the patient, the segments, and the software that created it.
 
-Source of the modules: DICOM PS3.3, A.51 (Segmentation IOD), with C.8.20.2 (Segmentation Image), C.7.6.16 (Multi-frame
-Functional Groups) and C.7.6.17 (Multi-frame Dimension).
+The DICOM modules that it contains are those of PS3.3, A.51 (Segmentation IOD), with C.8.20.2 (Segmentation Image),
+C.7.6.16 (Multi-frame Functional Groups) and C.7.6.17 (Multi-frame Dimension).
 """
 
 import uuid

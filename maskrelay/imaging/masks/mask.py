@@ -51,7 +51,7 @@ class Mask:
 
     @classmethod
     def cut(cls, found: Inside, probability: Probability, *, width: int | None = None, left: int = 0) -> Self:
-        """Return the mask like `of`. `found` is the foreground of the map."""
+        """Do the same as `of`, with the foreground of the map given as `found`."""
         height, across = found.shape
         rows = span(np.logical_or.reduce(found, axis=1))
         columns = span(np.logical_or.reduce(found[rows], axis=0))

@@ -51,8 +51,8 @@ _WALKED = 1 << 20
 #: The types for scaled integers, the smallest type first. Signed bytes are not included, because samples of 8 bits get
 #: no window by default, which is right only for unsigned bytes.
 _WHOLE = tuple(np.dtype(name) for name in ("u1", "u2", "i2", "u4", "i4", "i8"))
-#: The greatest distance between the positions of a corner according to sform and qform at which the two are considered
-#: equal. The unit is the shortest side of a voxel.
+#: The sform and the qform are considered equal if their positions of each corner of the volume are at most this far
+#: apart. The unit is the shortest side of a voxel.
 _SAME_PLACE = 0.05
 
 

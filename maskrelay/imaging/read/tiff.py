@@ -30,8 +30,9 @@ def count_pages(file: bytes | Path, *, max_pixels: int) -> int:
 def find_pages(file: bytes | Path, *, max_pixels: int) -> TiffPages:
     """Find the images of a TIFF file, which is in memory or at a path.
 
-    Raises NotAnImage, ZeroSized, UnsupportedImage, TooManyPixels if the first image is too large, and Truncated if the
-    file is incomplete or its chain of pages is circular.
+    Raises NotAnImage if it is not a TIFF file, ZeroSized if it has no pages or pixels, UnsupportedImage if its layout
+    is not supported, TooManyPixels if the first image is too large, and Truncated if the file is incomplete or its
+    chain of pages is circular.
     """
     with _stream(file) as stream, named_damage():
         pages = _pages_of(file, stream)
