@@ -1,9 +1,10 @@
-"""Limits on JSON that is received or stored: its nesting depth, and whether a response can represent it."""
+"""Checks of JSON that is received or stored: how deep it is nested, and whether a response can represent it."""
 
 import json
 from typing import Any, TypeVar
 
-#: The deepest nesting of objects and arrays that a caller may send. The parsers of stored records accept about 200.
+#: The deepest nesting of objects and arrays that a caller may send. The parsers of stored records accept about 200
+#: levels.
 DEEPEST = 32
 J = TypeVar("J")
 
@@ -17,7 +18,7 @@ def read_json_text(text: bytes | str) -> Any:
 
 
 def check_carried(value: J) -> J:
-    """Return the value. Raises ValueError if JSON in UTF-8 cannot represent it, as for NaN or a lone surrogate."""
+    """Return the value. Raises ValueError if JSON in UTF-8 cannot represent it, for example NaN."""
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except RecursionError:
@@ -26,7 +27,7 @@ def check_carried(value: J) -> J:
 
 
 def depth_of(value: Any) -> int:
-    """Return how many levels of objects and arrays are nested in a JSON value. It is 0 for any other value."""
+    """Return how many levels of objects and arrays a JSON value has. A string or a number has 0 levels."""
     depth, level = 0, [value]
     while inner := [value for value in level if isinstance(value, dict | list)]:
         depth += 1

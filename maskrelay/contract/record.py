@@ -14,11 +14,12 @@ Number = Annotated[int, Field(ge=0, lt=1 << 31)]
 class Record(BaseModel):
     """A frozen value that crosses a boundary as JSON.
 
-    Unknown fields are kept, and written again with the record. A newer version of the software may have stored them
-    before an operator went back to this version, and may need them later. The input of callers is checked for unknown
-    names before it becomes a record. A field whose value is None may be omitted in the JSON, so the default of such a
-    field is None. The default of a dict is made by a factory, because pydantic copies `{}` for each record with
-    `deepcopy`, which takes longer than parsing a short record.
+    Unknown fields of a record are kept, and are written again with the record. They may come from a newer version of
+    the software, which an operator has replaced by this version and may install again later.
+
+    In the input of callers, unknown names are rejected before a record is made from it. The JSON may omit a field whose
+    value is None, so every field that can be None has None as its default. The default of a dict is made by a factory.
+    Otherwise, pydantic would copy `{}` by `deepcopy` for each record, which takes longer than parsing a short record.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")

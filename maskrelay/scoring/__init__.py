@@ -1,5 +1,5 @@
 """The HTTP client of a scoring endpoint.
 
-It sends rows with a credential, and returns answers. An error says whether the endpoint or the frame caused it. Read
-`endpoint_client` first.
+The client sends frames and prompts with a credential, and returns the parsed answers. An error states whether the
+endpoint or a frame caused it. Read `endpoint_client` first.
 """

@@ -1,4 +1,4 @@
-"""Credentials of an endpoint: a key, a key in a file that may change, or a token that is renewed."""
+"""The credentials of an endpoint: a key from the settings, a key from a file, or a token that is renewed."""
 
 import contextlib
 from collections.abc import Callable
@@ -29,11 +29,11 @@ class Credential(Protocol):
     """A provider of the bearer token for a request. An instance belongs to one event loop."""
 
     async def token(self) -> str:
-        """Return the token to send now. Raises EndpointUnavailable of kind `token` if none is available."""
+        """Return the token for the next request. Raises EndpointUnavailable of kind `token` if there is none."""
         ...
 
     def refuse(self, token: str) -> bool:
-        """Report that `token` was answered with 401. Return True if `token()` may now return another one."""
+        """Report that a request with `token` got status 401. Return whether `token()` may now return another token."""
         ...
 
 
@@ -52,7 +52,7 @@ class Key:
 
 
 class KeyFile:
-    """A key in a file, which is read again when the file changes.
+    """A key in a file. The file is read again when it changes.
 
     If the file cannot be used, the last valid key is kept.
     """
@@ -78,7 +78,7 @@ class KeyFile:
         return self._key.get_secret_value()
 
     def refuse(self, token: str) -> bool:
-        """Read the file even if its timestamps are unchanged, because a coarse clock can hide a change."""
+        """Read the file again. It may have changed although its timestamps have not, because their clock is coarse."""
         self._read_of = None
         self._read()
         return token != self._key.get_secret_value()
@@ -95,10 +95,10 @@ class KeyFile:
 
 
 def credential_of(endpoint: Endpoint, entra: Callable[[str], TokenSource] | None = None) -> Credential:
-    """Return the credential that the settings of the endpoint name.
+    """Return the credential that the endpoint's settings specify.
 
     `entra` returns the source of Entra tokens for a scope. Tokens are fetched through the endpoint's proxy. Raises
-    SettingsError if a key, a file or a URL cannot be used, or if an extra is missing.
+    SettingsError if a key, a file or a URL cannot be used, or if a required extra of the package is not installed.
     """
     entra = entra or partial(Entra, proxy=endpoint.proxy)
     if endpoint.auth == "entra":
@@ -114,7 +114,7 @@ def credential_of(endpoint: Endpoint, entra: Callable[[str], TokenSource] | None
 
 
 def check_endpoint(endpoint: Endpoint) -> None:
-    """Raise SettingsError, which names the endpoint, if no client for it can be built. Nothing is sent."""
+    """Raise SettingsError if no client can be created for the endpoint. The error names it. No request is sent."""
     proxy_of(endpoint, checked_url(endpoint.url, f"the URL of endpoint {endpoint.name}"))
     if endpoint.deployment is not None:
         checked_header(endpoint.deployment, f"the deployment of endpoint {endpoint.name}")

@@ -1,4 +1,4 @@
-"""The HTTP client of one scoring endpoint. A request that the model may have processed is never sent again."""
+"""The HTTP client of one scoring endpoint. It never repeats a request that the model may have processed."""
 
 import asyncio
 import contextlib
@@ -32,9 +32,9 @@ from maskrelay.scoring.url_checks import checked_header, checked_url, proxy_of
 from maskrelay.scoring.wire_formats import A_co, WireFormat
 
 CONNECT_TIMEOUT_S = 5.0
-#: The container answers longer ids with 431.
+#: The greatest length of a request id. The container of the model refuses longer ids with status 431.
 REQUEST_ID_LENGTH = 100
-#: The number of bytes that are read of a response that is not 200.
+#: The largest number of bytes that are read from the body of a response with a status other than 200.
 _ERROR_BYTES = 64 << 10
 _KEPT = (
     "x-request-id",
@@ -43,7 +43,7 @@ _KEPT = (
     "ms-azureml-bandwidth-response-delay-ms",
     "azureml-model-deployment",
 )
-#: Formats with the same rows and answers: each request may have either.
+#: The wire formats of the 2-D model. They have the same rows and answers, so each request may use either of them.
 _TWO_DIMENSIONS = {"image2d", "lean2d"}
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _OVER_CAP = Meaning(AnswerInvalid, "too_large", "the answer is larger than any valid answer")
@@ -55,16 +55,16 @@ class Scored(Generic[A_co]):
     """One successful score."""
 
     answers: Sequence[A_co]
-    #: From the start of the request to the last byte of the answer.
+    #: The time from the start of the request to the last byte of the response.
     seconds: float
-    #: From the first to the last byte of the answer's body, or 0 if they arrived together.
+    #: The time from the first to the last byte of the response's body, or 0 if the body arrived all at once.
     body_seconds: float
-    #: The size of the request's body on the wire.
+    #: The size of the request's body as sent, in bytes.
     bytes_up: int
-    #: The size of the answer's body on the wire.
+    #: The size of the response's body as received, in bytes.
     bytes_down: int
     headers: dict[str, str]
-    #: Whether the answer came in the lean form.
+    #: Whether the response was in the format lean2d.
     is_lean: bool = False
 
     @property
@@ -86,10 +86,10 @@ class _Exchange:
 class EndpointClient(Generic[A_co]):
     """A client of one scoring URI with one connection pool. An instance belongs to one event loop.
 
-    It uses the endpoint's proxy, otherwise the proxy of the environment. It follows no redirects. It keeps no cookies,
-    because a cookie would bind the pool to one instance. It never sends a request again that may have been processed;
-    only the ledger retries. Raises SettingsError for a URL, header or proxy that cannot be used, and for an endpoint
-    with another wire format.
+    The client uses the endpoint's proxy or, if the endpoint has none, the proxy of the environment. It follows no
+    redirects. It keeps no cookies, because a cookie would bind all connections to one instance of the deployment. It
+    does not retry scores, because the ledger does. Raises SettingsError for a URL, header or proxy that cannot be used,
+    and for an endpoint with another wire format.
     """
 
     def __init__(
@@ -125,15 +125,18 @@ class EndpointClient(Generic[A_co]):
         wire: WireFormat[A_co] | None = None,
         received: Callable[[int], None] | None = None,
     ) -> Scored[A_co]:
-        """Send `body`, which encodes `rows`, as one request. Return the answers to the rows, in the same order.
+        """Send `body`, which contains the encoded `rows`, as one request. Return one answer for each row, in order.
 
-        `wire` is the format of this request, by default that of the client. `received` is called when a whole answer
-        with status 200 has been received, before it is parsed, with the size of its body on the wire.
+        `wire` is the wire format of this request. The default is the wire format of the client. `received` is called
+        with the size of the response's body when a response with status 200 has arrived completely, before it is
+        parsed.
 
-        Raises an EndpointError with `status`, `kind`, `retry_after_s` and `still_working`. The last is true if the
-        container may still be working, so that its slot is not free yet. The container also continues to work if this
-        call is cancelled. After a 401, the request is sent once more if the credential has another token. This is safe,
-        because the gateway has refused the first request and nothing ran.
+        Raises an EndpointError with `status`, `kind`, `retry_after_s` and `still_working`. If `still_working` is true,
+        the container may still be processing the request, so the slot of the request is not free yet. The container
+        also continues if this call is cancelled.
+
+        If the status is 401 and the credential has another token, the request is sent once more with that token. This
+        is safe, because the gateway refused the first request before the model ran.
         """
         ends = asyncio.get_running_loop().time() + self._timeout.total_seconds()
         wire = wire or self._wire
@@ -166,8 +169,8 @@ class EndpointClient(Generic[A_co]):
                 return await self._post(body, {**headers, "authorization": f"Bearer {token}"})
         except BREAKS as broken:
             error = classify_break(broken)
-        # Raised outside the handler. Otherwise, httpx's exception would be its context, and contains the request
-        # with the token.
+        # The error is raised outside the exception handler. Otherwise, its context would be the exception of httpx,
+        # which contains the request with the token.
         raise error
 
     async def _post(self, body: bytes, headers: dict[str, str]) -> _Exchange:
@@ -183,7 +186,7 @@ class EndpointClient(Generic[A_co]):
             return _Exchange(response.status_code, response.headers, read, down, ended - began, took)
 
     async def _read(self, response: httpx.Response) -> bytes | bytearray:
-        """Return the decoded body, up to the limit. Of an error's body, return only the beginning."""
+        """Return the decoded body of a response. If the status is an error, return only the beginning of the body."""
         if response.status_code != 200:
             return await _beginning(response)
         if response.headers.get("content-encoding", "gzip").strip().lower() not in ("gzip", "identity"):
@@ -196,7 +199,7 @@ class EndpointClient(Generic[A_co]):
 
 
 async def _beginning(response: httpx.Response) -> bytes:
-    """Return enough of an error's body to classify it, or nothing if it cannot be decoded."""
+    """Return the beginning of an error's body, or no bytes if the body cannot be decoded."""
     read = bytearray()
     with contextlib.suppress(httpx.DecodingError):
         decoder = Decoder(response.headers, sys.maxsize)

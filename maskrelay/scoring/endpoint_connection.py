@@ -1,7 +1,7 @@
-"""One HTTP/1.1 connection to an endpoint. h11 parses the protocol, and asyncio moves the bytes in large pieces.
+"""One HTTP/1.1 connection to an endpoint, made of the parser h11 and an asyncio protocol.
 
-h11 parses the head of a response, which contains the length of the body. A body of known length goes straight from the
-socket into its final buffer, because h11 would copy it three times.
+h11 parses the head of a response. If the head states the length of the body, asyncio reads the body from the socket
+into a buffer of this length. Otherwise, h11 parses the body too, which copies it three times.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import httpx
 
 from maskrelay.scoring.write_progress import UNKNOWN, WriteProgress
 
-#: If more bytes of an answer than this are unread, reading from the socket is paused.
+#: The number of received bytes that may wait to be processed. If there are more, reading from the socket is paused.
 _WAITING = 1 << 20
 #: The longest head of a response, in bytes.
 _HEAD = 100 << 10
@@ -26,7 +26,7 @@ _ROOM = 64 << 20
 class EndpointConnection(asyncio.BufferedProtocol):
     """One connection, with one exchange at a time.
 
-    Every failure is raised as the httpx exception that httpx's own transport would raise.
+    A failure raises the same exception of httpx as the transport of httpx would.
     """
 
     def __init__(self) -> None:
@@ -39,10 +39,12 @@ class EndpointConnection(asyncio.BufferedProtocol):
         self._lost = False
         self._idle_since = 0.0
         self._heard = False
-        #: The size of the current request, and TCP's progress before the request and at its end.
+        #: The size of the current request, the progress of TCP before the request, and the progress at the end of the
+        #: exchange.
         self._length = 0
         self._sending = self._sent = UNKNOWN
-        #: When the first byte of the response's body arrived, by the loop's clock, or 0 before that.
+        #: The time at which the first byte of the response's body arrived, by the clock of the event loop. 0 if none
+        #: has arrived.
         self.began = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -78,9 +80,10 @@ class EndpointConnection(asyncio.BufferedProtocol):
         self._arrived.set()
 
     def send(self, request: httpx.Request, proxy_headers: Sequence[tuple[str, str]] | None = None) -> None:
-        """Send a complete request. If it raises httpx.LocalProtocolError, nothing was sent.
+        """Send a complete request. Raises httpx.LocalProtocolError if the request is invalid. Then nothing was sent.
 
-        If `proxy_headers` is given, this is a connection to a proxy, which gets the absolute URL and these headers.
+        `proxy_headers` is given if the connection is to a proxy. The request then contains the absolute URL and these
+        headers.
         """
         body = request.content
         target, headers = request.url.raw_path, request.headers.raw
@@ -114,7 +117,7 @@ class EndpointConnection(asyncio.BufferedProtocol):
         return event
 
     async def piece(self) -> bytes | bytearray:
-        """Return the next piece of the response's body, or nothing at its end.
+        """Return the next piece of the response's body, or no bytes at the end of the body.
 
         The body of a successful response of known length is returned in one piece. Raises the same errors as `head`.
         """
@@ -129,7 +132,7 @@ class EndpointConnection(asyncio.BufferedProtocol):
         return self._body.take()
 
     def rest(self) -> bool:
-        """End an exchange. Return whether the connection can be used again. If it cannot, close it."""
+        """End an exchange. Return whether the connection can be used again. If not, the connection is closed."""
         whole = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
         unread, unsent = bool(self._http.trailing_data[0]), self._transport.get_write_buffer_size()
         if self._body is not None:
@@ -149,19 +152,19 @@ class EndpointConnection(asyncio.BufferedProtocol):
     def was_cut_off(self) -> bool:
         """Return whether the connection ended before the server had received the whole request.
 
-        In this case, the server cannot have processed it.
+        If it did, the server cannot have processed the request.
         """
         if self._heard or self._length == 0:
             return False
         left = self._sent.sent - self._sending.sent < self._length
-        # When a server ends the connection, it has acknowledged everything that it received.
+        # A server that ends a connection has acknowledged everything that it received.
         unheard = self._ended and self._sent.acknowledged - self._sending.acknowledged < self._length
         return self._sending.is_known and self._sent.is_known and (left or unheard)
 
     def is_fit(self, longest_idle: float) -> bool:
         """Return whether an idle connection can still be used.
 
-        Bytes that have arrived in the meantime would belong to no request.
+        It cannot if bytes have arrived on it, because they belong to no request.
         """
         idle = asyncio.get_running_loop().time() - self._idle_since
         return (
@@ -200,9 +203,9 @@ class EndpointConnection(asyncio.BufferedProtocol):
 
 
 class _Room:
-    """A buffer for a body of known length, which is returned as a whole and without another copy.
+    """A buffer for a body of known length. The body is returned as a whole, and is not copied.
 
-    It has room for one more byte, which shows at once if more bytes arrive than expected.
+    The buffer is one byte longer than the body. If this byte is used, the server has sent more than it declared.
     """
 
     def __init__(self, length: int, early: bytes, *, keeps: bool) -> None:
@@ -227,14 +230,17 @@ class _Room:
         return self._come > self._length
 
     def take(self) -> bytearray:
-        """Return the body, and leave the buffer empty."""
+        """Return the body, and empty the buffer."""
         taken, self._bytes = self._bytes, bytearray()
         del taken[self._length :]
         return taken
 
 
 def _is_readable(transport: asyncio.Transport) -> bool:
-    """Return whether bytes have arrived that the event loop has not read. On an idle connection, this means its end."""
+    """Return whether bytes have arrived that the event loop has not read.
+
+    On an idle connection, this means that the server has closed it.
+    """
     sock = transport.get_extra_info("socket")
     if sock is None or sock.fileno() < 0:
         return True
@@ -248,7 +254,10 @@ def _begun() -> h11.Connection:
 
 
 def _length(head: h11.Response) -> int | None:
-    """Return the body's length if the head states it (RFC 9112 §6.3). h11 ensures that it is stated at most once."""
+    """Return the length of the body, or None if the head does not state it (RFC 9112 §6.3).
+
+    h11 ensures that a head does not state two lengths.
+    """
     named = dict(head.headers)
     if head.status_code in (204, 304) or b"transfer-encoding" in named:
         return None

@@ -1,4 +1,4 @@
-"""Send a single score, for commands that call an endpoint once and then end."""
+"""One score without a worker, for commands that call an endpoint once."""
 
 import asyncio
 from datetime import timedelta
@@ -19,9 +19,10 @@ def score_once(
     request_id: str,
     wire: WireFormat[RowAnswer] = IMAGE2D,
 ) -> Scored[RowAnswer]:
-    """Let the endpoint score one row, without the flow control.
+    """Send one row to the endpoint and return its answer. No slot is needed.
 
-    The call blocks. Raises EndpointError or SettingsError.
+    The call blocks until the response has arrived. Raises EndpointError if the score fails, and SettingsError if no
+    client can be created for the endpoint.
     """
 
     async def scored() -> Scored[RowAnswer]:

@@ -1,4 +1,4 @@
-"""Connections to an endpoint through an HTTP proxy (CONNECT), and the error if the proxy refuses."""
+"""Connections to an endpoint through an HTTP proxy (CONNECT), and the exception for failures of the proxy."""
 
 import asyncio
 import ssl
@@ -15,7 +15,7 @@ _HEAD = 64 << 10
 class ProxyFailed(httpx.ProxyError):
     """The proxy cannot be reached, or refuses the connection.
 
-    `status` is that of its response, or None if there was none.
+    `status` is the HTTP status of the proxy's response, or None if there was no response.
     """
 
     def __init__(self, message: str, *, status: int | None = None, is_late: bool = False) -> None:
@@ -51,16 +51,17 @@ class _Asking(asyncio.Protocol):
 
 
 async def reach(proxy: Proxy, tls: ssl.SSLContext | None, seconds: float | None) -> asyncio.Transport:
-    """Connect to the proxy itself, over `tls` if the proxy uses TLS. Raises ProxyFailed."""
+    """Connect to the proxy. `tls` is given if the proxy uses TLS. Raises ProxyFailed if this is not possible."""
     return (await _reached(proxy, tls, seconds)).transport
 
 
 async def open_tunnel(
     proxy: Proxy, tls: ssl.SSLContext | None, host: str, port: int, seconds: float | None
 ) -> asyncio.Transport:
-    """Open a connection to `host` through the proxy. Nothing has been sent on it yet. Raises ProxyFailed.
+    """Open a connection to `host` through the proxy. Nothing is sent to the host.
 
-    `seconds` limits the whole operation. `tls` is for the connection to the proxy itself, or None for plain HTTP.
+    `seconds` limits the whole operation. `tls` is for the connection to the proxy, and None if the proxy uses plain
+    HTTP. Raises ProxyFailed if the proxy cannot be reached or refuses the connection.
     """
     loop = asyncio.get_running_loop()
     ends = None if seconds is None else loop.time() + seconds
@@ -113,5 +114,5 @@ async def _connect(asking: _Asking, proxy: Proxy, target: str) -> None:
             raise ProxyFailed("the proxy ended the connection")
     if not 200 <= event.status_code < 300:
         raise ProxyFailed("the proxy refuses the tunnel", status=event.status_code)
-    if asking.http.trailing_data[0]:  # a server does not send first, so these bytes come from the proxy
+    if asking.http.trailing_data[0]:  # The host sends nothing before a request, so these bytes are from the proxy.
         raise ProxyFailed("the proxy sent more than its response")

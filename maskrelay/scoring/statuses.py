@@ -1,4 +1,4 @@
-"""The meaning of an endpoint's HTTP response, as a table of statuses."""
+"""The classification of an endpoint's HTTP responses by their statuses."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from maskrelay.errors import (
     ScoringFailed,
 )
 
-#: The longest `Retry-After` that is respected, in seconds.
+#: The longest pause that a response can request by `Retry-After`, in seconds. A longer pause is shortened to it.
 LONGEST_RETRY_AFTER_S = 300.0
 _INNER_STATUS = "ms-azureml-model-error-statuscode"
 _RUN_FAILED = "x-ms-run-function-failed"
@@ -25,13 +25,13 @@ _RATE = re.compile(rb"rate[ -]?limit", re.IGNORECASE)
 
 
 class Meaning(NamedTuple):
-    """One row of the table."""
+    """The error that a status means."""
 
     error: type[EndpointError]
-    #: The term for metrics.
+    #: The name of the error in metrics.
     kind: str
     detail: str
-    #: Whether the container may still be working.
+    #: Whether the container may still be processing the request.
     still_working: bool = False
 
 
@@ -49,7 +49,8 @@ _BY_STATUS: dict[int, Meaning] = {
     401: Meaning(EndpointDenied, "unauthorized", "the endpoint reports that its key is wrong or has expired"),
     403: Meaning(EndpointDenied, "forbidden", "the endpoint's key does not permit scoring"),
     404: Meaning(EndpointUnavailable, "no_deployment", "no deployment of the endpoint has traffic"),
-    # These are the same for every frame, so no frame is the cause: the URL or the service's own headers are wrong.
+    # These statuses do not depend on the frames. They mean that the URL, or a header that this software sends, is
+    # wrong.
     405: Meaning(EndpointUnavailable, "misconfigured", _NOT_OURS),
     407: PROXY_AUTH,
     408: Meaning(EndpointTimeout, "request_timeout", "the deployment's request timeout was exceeded", True),
@@ -59,9 +60,10 @@ _BY_STATUS: dict[int, Meaning] = {
     503: _AWAY,
     504: Meaning(EndpointUnavailable, "gateway_timeout", "the endpoint's gateway got no answer in time", True),
 }
-#: The container's own statuses within a 424 that are not caused by the request. Every other status is a failure.
+#: A response with status 424 contains the container's status in a header. These are the container's statuses with a
+#: special meaning. All others mean that the model failed on the request.
 _BY_INNER_STATUS: dict[int, Meaning] = {413: _TOO_LARGE, 429: _PENDING, 502: _AWAY, 503: _AWAY, 504: _AWAY}
-#: The statuses with which a deployment refuses a form of the request that it does not know.
+#: The statuses by which a deployment refuses a wire format that it does not know.
 _FORM_REFUSED = frozenset({400, 405, 406, 411, 415, 422, 501})
 _EMPTY = Meaning(EndpointUnavailable, "empty", "the answer is empty")
 _PAGE = Meaning(EndpointUnavailable, "html", "the answer is a web page")
@@ -73,11 +75,11 @@ def classify(
 ) -> EndpointError | None:
     """Return the error that a response means, or None if the response can be parsed.
 
-    The beginning of an error's `body` is enough. Nothing of it is ever quoted, because it can repeat the input. `now`
-    is used for a date in `Retry-After` if the response has no `Date`. Every error has `status`, `kind`,
-    `retry_after_s` (0 to 300, or None) and `still_working`.
+    If the status is an error, `body` may be only the beginning of the body. The error quotes nothing of it, because the
+    body can repeat the input. If `Retry-After` is a date and the response has no `Date`, the pause is the time from
+    `now` to that date. Every error has `status`, `kind`, `retry_after_s` (0 to 300, or None) and `still_working`.
 
-    Source: the gateway's documented statuses, and responses that the real serving stack gave.
+    Sources: the documented statuses of the gateway, and observed responses of the real serving software.
     """
     named = {name.lower(): value for name, value in headers.items()}
     meaning = _of_body(named, body) if status == 200 else _of_status(status, named, body)
@@ -90,14 +92,12 @@ def classify(
 
 
 def refuses_the_form(error: EndpointError) -> bool:
-    """Return whether the gateway or the container refused the wire format of the request, independently of its
-    content.
-    """
+    """Return whether the gateway or the container refused the wire format of the request, and not its content."""
     return (error.inner_status or error.status) in _FORM_REFUSED
 
 
 def failure(meaning: Meaning, *, status: int | None = None, retry_after_s: float | None = None) -> EndpointError:
-    """Return the error for a row of the table, with the attributes of every endpoint error."""
+    """Create the error of this meaning, with the attributes that every endpoint error has."""
     return meaning.error(
         f"{meaning.detail} ({status})" if status else meaning.detail,
         status=status,
@@ -112,7 +112,7 @@ def _of_status(status: int, headers: dict[str, str], body: bytes | bytearray) ->
         return _BY_INNER_STATUS.get(_inner_status(headers), _FAILED)
     if status == 429:
         return _LIMITED if _RATE.search(body[:2048]) else _PENDING
-    if status == 500:  # the container marks the model's own failures with this header, and the gateway does not set it
+    if status == 500:  # only the container sets this header, and it does so if the model failed
         return _FAILED if headers.get(_RUN_FAILED, "").lower() == "true" else _BROKEN
     return _BY_STATUS.get(status) or _unlisted(status)
 
@@ -125,8 +125,8 @@ def _inner_status(headers: dict[str, str]) -> int:
 def _unlisted(status: int) -> Meaning:
     """Return the meaning of a status that is not in the table.
 
-    A 4xx is caused by the request, so a frame may fail with it. Any other status comes from something in
-    front of the endpoint.
+    A status 4xx is caused by the request, so it counts as a failure of the frame. Any other status is considered to
+    come from a server in front of the endpoint.
     """
     if 400 <= status < 500:
         return _REFUSED
@@ -136,9 +136,9 @@ def _unlisted(status: int) -> Meaning:
 
 
 def _of_body(headers: dict[str, str], body: bytes | bytearray) -> Meaning | None:
-    """Return the defect of a response with status 200 that is not the complete answer of the container.
+    """Return the meaning of a response with status 200 if it is not a complete answer of the container.
 
-    The parser finds all other defects.
+    Return None for any other response. The parser detects all other defects.
     """
     first = body[:512].lstrip()[:1]
     if not first:
@@ -151,9 +151,9 @@ def _of_body(headers: dict[str, str], body: bytes | bytearray) -> Meaning | None
 
 
 def _retry_after_s(headers: dict[str, str], now: datetime | None) -> float | None:
-    """Return `Retry-After`, given as a number or a date, in seconds.
+    """Return the value of `Retry-After` in seconds. The header contains a number or a date.
 
-    Return None if it is missing or unreadable, or if it is a date and there is no reference time.
+    Return None if the header is missing or invalid, or if it contains a date and the current time is unknown.
     """
     given = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,12}(\.\d{1,9})?", given, re.ASCII):

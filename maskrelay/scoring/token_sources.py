@@ -1,4 +1,4 @@
-"""Sources of tokens: Entra, by means of azure-identity, and the control plane of Azure ML."""
+"""The sources of tokens: Entra, which is called by the library azure-identity, and the control plane of Azure ML."""
 
 import asyncio
 import importlib
@@ -27,14 +27,16 @@ _MOST_BYTES = 1 << 20
 
 
 class Entra:
-    """Entra tokens for one scope, for the identity that the machine has (DefaultAzureCredential).
+    """The source of Entra tokens for one scope. The identity is that of the machine (DefaultAzureCredential).
 
-    `proxy` has priority over the proxies of the environment. Raises SettingsError if the extra `azure` is missing.
+    If `proxy` is given, the proxies of the environment are ignored. Raises SettingsError if the extra `azure` of the
+    package is not installed.
     """
 
     def __init__(self, scope: str, proxy: SecretStr | None = None) -> None:
         self._scope = scope
-        # Only for https, because the service of a managed identity is on the machine itself and is called over http.
+        # The proxy is used only for https. A managed identity gets its tokens from a service on the machine itself by
+        # http.
         self._way = {"proxies": {"https": proxy.get_secret_value()}} if proxy else {}
         self._trusted = ca_bundle("REQUESTS_CA_BUNDLE")
         try:
@@ -44,7 +46,7 @@ class Entra:
             raise SettingsError("this kind of authentication needs the extra `azure` (azure-identity)") from None
 
     async def fetch(self) -> Token:
-        """Return a token. Raises EndpointUnavailable of kind `token`."""
+        """Return a new token. Raises EndpointUnavailable of kind `token` if none can be fetched."""
         got = await asyncio.to_thread(self._ask)
         if got is None or not is_header(got.token):
             raise failure(NO_TOKEN)
@@ -53,7 +55,7 @@ class Entra:
     def _ask(self) -> Any:
         """Fetch a token with a new credential object.
 
-        The old one would return the refused token again from its cache.
+        The previous credential object would return its cached token, which may have been refused.
         """
         try:
             with self._identity.DefaultAzureCredential(connection_verify=self._trusted, **self._way) as credential:
@@ -71,10 +73,10 @@ class _Answer(BaseModel):
 
 
 class ControlPlane:
-    """Azure ML tokens for one endpoint, from `POST …/onlineEndpoints/{name}/token?api-version=…`.
+    """The source of Azure ML tokens for one endpoint (`POST …/onlineEndpoints/{name}/token?api-version=…`).
 
-    The requests are authorized by `management`. Without `proxy`, the proxy of the environment is used. Raises
-    SettingsError for a URL that cannot be used.
+    `management` provides the tokens that authorize the requests to the control plane. If `proxy` is None, the proxy of
+    the environment is used. Raises SettingsError for a URL that cannot be used.
     """
 
     def __init__(self, url: str, management: RenewedToken, proxy: Proxy | None = None) -> None:
@@ -86,8 +88,8 @@ class ControlPlane:
     async def fetch(self) -> Token:
         """Return a token.
 
-        Raises EndpointUnavailable of kind `token`, with the control plane's status if it responded, or the error for a
-        failure of the proxy.
+        Raises EndpointUnavailable of kind `token` if the control plane returns none. If there was a response, the error
+        has its status. Raises the corresponding error if the proxy fails.
         """
         opener = await self._management.token()
         got: _Answer | EndpointError
@@ -98,8 +100,8 @@ class ControlPlane:
             got = classify_break(broken)
         except (httpx.HTTPError, OSError, ValidationError):
             got = failure(NO_TOKEN)
-        # Raised outside the handler. Otherwise, those exceptions would be its context, and contain the request
-        # or the token.
+        # The error is raised outside the exception handlers. Otherwise, its context would be an exception that contains
+        # the request or the token.
         if isinstance(got, EndpointError):
             raise got
         renew_at = got.refreshAfterTimeUtc or got.expiryTimeUtc - RENEWED_BEFORE_S

@@ -1,4 +1,4 @@
-"""A token that is renewed before it expires. If several callers wait for it, only one request is made."""
+"""A token that is renewed before it expires. Callers that wait for a token at the same time share one request."""
 
 import asyncio
 import time
@@ -11,9 +11,9 @@ from maskrelay.scoring.statuses import Meaning, failure
 
 #: The longest wait for a token, in seconds. It is short, because a slot of the endpoint is held during the wait.
 PATIENCE_S = 15.0
-#: The seconds between two attempts to renew a token that is still valid.
+#: The shortest time between two attempts to renew a token that is still valid, in seconds.
 RETRY_S = 5.0
-#: A token is not used in its last seconds, because it must still be valid when the request arrives.
+#: A token is not used in the last seconds before it expires, because it must still be valid when the request arrives.
 MARGIN_S = 2.0
 NO_TOKEN = Meaning(EndpointUnavailable, "token", "no token for the endpoint can be obtained")
 
@@ -31,14 +31,14 @@ class Token:
 
 class TokenSource(Protocol):
     async def fetch(self) -> Token:
-        """Return a new token. Raises EndpointUnavailable of kind `token`."""
+        """Return a new token. Raises EndpointUnavailable of kind `token` if none can be fetched."""
         ...
 
 
 class RenewedToken:
-    """A credential with tokens from a source.
+    """A credential whose tokens come from a source.
 
-    As long as a token is valid, no caller waits for the next one, and failures of the source do no harm.
+    While a token is valid, callers do not wait for the next token, and failures of the source have no effect.
     """
 
     def __init__(self, source: TokenSource, *, now: Callable[[], float] = time.time) -> None:
@@ -58,7 +58,7 @@ class RenewedToken:
         return held.text
 
     def refuse(self, token: str) -> bool:
-        """Drop `token`. A token that was renewed in the meantime is kept."""
+        """Discard `token`. If it has been replaced in the meantime, keep the new token."""
         if self._token and self._token.text == token:
             self._token = None
         return True
@@ -91,6 +91,6 @@ class RenewedToken:
 
 
 def _heard(renewal: asyncio.Task[Token]) -> None:
-    """Retrieve the error of a renewal. If nobody waits for the renewal, asyncio would log the error otherwise."""
+    """Retrieve the error of a renewal. Otherwise, asyncio would log the error if no caller waits for the renewal."""
     if not renewal.cancelled():
         renewal.exception()

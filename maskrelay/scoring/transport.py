@@ -12,20 +12,21 @@ from maskrelay.network.proxies import Proxy
 from maskrelay.scoring.endpoint_connection import EndpointConnection
 from maskrelay.scoring.proxy_tunnel import open_tunnel, reach
 
-#: A connection that was idle for longer is not used again, because the server may be closing it. httpx uses
-#: the same time.
+#: The longest time that a connection may be idle, in seconds. It is not used again after a longer time, because the
+#: server may be closing it. The value is the default of httpx.
 LONGEST_IDLE_S = 5.0
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """A transport that keeps up to `max_connections` to the host of `origin`. It belongs to one event loop.
+    """A transport that keeps up to `max_connections` connections to the host of `origin`. It belongs to one event loop.
 
-    It uses only the timeouts `connect` and `pool` of a request. The caller limits the whole exchange. Redirects and
-    HTTP/2 are not supported. A request is sent a second time only if a kept connection ended before the server had
-    received it completely. `tls` is by default `client_context()`, which has no client certificate.
+    Of a request's timeouts, only `connect` and `pool` are used. The caller must limit the time of the whole exchange.
+    Redirects and HTTP/2 are not supported. If an idle connection that is used again ends before the server has received
+    the whole request, the request is sent once more. `tls` is `client_context()` by default, which has no client
+    certificate.
 
-    With a `proxy`, an https origin is reached through the proxy by CONNECT, and an http origin is requested from the
-    proxy. Raises the exceptions of httpx's own transport, and ProxyFailed.
+    If `proxy` is given, a connection to an https origin is a tunnel through the proxy (CONNECT), and requests to an
+    http origin are sent to the proxy. The transport raises the same exceptions as that of httpx, and also ProxyFailed.
     """
 
     def __init__(
@@ -45,7 +46,10 @@ class Transport(httpx.AsyncBaseTransport):
         self._idle: list[EndpointConnection] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Make one exchange. The body of the response is read from the connection when it is needed."""
+        """Send a request and return its response.
+
+        The body of the response is read from the connection later, on demand.
+        """
         limits = request.extensions.get("timeout", {})
         await self._enter(limits.get("pool"))
         link = None
@@ -125,9 +129,10 @@ class Transport(httpx.AsyncBaseTransport):
         return link
 
     async def _over(self, tunnel: asyncio.Transport) -> EndpointConnection:
-        """Return a connection over the connection that a proxy opened.
+        """Return a connection to the origin over a connection to or through the proxy.
 
-        For an http origin, it is the connection to the proxy itself. Otherwise, TLS is started inside it.
+        If the origin uses https, TLS is started inside the tunnel. Otherwise, `tunnel` is the connection to the proxy,
+        and it is used as it is.
         """
         link, transport = EndpointConnection(), tunnel
         try:
@@ -147,7 +152,8 @@ class Transport(httpx.AsyncBaseTransport):
 class Body(httpx.AsyncByteStream):
     """The body of a response.
 
-    Closing it early closes the connection, because the rest would be read as the next response.
+    If the body is closed before its end, the connection is closed too. Otherwise, the rest of the body would be read as
+    the next response.
     """
 
     def __init__(self, link: EndpointConnection, leave: Callable[[EndpointConnection], None]) -> None:
@@ -159,7 +165,7 @@ class Body(httpx.AsyncByteStream):
             yield piece  # type: ignore[misc]  # httpx counts and decodes the pieces, for which a bytearray works too
 
     def began(self) -> float:
-        """Return when the first byte of the body arrived, by the loop's clock."""
+        """Return the time at which the first byte of the body arrived, by the clock of the event loop."""
         return self._link.began
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""The meaning of each exception of httpx when an exchange with an endpoint is interrupted, as a table."""
+"""The classification of the exceptions that interrupt an exchange with an endpoint."""
 
 import httpx
 
@@ -6,8 +6,8 @@ from maskrelay.errors import EndpointError, EndpointTimeout, EndpointUnavailable
 from maskrelay.scoring.proxy_tunnel import ProxyFailed
 from maskrelay.scoring.statuses import PROXY_AUTH, Meaning, failure
 
-#: Every exception that an exchange can raise. OSError covers TLS errors that no layer wraps,
-#: and asyncio's TimeoutError.
+#: Every exception that an exchange can raise. OSError includes the TimeoutError of asyncio, and TLS errors that are not
+#: converted to exceptions of httpx.
 BREAKS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict, OSError)
 
 _UNREACHED = Meaning(EndpointUnavailable, "connect", "the endpoint cannot be reached")
@@ -23,8 +23,8 @@ _PROXY_AWAY = Meaning(
 )
 _PROXY_LATE = Meaning(ProxyUnavailable, "proxy_timeout", "the proxy did not answer in time")
 
-#: The first matching row applies. The last row assumes that an unknown exception came after the request had reached the
-#: container, which is the safe assumption.
+#: The first matching row applies. The last row is for unknown exceptions. It assumes that the container has received
+#: the request, which is the safe assumption.
 _TABLE: tuple[tuple[type[Exception], Meaning], ...] = (
     (httpx.ConnectError, _UNREACHED),
     (httpx.ConnectTimeout, _UNREACHED),
@@ -45,7 +45,7 @@ _TABLE: tuple[tuple[type[Exception], Meaning], ...] = (
 def classify_break(broken: Exception) -> EndpointError:
     """Return the error for an exception of BREAKS.
 
-    Nothing of the exception is kept, because it refers to the request's headers.
+    The error does not refer to the exception, because the exception refers to the headers of the request.
     """
     if isinstance(broken, ProxyFailed):
         return failure(_of_proxy(broken), status=broken.status)
@@ -55,7 +55,7 @@ def classify_break(broken: Exception) -> EndpointError:
 def _of_proxy(broken: ProxyFailed) -> Meaning:
     """Return the meaning of a proxy's failure.
 
-    Nothing of the request was sent, so nothing runs, and no frame is the cause.
+    The request was not sent, so the endpoint processes nothing, and no frame is the cause.
     """
     if broken.status is None:
         return _PROXY_LATE if broken.is_late else _PROXY_AWAY

@@ -13,7 +13,7 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def checked_url(url: str, what: str) -> httpx.URL:
-    """Parse `url`. Raises SettingsError with a message that calls the URL `what` and does not quote it."""
+    """Parse `url`. Raises SettingsError if it cannot be used. The message calls it `what` and does not quote it."""
     try:
         read = httpx.URL(url)
     except httpx.InvalidURL:
@@ -25,22 +25,22 @@ def checked_url(url: str, what: str) -> httpx.URL:
 
 
 def is_header(value: str) -> bool:
-    """Return whether a header can contain `value` unchanged, which is visible ASCII with at least one character."""
+    """Return whether a header can contain `value`: one or more printable ASCII characters without spaces."""
     return re.fullmatch(r"[!-~]+", value) is not None
 
 
 def checked_header(value: str, what: str) -> str:
-    """Return `value` if a header can contain it. Raises SettingsError that calls it `what` and does not quote it."""
+    """Return `value` if a header can contain it, otherwise raise SettingsError. The message calls it `what`."""
     if not is_header(value):
         raise SettingsError(f"{what} is empty, or contains characters that are not allowed in a header")
     return value
 
 
 def proxy_of(endpoint: Endpoint, url: httpx.URL) -> Proxy | None:
-    """Return the proxy for connections to `url`: the endpoint's own, otherwise that of the environment.
+    """Return the proxy for connections to `url`: the endpoint's proxy or, if it has none, that of the environment.
 
-    `url` is the endpoint's URL, or one that the endpoint needs. Raises SettingsError with a message that quotes
-    nothing of the proxy.
+    `url` is the URL of the endpoint, or of the source of its tokens. Raises SettingsError if the proxy's URL is
+    invalid. The message does not quote it.
     """
     if endpoint.proxy is not None and (text := endpoint.proxy.get_secret_value()):
         return read_proxy(text, f"the proxy of endpoint {endpoint.name}")

@@ -1,4 +1,4 @@
-"""The wire formats: how rows are encoded in a request, and how the response is parsed."""
+"""The wire formats, each with its encoder of requests and its parser of responses."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ A_co = TypeVar("A_co", covariant=True)
 
 
 class Parse(Protocol[A_co]):
-    """A function that parses the answers to `rows`, in order, from a body of at most `max_bytes`.
+    """A function that parses the body of a response to `rows` and returns one answer for each row, in order.
 
-    Raises AnswerInvalid.
+    Raises AnswerInvalid if the body is invalid or has more than `max_bytes` bytes.
     """
 
     def __call__(self, body: bytes | bytearray, rows: Sequence[Row], *, max_bytes: int) -> Sequence[A_co]: ...
@@ -26,7 +26,10 @@ class Parse(Protocol[A_co]):
 
 @dataclass(frozen=True, slots=True)
 class WireFormat(Generic[A_co]):
-    """One wire format, under its name in the settings. `encode` raises ValueError for rows that it does not support."""
+    """One wire format.
+
+    `name` is its name in the settings. `encode` raises ValueError for rows that it does not support.
+    """
 
     name: Wire
     encode: Callable[[Sequence[Row]], bytes]
@@ -39,7 +42,7 @@ IMAGE2D: WireFormat[RowAnswer] = WireFormat("image2d", encode_request, parse_ans
 LEAN2D: WireFormat[RowAnswer] = WireFormat(
     "lean2d", encode_lean_request, parse_lean_answer, lean2d.CONTENT_TYPE, lean2d.ACCEPT
 )
-#: An image2d request that also accepts a lean answer. The format of the answer shows whether the deployment offers
-#: lean2d.
+#: A request in the format image2d that accepts a response in either format. The format of the response shows whether
+#: the deployment supports lean2d.
 LEAN2D_QUESTION: WireFormat[RowAnswer] = WireFormat("lean2d", encode_request, parse_lean_answer, accept=lean2d.ACCEPT)
 VOLUME3D: WireFormat[VolumeAnswer] = WireFormat("volume3d", encode_volume, parse_volume)

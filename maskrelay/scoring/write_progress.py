@@ -1,4 +1,4 @@
-"""How many of the bytes written to a connection TCP has sent, and how many were acknowledged, according to Linux."""
+"""The numbers of bytes that TCP has sent on a connection and that were acknowledged, as Linux reports them."""
 
 import asyncio
 import socket
@@ -12,8 +12,9 @@ _SIZE = 216
 
 @dataclass(frozen=True, slots=True)
 class WriteProgress:
-    """The number of bytes of a connection that the kernel has sent, and the number that the other side has
-    acknowledged. TLS adds bytes to those that were written.
+    """The number of bytes that the kernel has sent, and the number that the other side has acknowledged.
+
+    If the connection uses TLS, these numbers include the bytes that TLS adds.
     """
 
     sent: int = 0

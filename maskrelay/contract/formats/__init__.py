@@ -1,5 +1,5 @@
 """The detection of file formats by their first bytes.
 
-From the first bytes of a source, the modules return its kind and its header. They use no arrays.
+The modules determine the kind of a source, and parse the headers of NIfTI files. They do not use NumPy.
 Read `sniff` first.
 """

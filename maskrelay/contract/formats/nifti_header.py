@@ -1,4 +1,4 @@
-"""The header of a NIfTI file: its shape, the type of its voxels, and their position in space. No arrays are used.
+"""The parser of the header of a NIfTI file, which contains the shape, the voxel type and the position in space.
 
 Files with two to four dimensions are supported. Pairs of .hdr and .img files are not. Source: the NIfTI-1.1 and NIfTI-2
 standards (nifti1.h, nifti2.h).
@@ -23,9 +23,9 @@ Affine = tuple[tuple[float, float, float, float], ...]
 
 
 class _Layout(NamedTuple):
-    """The offsets of the header's fields in one of the two versions, with their formats for `struct`.
+    """The offset of each field in the header of one of the two NIfTI versions, with its format for `struct`.
 
-    The formats do not include the byte order.
+    A format does not include the byte order.
     """
 
     size: int
@@ -72,18 +72,19 @@ _VERSION_2 = _Layout(
 )
 
 
-#: The least volume of a voxel, as a fraction of the volume of a rectangular box with the same sides. Below it, the
-#: three sides are considered to lie in one plane.
+#: The least volume of a voxel, as a fraction of the volume of a rectangular box with the same sides. If the volume is
+#: less, the three sides are considered to lie in one plane.
 _FLAT = 1e-4
 #: The greatest squared length of a unit quaternion, with a margin for rounding errors.
 _LONGEST_QUATERNION = 1.0001
-#: The millimetres per unit of length, by the lowest bits of xyzt_units. The units are metre, millimetre and micrometre.
+#: The number of millimetres in a metre, a millimetre and a micrometre, by the code of the unit. The lowest three bits
+#: of the field xyzt_units are the code.
 _MILLIMETRES = {1: 1000.0, 2: 1.0, 3: 0.001}
 
 
 @dataclass(frozen=True, slots=True)
 class NiftiHeader:
-    """The content of a header."""
+    """The values of a header."""
 
     #: The sizes of the two to four dimensions of the file, in the order x, y, z and volume. In the file, x varies
     #: fastest.
@@ -94,8 +95,8 @@ class NiftiHeader:
     order: str
     #: The offset of the voxels in the file.
     start: int
-    #: The declared affines that can be used: first sform, then qform. If there is none, the affine that follows from
-    #: the voxel sizes. They are in the file's unit of length.
+    #: The affines that the header declares and that can be used: first sform, then qform. If there is none, this
+    #: contains one affine that is computed from the voxel sizes. Affines are in the file's unit of length.
     affines: tuple[Affine, ...]
     #: The sides of a voxel, in the file's unit of length.
     sides: tuple[float, float, float]
@@ -136,11 +137,11 @@ class NiftiHeader:
 
 
 def read_header(head: bytes) -> NiftiHeader:
-    """Parse the header in `head`, the first HEADER_BYTES bytes of a decompressed file.
+    """Parse the header in `head`, which contains the first HEADER_BYTES bytes of a decompressed file.
 
-    Raises NotAnImage if the file is not NIfTI, UnsupportedImage if it is the header of a pair of files or has five
-    dimensions or more, ZeroSized if a dimension is 0, Truncated if the header is incomplete, and TagInvalid if a field
-    has an invalid value. The detail of TagInvalid names the field.
+    Raises NotAnImage if the file is not NIfTI, UnsupportedImage if the file contains only a header without voxels or
+    has five dimensions or more, ZeroSized if the size of a dimension is 0, Truncated if the header is incomplete, and
+    TagInvalid if a field has an invalid value. The detail of TagInvalid names the field.
     """
     layout, order = _version(head)
 
@@ -193,7 +194,7 @@ def _version(head: bytes) -> tuple[_Layout, str]:
 
 
 def _dims(dim: tuple[float, ...]) -> tuple[int, ...]:
-    """Return the sizes of the dimensions up to the fourth. Those of all others must be 1."""
+    """Return the sizes of the dimensions, at most four. The size of every further dimension must be 1."""
     count, *sides = (int(side) for side in dim)
     if not 2 <= count <= 7 or min(sides[:count]) < 0:
         raise TagInvalid("dim does not describe an image or a volume.")
@@ -218,7 +219,7 @@ def _forms(
     pixdim: tuple[float, ...],
     dims: tuple[int, ...],
 ) -> _Forms:
-    """Return the affines that are declared and usable. Raises TagInvalid if the position cannot be determined."""
+    """Return the affines that are declared and usable. Raises TagInvalid if the voxels have no usable position."""
     qform_code, sform_code = (int(code) for code in codes)
     sides, unusable = _sides(pixdim, dims), []
     rows: Affine = tuple((srow[row], srow[row + 1], srow[row + 2], srow[row + 3]) for row in (0, 4, 8))
@@ -289,10 +290,10 @@ def _scaling(fields: tuple[float, ...]) -> tuple[float, float]:
 
 
 def _of_quaternion(quatern: tuple[float, ...], sides: tuple[float, float, float], handed: float) -> Affine | None:
-    """Return the affine by method 2 of the standard: from a unit quaternion, the voxel sizes and the direction of z.
+    """Compute the affine from a unit quaternion, the voxel sizes and the direction of z (method 2 of the standard).
 
-    `quatern` contains the quaternion without its first component, followed by the offset. z is flipped if `handed` is
-    negative. Return None if the quaternion is longer than 1.
+    `quatern` contains the quaternion without its first component, followed by the offset. The direction of z is
+    reversed if `handed` is negative. Return None if the quaternion is longer than 1.
     """
     b, c, d, *offset = quatern
     if not b * b + c * c + d * d <= _LONGEST_QUATERNION:

@@ -1,4 +1,4 @@
-"""The detection of the kind of an uploaded source by its first bytes. Its name and its declared type are ignored."""
+"""Detection of the kind of a source from its first bytes. The source's name and its declared type are ignored."""
 
 import re
 import struct
@@ -11,7 +11,8 @@ _TIFF = re.compile(rb"II[*+]\0|MM\0[*+]")
 _ZIP = re.compile(rb"PK(\x03\x04|\x05\x06)")
 #: The value representations of elements in the groups 0002 and 0008 (PS3.6).
 _VR = re.compile(rb"AE|AS|AT|CS|DA|DS|DT|IS|LO|LT|OB|OW|PN|SH|SQ|ST|TM|UC|UI|UL|UN|UR|US|UT")
-#: The groups with which a DICOM file without a preamble can begin, each with the highest number of its first element.
+#: The groups with which a DICOM file without a preamble can begin. The value is the highest element number that the
+#: first element can have.
 _FIRST_GROUPS = {0x0002: 0x0102, 0x0008: 0x0070}
 #: The greatest length of a first element in these groups. Most files begin with a group length element of 4 bytes.
 _FIRST_LENGTH = 1024
@@ -25,7 +26,8 @@ def kind_of(head: bytes) -> Kind:
     """Return the kind of a file by its first HEAD_BYTES bytes (`head`), or by all its bytes if it is shorter.
 
     A file that is compressed with gzip is considered to be NIfTI, because no other source is accepted in this form. A
-    file that is not recognised is a `still`. Decoding it shows later whether it is an image.
+    file that is not recognised is considered to be a `still`, which means an image such as PNG or JPEG. If it is not an
+    image, the decoder reports this later.
     """
     if head[128:132] == b"DICM" or _begins_with_element(head):
         return "dicom"

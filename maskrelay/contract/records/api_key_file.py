@@ -14,7 +14,7 @@ SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
 
 
 class KeyQuotas(BaseModel):
-    """The quotas of a tenant: how much it may have in progress. A quota that is None is taken from the settings."""
+    """The limits on what a tenant may have in progress. A quota that is None is taken from the settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -27,9 +27,9 @@ class KeyQuotas(BaseModel):
 class KeyEntry(BaseModel):
     """One key of the file: its tenant, its scopes, and the start and end of its validity.
 
-    The scope `admin` allows everything. `quotas` apply to the whole tenant, even if only one of its keys has them. A
-    tenant may have several keys, so a new key can be in use before the old one expires. `name` identifies the key in
-    logs and records. A key without a name is identified by the first letters of its hash.
+    The scope `admin` allows everything. `quotas` apply to the whole tenant, even if only one of its keys specifies
+    them. A tenant may have several keys, so that a new key can be in use before the old key expires. `name` identifies
+    the key in logs and records. A key without a name is identified by the first digits of its hash.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -49,7 +49,11 @@ class KeyEntry(BaseModel):
 
 
 def read_keys(path: Path) -> list[KeyEntry]:
-    """Read all keys of the file. Raises SettingsError, which names the location of a mistake but quotes no value."""
+    """Read all keys of the file.
+
+    Raises SettingsError if the file cannot be read or is not valid. The error names the location of the mistake, but
+    quotes no value.
+    """
     try:
         entries = TypeAdapter(list[KeyEntry]).validate_json(path.read_bytes())
     except OSError as error:

@@ -1,7 +1,8 @@
-"""The entries of the audit log, and the seal that ends each of its files and links it to the previous file.
+"""The entries of the audit log, and the seal at the end of each file of the log.
 
-A file is written once, as a whole. It consists of one line for each entry, and a last line with the seal. It contains
-only names, hashes and numbers. It contains no prompts, pixels or file names.
+A file is written once, as a whole. It consists of one line for each entry, and a last line with the seal. The seal
+contains a hash of the entries and a hash of the previous file. A file contains no prompts, pixels or names of uploaded
+files.
 """
 
 import hashlib
@@ -14,14 +15,14 @@ from maskrelay.contract.record import Record
 
 
 class AuditEntry(Record):
-    """One entry: an action and its time. The other fields are given if they apply to the action."""
+    """One entry: an action and its time. The other fields are present if they apply to the action."""
 
     at: datetime
-    #: The method and path of a request to the API (`DELETE /v1/jobs/{job}`), or `sent` for frames that were sent to an
-    #: endpoint, `expired` or `removed`.
+    #: The action. For a request to the API, it is the method and the path (`DELETE /v1/jobs/{job}`). Otherwise, it is
+    #: `sent` (frames were sent to an endpoint), `expired` or `removed`.
     did: str
     tenant: str | None = None
-    #: Who acted: the name of an API key, or a hash of the subject of a token.
+    #: The caller: the name of an API key, or a hash of the subject of a token.
     by: str | None = None
     #: The HTTP status of the response.
     status: int | None = None
@@ -58,16 +59,16 @@ class Seal(Record):
     lines: int
     #: The hash of the lines before the seal.
     sha256: str
-    #: The previous file. None in the first file of a process.
+    #: The previous file of the process. None in its first file.
     before: Before | None = None
-    #: Whether the process writes no further file in this hour.
+    #: Whether this is the last file of the process in this hour.
     closed: bool
     #: The number of entries that were dropped while storage was unavailable.
     lost: int = 0
 
 
 def hour_of(at: datetime) -> str:
-    """Return the hour of a time in UTC, as it is used in the keys of audit files."""
+    """Return the hour of a time in UTC, in the form that the keys of audit files contain."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H")
 
 

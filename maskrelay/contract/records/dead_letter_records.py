@@ -1,4 +1,4 @@
-"""The record of a dead letter: a frame of a finished job that ended in a coded error."""
+"""The record of a dead letter, which is a failed frame of a finished job."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,7 +17,7 @@ class DeadLetter(Record):
 
     #: The number of the frame within the job.
     frame: Number
-    #: The number of its item.
+    #: The number of the frame's item within the job.
     item: Number
     #: The number of the frame within its item.
     index: Number = 0
@@ -26,15 +26,15 @@ class DeadLetter(Record):
     attempts: int = 1
     #: The storage key of the upload from which the frame was read.
     source: str
-    #: The offset of the frame's member in a zip archive. None if the upload is not an archive, or if the archive itself
-    #: could not be read.
+    #: The offset of the member of a zip archive from which the frame was read. None if the upload is not an archive, or
+    #: if the archive itself could not be read.
     offset: Amount | None = None
 
 
 def dead_letters(line: ItemLine, frames: Sequence[PlannedFrame]) -> Iterator[DeadLetter]:
     """Yield the failed frames of an item. `frames` are its planned frames, in the order of its outcomes."""
-    # a job that was cancelled during planning may have outcomes for frames that were never planned; no such frame
-    # failed
+    # A job that was cancelled during planning may have outcomes for frames that were never planned. None of these
+    # frames failed.
     for outcome, planned in zip(line.outcomes, frames, strict=False):
         if outcome.state == "failed" and outcome.error is not None:
             yield DeadLetter(

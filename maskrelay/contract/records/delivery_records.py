@@ -6,9 +6,9 @@ from maskrelay.contract.record import Record
 
 
 class DeliveryEnd(Record):
-    """The marker of a delivery that is finished: the event was delivered or given up."""
+    """The record that a delivery is finished, because the event was delivered or the delivery was given up."""
 
-    #: `ok` if the event was delivered, otherwise the reason why it was given up.
+    #: `ok` if the event was delivered, otherwise the reason why the delivery was given up.
     how: str
     at: datetime
     attempts: int = 0

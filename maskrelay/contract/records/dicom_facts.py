@@ -1,7 +1,7 @@
 """The facts that are read from the header of a DICOM object.
 
-They are used to group and order objects, to choose a window, and to decide whether an image may be sent. They contain
-no arrays and nothing that identifies a patient.
+They are used to group and order objects, to choose an intensity window, and to decide whether an image may be sent to
+an endpoint. They contain nothing that identifies a patient.
 """
 
 from typing import Final
@@ -47,7 +47,8 @@ KINDS: Final = (
     "temporal_position",
     "inversion_time",
 )
-#: The marks that may differ between slices of the same volume. Only their order at each position can separate volumes.
+#: The marks that may differ between slices of the same volume. Their values do not separate volumes, but the order of
+#: the slices at each position by these marks can.
 CLOCKS: Final = ("trigger_time", "frame_reference_time", "acquisition_time", "content_time")
 
 
@@ -91,19 +92,19 @@ class DicomFacts(Record):
     slice_distance: float | None = None
     #: RescaleType, such as HU.
     units: str | None = None
-    #: VOILUTFunction: how the windows are to be applied, if not linearly.
+    #: VOILUTFunction, which states how the windows are to be applied if they are not linear.
     voi_function: str | None = None
     #: ImageType. It is used to recognise localizers, for example.
     image_type: tuple[str, ...] = ()
-    #: ConversionType: the origin of a secondary capture, such as `SD` for a scanned document.
+    #: ConversionType, which is the origin of a secondary capture, such as `SD` for a scanned document.
     conversion: str | None = None
     #: A keyed hash of the values that identify the patient.
     patient: str = ""
     series_number: int | None = None
     #: A hash of the stored pixels and of the tags that give them their meaning. Empty if the pixels were not read.
     pixels: str = ""
-    #: The number of objects in the acquisition, as the header states it. The series may contain only some of them, or a
-    #: different number of reformatted images.
+    #: The number of objects in the acquisition, as the header states it. The series may contain only some of these
+    #: objects, or it may contain reformatted images, whose number is different.
     acquired: int | None = None
     #: The slope and the intercept of the first frame. None if the object has neither.
     rescale: tuple[float, float] | None = None
@@ -113,5 +114,6 @@ class DicomFacts(Record):
     label_in_image: bool | None = None
     #: The number of slices in a Siemens mosaic, as the header states it.
     mosaic: int | None = None
-    #: Observations by code: disagreements of the header with the pixels, and parts of the object that are not used.
+    #: Observations, by code. They report contradictions between the header and the pixels, and parts of the object that
+    #: are not used.
     findings: dict[str, tuple[int | str, ...]] = {}

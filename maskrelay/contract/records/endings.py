@@ -28,7 +28,7 @@ class Tombstone(Record):
 
 
 class Halt(Record):
-    """The record of a job that ended without a result, because one of its steps failed repeatedly."""
+    """The record of a job that ended without a result because one of its steps failed repeatedly."""
 
     #: The step that failed: `plan`, `assemble` or `finish`.
     step: str

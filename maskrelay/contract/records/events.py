@@ -1,4 +1,4 @@
-"""Events for the caller of a job. An event has an immutable body. A job has at most one event of each type."""
+"""Events for the caller of a job. The body of an event never changes. A job has at most one event of each type."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ class JobEvent(BaseModel):
 
 
 def event_id(job: str, event_type: str) -> str:
-    """Return the id of an event. It is always the same for the same job and type."""
+    """Return the id of an event. The same job and type always give the same id."""
     return "evt_" + hashlib.sha256(f"{job}\n{event_type}".encode()).hexdigest()[:32]
 
 

@@ -1,6 +1,7 @@
-"""An item with the outcomes of its frames.
+"""The record of an item with the outcomes of its frames.
 
-It is stored as one line of the job's final object. While the job runs, the same record is computed for responses.
+The record of an item is stored as one line of the result of a finished job. While a job runs, the same record is
+computed for the responses of the API.
 """
 
 from typing import Any
@@ -12,7 +13,8 @@ from maskrelay.contract.records.job import ItemState
 from maskrelay.contract.records.outcomes import ArtifactRef, Outcome
 from maskrelay.contract.records.planned_items import Assembled, PlannedItem
 
-#: The prefix of the output names of per-prompt label volumes in `Assembled`. The prompt's number follows it.
+#: The prefix of the names of per-prompt label volumes in `Assembled.files`. The number of the prompt follows the
+#: prefix.
 PER_PROMPT = "nifti-per-prompt-"
 _ENDINGS = {
     "nifti": "labels.nii.gz",
@@ -25,7 +27,7 @@ WHOLE_ENDINGS = (*_ENDINGS.values(), _OF_PROMPT)
 
 
 class ItemLine(Record):
-    """The final record of an item: its state, and the visible outcome of each of its frames in order."""
+    """The record of an item: its state, and the visible outcomes of its frames, in the order of the frames."""
 
     item: Number
     custom_id: str
@@ -39,20 +41,22 @@ class ItemLine(Record):
     findings: dict[str, Any] = Field(default_factory=dict)
     #: From the plan (see `PlannedItem`).
     identifiers: dict[str, str] = Field(default_factory=dict)
-    #: The files of the whole item, by output.
+    #: The whole-item files, by output.
     files: dict[str, ArtifactRef] = Field(default_factory=dict)
     #: The reasons why requested files could not be made, by output.
     errors: dict[str, Failure] = Field(default_factory=dict)
-    #: Items with a higher suspicion should be reviewed first.
+    #: A measure of how likely it is that a mask of the item is wrong. Items with a higher suspicion should be reviewed
+    #: first.
     suspicion: float = 0.0
     outcomes: tuple[Outcome, ...]
 
 
 def item_state(outcomes: tuple[Outcome, ...], *, whole: bool = True) -> ItemState:
-    """Return the state of an item whose frames have these outcomes.
+    """Return the state of an item with these outcomes of its frames.
 
-    The item succeeded if all frames succeeded and it is `whole`, which means that it has all requested files. It is
-    partial if at least one frame succeeded. Otherwise it failed if a frame failed, and it is cancelled if none did.
+    An item is `whole` if it has all requested files. If all frames succeeded and the item is `whole`, it succeeded.
+    Otherwise, if at least one frame succeeded, the item is partial. If no frame succeeded but at least one frame
+    failed, the item failed. If all frames were cancelled, the item is cancelled.
     """
     states = {outcome.state for outcome in outcomes}
     if states == {"succeeded"} and whole:
@@ -63,9 +67,10 @@ def item_state(outcomes: tuple[Outcome, ...], *, whole: bool = True) -> ItemStat
 
 
 def item_line(planned: PlannedItem, outcomes: tuple[Outcome, ...], assembled: Assembled | None = None) -> ItemLine:
-    """Return the line of an item whose frames all have an outcome.
+    """Return the record of an item whose frames all have an outcome.
 
-    An item is at best partial if it is held, or if a requested file could not be made.
+    If slices of the item are missing, or if a requested file could not be made, the item cannot have the state
+    `succeeded`.
     """
     error = next((outcome.error for outcome in outcomes if outcome.error), None)
     errors = assembled.errors if assembled else {}
@@ -85,7 +90,7 @@ def item_line(planned: PlannedItem, outcomes: tuple[Outcome, ...], assembled: As
 
 
 def whole_names(line: ItemLine) -> dict[str, str]:
-    """Return the outputs of the item's whole-item files by artifact name, such as `{item}.labels.nii.gz`."""
+    """Return the output of each whole-item file, by the artifact name of the file, such as `{item}.labels.nii.gz`."""
     return {_whole_name(line.item, output): output for output in line.files}
 
 

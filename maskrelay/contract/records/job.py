@@ -27,11 +27,11 @@ BurnedIn = Literal["allow", "warn", "refuse"]
 Identifiers = Literal["uids", "hashed", "none"]
 
 TERMINAL: frozenset[str] = frozenset({"succeeded", "partial", "failed", "cancelled"})
-#: A job of at most this many items is in the interactive lane, except if the bulk lane is requested.
+#: The largest number of items that a job in the interactive lane has.
 INTERACTIVE_ITEMS = 20
 #: The number n of frames in each part of the plan. Part p contains the frames from p·n to (p+1)·n-1.
 FRAMES_PER_PART = 1000
-#: A JSON object that the caller sent. It is returned unchanged, so it must contain only values that a response can
+#: A JSON object that the caller sent. It is returned unchanged, so it may contain only values that a response can
 #: represent.
 Metadata = Annotated[dict[str, Any], AfterValidator(check_carried)]
 RESEARCH_ONLY = "For research use only. Not for clinical use: no mask here may guide the care of a patient."
@@ -49,9 +49,9 @@ class Item(Record):
     #: The file name, which is shown only to the caller.
     source_name: str | None = None
     prompts: tuple[str, ...]
-    #: The members of a zip archive that a redrive processes: the offset of each, with the custom id of its item. None
-    #: means that the whole upload is processed. If it is empty, the upload is only used as part of the series of
-    #: another item.
+    #: The members of a zip archive that a redrive processes. The key is the offset of the member, and the value is the
+    #: custom id of its item. None means that the whole upload is processed. An empty mapping means that the upload is
+    #: not an item itself, but belongs to a series with another item.
     only: dict[int, str] | None = None
 
 
@@ -59,8 +59,8 @@ class CallbackTarget(Record):
     """The receiver of a job's events."""
 
     url: str
-    #: The caller's own secret, encrypted with the server key. It may be two secrets that are separated by a space. None
-    #: means that the secret is derived from the server key.
+    #: The caller's own secret, or two secrets that are separated by a space. The text is encrypted with the server key.
+    #: None means that the secret is derived from the server key.
     sealed: str | None = None
     events: tuple[str, ...]
 
@@ -68,11 +68,12 @@ class CallbackTarget(Record):
 class PixelOptions(Record):
     """The options that determine how sources are converted to frames."""
 
-    #: The name of a preset, `none`, or explicit limits. None means that the modality and the body part decide.
+    #: The name of a preset, `none`, or explicit limits. None means that the preset is chosen by the modality and the
+    #: body part.
     intensity: Intensity | None = None
-    #: Whether the DICOM objects of one series form one item.
+    #: Whether the DICOM objects of a series are combined into one item.
     group_series: bool = True
-    #: What to do with a series in which slices are missing.
+    #: How a series with missing slices is processed.
     partial_series: PartialSeries = "fail"
     #: The axis along which a volume is cut into slices. None means axial.
     slice_axis: SliceAxis | None = None
@@ -80,7 +81,7 @@ class PixelOptions(Record):
     volume: Annotated[int, Field(ge=0)] | None = None
     #: Whether pixels with sides of different length are stretched to squares on the canvas.
     square_pixels: bool = False
-    #: What to do with images that may show burned-in text.
+    #: How images that may show burned-in text are processed.
     burned_in: BurnedIn = "warn"
     #: The form in which results identify DICOM objects.
     identifiers: Identifiers = "uids"
@@ -98,7 +99,7 @@ class Submission(Record):
     pixels: PixelOptions = PixelOptions()
     #: The only endpoint that may score the job's frames. None means that any endpoint of the tenant may.
     endpoint: str | None = None
-    #: Whether each prompt is scored in a request of its own. Prompts in the same request influence each other.
+    #: Whether each prompt is sent in a separate request. Prompts in the same request influence each other's masks.
     one_prompt_per_request: bool = False
     metadata: Metadata = {}
     warnings: tuple[PromptWarning, ...] = ()
@@ -110,27 +111,27 @@ class Submission(Record):
     #: The submitted items of a small job: one for each upload. The plan may make several items from one upload (a zip
     #: archive), or one item from several uploads (a series).
     items: tuple[Item, ...] = ()
-    #: For a large job, the key of the object that contains the submitted items as lines.
+    #: The key of the object that contains the submitted items of a large job, one per line. None for a small job.
     items_key: str | None = None
     #: The time at which the job is cancelled if it has not ended before.
     deadline: datetime | None = None
-    #: A hash of the options and of the hashes of the uploads. It distinguishes a repeated request from a different one.
+    #: A hash of the options and of the hashes of the uploads. It is used to recognise a repeated request.
     fingerprint: str
-    #: The finished job whose failed items this job processes again.
+    #: The finished job whose failed items this job processes again. None if this job is not a redrive.
     redrive_of: str | None = None
     traceparent: str | None = None
 
 
 class PlannedFrame(Record):
-    """One line of a part of the plan: a frame, and how to read it."""
+    """One line of a part of the plan, which describes a frame and how to read it."""
 
     #: The number of the frame within the job.
     frame: Number
-    #: The number of its item.
+    #: The number of the frame's item within the job.
     item: Number
     #: The number of the frame within its item.
     index: Number = 0
-    #: The number of frames of the item.
+    #: The number of frames in the item.
     of: Number = 1
     #: The storage key of the upload.
     source: str
@@ -146,7 +147,7 @@ class PlannedFrame(Record):
     instance: str | None = None
     #: The name of the frame's file, if the item was made from several files.
     source_name: str | None = None
-    #: The reason why the item cannot be segmented. It becomes the outcome of the frame.
+    #: The error of an item that cannot be segmented. It becomes the outcome of the frame.
     error: Failure | None = None
 
 
@@ -180,7 +181,7 @@ class FinalObject(Record):
 
 
 class FlaggedItems(Record):
-    """The numbers of the items with a mask that has this flag. The most suspicious item is first."""
+    """A flag, and the numbers of the items that have a mask with it. The item with the highest suspicion is first."""
 
     flag: str
     items: tuple[int, ...]
@@ -198,7 +199,7 @@ class Result(Record):
     counts: Counts
     frames: Frames
     rescored: int
-    #: The seconds that each stage took until the result was written (see `rules/timings.py`).
+    #: The duration of each stage in seconds. The last stage ends when the result is written (see `rules/timings.py`).
     timings: dict[str, float] = {}
     #: Why the job was cancelled.
     reason: str | None = None

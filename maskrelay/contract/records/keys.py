@@ -1,4 +1,4 @@
-"""The keys of all objects in storage. They contain names of this project, ids and numbers, but no text of a caller.
+"""The keys of all objects in storage. They consist of fixed names, ids and numbers, and contain no text of a caller.
 
 An id consists of 26 characters of lower-case base32. The name of an outcome part is `{time}-{worker}-{number}`.
 """
@@ -32,7 +32,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
 
 def _fixed(number: int, width: int) -> str:
-    """Return the number with leading zeros, so names are sorted by number.
+    """Return the number with leading zeros, so that the alphabetical order of names is the order of their numbers.
 
     Raises ValueError if the number is negative or has more digits than `width`.
     """
@@ -57,7 +57,7 @@ def upload(tenant: str, name: str) -> str:
 
 
 def upload_facts(upload_key: str) -> str:
-    """Return the key of the object that describes an upload to which jobs may refer by its id."""
+    """Return the key of the description of an upload. Jobs may refer to an upload that has one by the upload's id."""
     return f"{upload_key}.json"
 
 
@@ -66,7 +66,10 @@ def upload_use(upload_key: str, job: str) -> str:
 
 
 def upload_of(key: str) -> str | None:
-    """Return the key of the upload that this object is, or to which it belongs. Return None for any other object."""
+    """Return the key of the upload to which the object with this key belongs. Return None if it belongs to no upload.
+
+    An upload belongs to itself.
+    """
     known = _UPLOAD.match(key)
     return known[0] if known else None
 
@@ -84,7 +87,10 @@ def accepted(job: str) -> str:
 
 
 def item_lists(job: str) -> str:
-    """Return the prefix of the keys of a job's lists of items. One may be from a submission that was not accepted."""
+    """Return the prefix of the keys of a job's lists of items.
+
+    Some of the lists may be from submissions that were not accepted.
+    """
     return f"jobs/{job}/items-"
 
 
@@ -97,7 +103,10 @@ def cancel(job: str) -> str:
 
 
 def halted(job: str) -> str:
-    """Return the key of the reason why a job ended without a result. While the object exists, the job has ended."""
+    """Return the key of the record of a job that ended without a result.
+
+    While this record exists, the job has ended.
+    """
     return f"jobs/{job}/halted.json"
 
 
@@ -111,16 +120,16 @@ def removing(job: str) -> str:
 
 
 def sweeping(job: str) -> str:
-    """Return the key of the marker for a job that may have objects to which no outcome refers.
+    """Return the key of the marker for a job that may have orphans, which are objects to which no outcome refers.
 
-    A job gets the marker when it ends, or when the ledger refuses an outcome. Such objects are removed when nothing
-    more is written for the job.
+    A job gets the marker when it ends, or when the ledger refuses an outcome. The orphans are removed as soon as no
+    process can write further objects of the job.
     """
     return f"{SWEEPING}{job}"
 
 
 def redriven(job: str, new: str) -> str:
-    """Return the key of the marker that says that items of the finished job `job` were redriven as the job `new`.
+    """Return the key of the marker that job `new` is a redrive of the finished job `job`.
 
     The marker is written before the new job is accepted, so the job may not exist.
     """
@@ -137,7 +146,7 @@ def result(job: str) -> str:
 
 
 def finished_job(key: str) -> str | None:
-    """Return the job whose result this object is, or None for any other object."""
+    """Return the id of the job whose result has this key, or None if it is the key of another object."""
     known = _RESULT.fullmatch(key)
     return known[1] if known else None
 
@@ -155,7 +164,7 @@ def item_parts(job: str) -> str:
 
 
 def item_part(job: str, part: int) -> str:
-    """Return the key of the planned items whose first frame is in part `part` of the plan."""
+    """Return the key of the object with the planned items whose first frame is in part `part` of the plan."""
     return f"{item_parts(job)}{_fixed(part, 6)}.ndjson"
 
 
@@ -167,13 +176,16 @@ def survey_part(job: str, part: int) -> str:
 def survey_begun(job: str, part: int) -> str:
     """Return the key of an unfinished part of the survey.
 
-    It is written when planning stops in the middle of a part, to let other jobs be planned.
+    It is written when planning stops in the middle of a part, so that another job can be planned.
     """
     return f"jobs/{job}/survey/{_fixed(part, 6)}.begun.ndjson"
 
 
 def ignored(job: str) -> str:
-    """Return the key of the list of files that did not become items. If there are none, there is no such object."""
+    """Return the key of the list of files that did not become items.
+
+    If the list would be empty, the object does not exist.
+    """
     return f"jobs/{job}/survey/ignored.ndjson"
 
 
@@ -191,9 +203,10 @@ def outcome_part(job: str, part: str) -> str:
 
 
 def outcome_part_name(at_ms: int, worker: str, number: int) -> str:
-    """Return the name of an outcome part: the time of the Redis clock, the worker, and the worker's part number.
+    """Return the name of an outcome part. It consists of the time, the worker, and the number of the part.
 
-    Names are sorted by time. `worker` consists of 8 hex digits.
+    The alphabetical order of names is the order of their times. `at_ms` is a time of the clock of Redis, `worker`
+    consists of 8 hex digits, and `number` counts the parts of the worker.
     """
     return f"{_fixed(at_ms, 16)}-{worker}-{_fixed(number, 6)}"
 
@@ -252,7 +265,7 @@ def rejected_answer(job: str, item: int, frame: int, attempt: str) -> str:
 
 
 def answered_frame(key: str) -> int | None:
-    """Return the frame of the invalid response with this key, or None if it is the key of another object."""
+    """Return the frame of the invalid response with this key. Return None if the key is that of another object."""
     known = _ANSWER.search(key)
     return int(known[1]) if known else None
 
@@ -266,14 +279,17 @@ def final(job: str, nonce: str, name: str) -> str:
 
 
 def unfinished(job: str) -> str:
-    """Return the prefix of the keys of a large job's unfinished result. They are unused when the result exists."""
+    """Return the prefix of the keys of a large job's unfinished result.
+
+    These objects are not used any more once the result exists.
+    """
     return f"jobs/{job}/unfinished/"
 
 
 def unfinished_object(job: str, lines: str, name: str) -> str:
     """Return the key of an object of an unfinished result.
 
-    `lines` consists of 16 hex digits that identify the choice of visible lines on which the result is based.
+    `lines` consists of 16 hex digits. It identifies the set of visible outcomes from which the result is made.
     """
     return f"{unfinished(job)}{lines}/{name}"
 
@@ -288,7 +304,10 @@ def event(job: str, event_id: str) -> str:
 
 
 def event_of(name: str) -> str | None:
-    """Return the event whose body has this name among the objects of its job, or None for another name."""
+    """Return the id of the event whose body has this name.
+
+    Return None for a name of another object. `name` is the end of a key, after the prefix of the job.
+    """
     known = _EVENT_NAME.fullmatch(name)
     return known[1] if known else None
 
@@ -298,15 +317,15 @@ def delivered(job: str, event_id: str) -> str:
 
 
 def sender(child: str) -> str:
-    """Return the key of the object that a segment child process creates before its first score.
+    """Return the key of the object that a segment child process creates before it sends its first score.
 
-    The object names the endpoints to which the process sends requests.
+    The object contains the names of the endpoints to which the process sends requests.
     """
     return f"{SENDERS}{child}"
 
 
 def endpoint_used(endpoint: str) -> str:
-    """Return the key of the object that is created before the very first score of an endpoint.
+    """Return the key of the object that is created before the first score is ever sent to an endpoint.
 
     While the object does not exist, no request to the endpoint can be in flight.
     """
@@ -319,5 +338,5 @@ def audit_hour(hour: str) -> str:
 
 
 def audit_file(hour: str, process: str, number: int) -> str:
-    """Return the key of file `number` of a process's audit log. The files are numbered across all hours."""
+    """Return the key of file `number` of a process's audit log. The numbering does not start again in a new hour."""
     return f"{audit_hour(hour)}{process}/{_fixed(number, 9)}.ndjson"

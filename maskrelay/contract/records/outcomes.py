@@ -1,4 +1,4 @@
-"""The outcome of one frame: one JSON line in a part, written once and never changed."""
+"""The outcome of one frame. It is stored as one JSON line of an outcome part, and is never changed."""
 
 import math
 from typing import Any, Literal
@@ -9,7 +9,7 @@ from maskrelay.contract.record import Amount, Failure, Number, Record
 
 
 class ArtifactRef(Record):
-    """The location of an artifact: `length` bytes from `offset` on in the object `key`."""
+    """The location of an artifact: the `length` bytes that begin at `offset` in the object `key`."""
 
     key: str
     offset: Amount = 0
@@ -40,7 +40,8 @@ class Measures(Record):
     centroid: tuple[float, float] | None = None
     #: The number of connected components.
     components: int
-    #: From 0 to 1: the mean over the pixels of the mask, or over the whole frame if the mask is empty.
+    #: The mean of the probabilities of the mask's pixels, or of all pixels of the frame if the mask is empty. It is
+    #: between 0 and 1.
     mean_probability: float
     #: The sides of the frame that the mask touches.
     border: tuple[Literal["left", "top", "right", "bottom"], ...] = ()
@@ -48,12 +49,12 @@ class Measures(Record):
 
 
 class SelfCheck(Record):
-    """A check that compares the mask's position in the source with its position on the canvas.
+    """The comparison of a mask's position in the source with its position on the canvas.
 
-    `shift_px` is the distance between the two centroids in source pixels, or null if the mask is empty on the canvas
-    or in the source. `padding_px` is the number of foreground pixels in the padding of the canvas. `ok` is true if
-    rounding to the two pixel grids can explain the shift, or if the bounding boxes agree. It is null if the mask is
-    empty or very thin.
+    `shift_px` is the distance between the two centroids in source pixels. It is None if the mask is empty on the canvas
+    or in the source. `padding_px` is the number of foreground pixels in the padding of the canvas. `ok` is true if the
+    shift is so small that rounding to whole pixels can explain it, or if the bounding boxes agree. It is None if the
+    mask is empty or very thin.
     """
 
     shift_px: float | None = None
@@ -68,8 +69,8 @@ class MaskOutcome(Measures):
     #: The category that the endpoint returned for the prompt.
     category: str | None = None
     rle: Rle
-    #: The mask without the pixels where the mask of another prompt in the same frame has a higher probability. None if
-    #: it is equal to `rle`, or if no label volume is made.
+    #: The mask without the pixels at which another prompt of the same frame has a higher probability. None if it is
+    #: equal to `rle`, or if no label volume is made.
     label_rle: Rle | None = None
     self_check: SelfCheck | None = None
     mask: ArtifactRef | None = None
@@ -93,7 +94,7 @@ class Outcome(Record):
     instance: str | None = None
     #: The name of the frame's file, if the item was made from several files.
     source_name: str | None = None
-    #: The numbers of the letterbox, which map the canvas back to the source.
+    #: The scale and the padding of the canvas, by which positions on the canvas are mapped back to the source.
     geometry: dict[str, Any] | None = None
     #: The name of the intensity window that was applied.
     intensity: str | None = None
@@ -141,8 +142,8 @@ def read_outcome(line: bytes) -> Outcome | None:
 def _is_consistent(mask: MaskOutcome) -> bool:
     """Return whether the measures are usable.
 
-    All numbers must be finite, and the area at most that of the frame. The bounding box is only checked for
-    plausibility: it may extend beyond the frame.
+    All numbers must be finite, and the mask must not have more pixels than the frame. The check of the bounding box is
+    only coarse: a box that extends beyond the frame may be accepted.
     """
     height, width = mask.rle.size
     if not (0 < height < _BOUND and 0 < width < _BOUND and 0 <= mask.area_px <= height * width):

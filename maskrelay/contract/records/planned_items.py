@@ -25,9 +25,10 @@ class Surveyed(Record):
     #: The member of the zip archive. None if the source is the whole upload.
     extent: Extent | None = None
     kind: Kind
-    #: The number of bytes that must be read for one image.
+    #: The number of bytes that must be read from storage for one image.
     size: Amount
-    #: The number of images. All of them are read as `reading` describes, each with its own index.
+    #: The number of images in the source. `reading` describes how to read each of them. Only its `index` differs
+    #: between images.
     frames: Number = 1
     #: The bits per sample, or 0 if they were not determined.
     bits: int = 0
@@ -36,12 +37,12 @@ class Surveyed(Record):
     facts: DicomFacts | None = None
     #: The grid of a volume.
     grid: Grid | None = None
-    #: The reason why the source cannot be read.
+    #: The reason why the source cannot be read. None if it can.
     error: Failure | None = None
     #: Whether the source is not an image and is not meant to be one, such as the DICOMDIR next to DICOM files. It
     #: becomes an item only if the job has no other source.
     ignored: bool = False
-    #: The name of a member of a zip archive, including its folders.
+    #: The name of the member of the zip archive, including its folders.
     name: str | None = None
     #: Observations about the source, by code.
     findings: dict[str, Any] = Field(default_factory=dict)
@@ -57,12 +58,12 @@ class IgnoredFile(Record):
 
 
 class PlannedItem(Record):
-    """An item of the plan. An item that cannot be segmented has one frame, which has the item's error."""
+    """An item of the plan. An item that cannot be segmented has one frame, and that frame has the error of the item."""
 
     item: Number
     custom_id: str
     source_name: str | None = None
-    #: The custom ids of the submitted items from which this item was made. Empty if there is only one.
+    #: The custom ids of the submitted items from which this item was made. Empty if the item was made from only one.
     members: tuple[str, ...] = ()
     #: The number of the item's first frame within the job.
     first: Number
@@ -75,7 +76,8 @@ class PlannedItem(Record):
     findings: dict[str, Any] = Field(default_factory=dict)
     #: UIDs, or keyed hashes of UIDs, that link the result to its source.
     identifiers: dict[str, str] = Field(default_factory=dict)
-    #: Whether the item is held, because slices are missing: its frames are segmented, but no whole-item files are made.
+    #: Whether the item is held because slices are missing. The frames of a held item are segmented, but no whole-item
+    #: files are made.
     held: bool = False
     #: The position of the item's frames in space.
     grid: Grid | None = None
@@ -85,8 +87,8 @@ class Assembled(Record):
     """The whole-item files of one item."""
 
     item: Number
-    #: The files by output. The output `nifti-per-prompt` has one file for each prompt, whose name here is
-    #: `nifti-per-prompt-` and the number of the prompt.
+    #: The files by output. The output `nifti-per-prompt` has one file for each prompt. The key of such a file is
+    #: `nifti-per-prompt-`, followed by the number of the prompt.
     files: dict[str, ArtifactRef] = Field(default_factory=dict)
     #: The reasons why requested files could not be made, by output.
     errors: dict[str, Failure] = Field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The description of a source, and of how to read a frame of it. Planning writes it, and segmenting follows it."""
+"""The description of a source and of how to read its frames. The plan contains it, and workers read frames by it."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ Affine = tuple[tuple[float, float, float, float], ...]
 
 
 class Extent(Record):
-    """The location of a member of a zip archive: `length` bytes from `offset` on in the upload."""
+    """The location of a member of a zip archive: the `length` bytes that begin at `offset` in the upload."""
 
     offset: int
     length: int
@@ -34,34 +34,36 @@ class Orientation(Record):
 
 
 class Window(Record):
-    """The conversion of pixel values to bytes.
+    """The conversion of pixel values to 8 bits.
 
-    Values up to `low` become 0, and values from `high` on become 255. In between, the conversion is linear.
+    Values up to `low` become 0, and values from `high` on become 255. Between these limits, the conversion is linear.
     """
 
     #: The origin of the window, such as the name of a preset.
     name: str
     low: float
     high: float
-    #: Whether the conversion is a sigmoid curve instead. `low` and `high` are then the ends of the window's width.
+    #: Whether the conversion is a sigmoid curve instead. `low` and `high` are then the limits of the window that
+    #: defines the curve.
     sigmoid: bool = False
 
 
 class Reading(Record):
-    """The description of how one frame is read."""
+    """The description of how to read one frame."""
 
     kind: Kind = "still"
-    #: Whether the source contains other frames as well. If it does, a local copy of the source is kept for them.
+    #: Whether the source contains several frames. A worker keeps a local copy of such a source.
     several: bool = False
-    #: The page of a TIFF, the frame of a DICOM object, or the slice of a volume along `axis`. All are counted from 0.
+    #: The number of the page in a TIFF file, of the frame in a DICOM object, or of the slice along `axis` in a volume.
+    #: It is counted from 0.
     index: int = 0
     axis: int | None = None
-    #: The number of the volume in a NIfTI file with several volumes.
+    #: The number of the volume in a NIfTI file with several volumes, counted from 0.
     volume: int | None = None
     #: The transform from the stored slice to the frame's image.
     turn: Orientation = Orientation()
-    #: The conversion of the samples to 8 bits. None means that 8-bit samples are not changed, and deeper samples are
-    #: scaled between percentiles of the frame itself (see `percentiles`).
+    #: The conversion of the samples to 8 bits. None means that 8-bit samples are not changed, and that samples with
+    #: more bits are scaled between percentiles of the frame (see `percentiles`).
     window: Window | None = None
     percentiles: Literal["percentile-positive", "percentile-all"] = "percentile-positive"
     #: The distances between rows and between columns of the image, in millimetres. None if they are unknown.
@@ -80,7 +82,7 @@ class Forms(Record):
 class Grid(Record):
     """The volume whose slices are the frames of an item.
 
-    For a DICOM series, i is the column, j the row and k the slice. Its `turn` is therefore a transposition.
+    For a DICOM series, i is the number of the column, j of the row and k of the slice, so `turn` transposes each slice.
     """
 
     #: The number of voxels along i, j and k.
@@ -89,7 +91,7 @@ class Grid(Record):
     affine: Affine
     #: The axis along which the volume is cut into frames.
     axis: int = 2
-    #: For each frame, its slice number along `axis`. Numbers may be missing.
+    #: The slice number of each frame along `axis`. The numbers of missing slices are skipped.
     places: tuple[int, ...]
     #: The transform from a stored slice to the frame's image.
     turn: Orientation = Orientation()

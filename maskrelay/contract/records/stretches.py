@@ -1,6 +1,7 @@
 """A checkpoint of an unfinished result.
 
-It describes what the finish step has written for some parts of the plan, so the step can resume after them.
+It describes the objects that the finish step has written for some parts of the plan. If the step is interrupted, it
+continues with the next part.
 """
 
 from maskrelay.contract.record import Record
@@ -22,7 +23,7 @@ class Stretch(Record):
     frames: dict[str, int]
     #: The number of masks with each flag.
     flags: dict[str, int]
-    #: The numbers of the items that have a mask with the flag, by flag.
+    #: The numbers of the items that have a mask with a flag, by flag.
     flagged: dict[str, list[int]]
     #: The suspicions of the items in `flagged`, by flag and in the same order.
     suspicions: dict[str, list[float]]

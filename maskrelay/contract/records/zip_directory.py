@@ -1,8 +1,8 @@
-"""List the members of a zip archive by reading a few ranges of its bytes.
+"""The reader of the directory of a zip archive. It reads a few ranges of the archive's bytes.
 
-Nothing is decompressed, and no name is ever used as a path. Source: PKWARE's APPNOTE 6.3.10, sections 4.3 (records),
-4.4 (fields) and 4.5.3 (zip64). The number of a member is its position in the central directory, counted from 1. Errors
-contain the numbers of members but never their names.
+Nothing is decompressed, and names of members are never used as paths. Source: PKWARE's APPNOTE 6.3.10, sections 4.3
+(records), 4.4 (fields) and 4.5.3 (zip64). The number of a member is its position in the central directory, counted from
+1. Errors contain the numbers of members but never their names.
 """
 
 import re
@@ -17,8 +17,8 @@ from maskrelay.errors import ArchiveInvalid, ArchiveTooLarge
 
 _LOCAL = struct.Struct("<4s5H3L2H")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
-#: The directory is read into memory as a whole. Its size is limited to a base size, plus a number of bytes for each
-#: permitted entry, which is enough for names and fields of ordinary length.
+#: The directory is read into memory as a whole. Its size is limited to the first number, plus the second number for
+#: each permitted entry. This is enough for names and fields of ordinary length.
 _DIRECTORY_BYTES = (64 << 10, 512)
 
 _STORED, _DEFLATED = 0, 8
@@ -29,7 +29,7 @@ _FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF
 
 #: The greatest compression ratio that is accepted. The maximum of deflate is about 1,000. Images are far below 200.
 _RATIO = 200
-#: The ratio is checked only for members that are larger than this after decompression.
+#: The ratio is checked only for members with more than this number of bytes after decompression.
 _RATIO_FROM = 1 << 20
 _SEPARATORS = re.compile(r"[/\\]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -51,7 +51,7 @@ class Member:
     length: int
     #: The decompressed size. None if the member is stored without compression.
     inflated: int | None
-    #: The offset at which the member must have ended.
+    #: The offset before which the member must end.
     ends_by: int = 0
     #: The checksum of the decompressed bytes.
     crc32: int | None = None
@@ -68,12 +68,12 @@ class Member:
 def list_members(read: Read, size: int, *, most_members: int, most_bytes: int, every: bool = False) -> list[Member]:
     """Return the files of an archive of `size` bytes, in the order of its directory.
 
-    `read` is called two or three times. Folders are left out. Hidden and empty files are left out as well, except if
-    `every` is true. A file that is encrypted, or compressed with another method than deflate, has a `refusal`.
+    `read` is called two or three times. Folders are omitted. If `every` is false, hidden and empty files are omitted
+    too. A file has a `refusal` if it is encrypted or compressed with a method other than deflate.
 
-    Raises ArchiveTooLarge if there are more than `most_members` files, if they have more than `most_bytes` bytes after
-    decompression, or if the compression ratio of a file is implausible. Raises ArchiveInvalid if the archive is damaged
-    or split over several disks, or if members overlap.
+    Raises ArchiveTooLarge if there are more than `most_members` files, if all files together have more than
+    `most_bytes` bytes after decompression, or if the compression ratio of a file is implausible. Raises ArchiveInvalid
+    if the archive is damaged or split over several disks, or if members overlap.
     """
     directory = find_directory(read, size)
     fixed, each = _DIRECTORY_BYTES
@@ -92,8 +92,8 @@ def locate(read: Read, member: Member) -> Extent:
     """Return the location of the member's bytes.
 
     `read` is called once, for the local header, because the length of this header varies. Raises ArchiveInvalid if the
-    member has a `refusal`, if the local header does not match the directory, or if the member's bytes overlap those
-    that follow.
+    member has a `refusal`, if the local header does not match the directory, or if the member overlaps the data that
+    follows it.
     """
     if member.refusal:
         raise _invalid(member.number, member.refusal)
@@ -158,11 +158,11 @@ def _refusal(flags: int, method: int, size: int, length: int) -> str:
 
 
 def _name(raw: bytes, flags: int) -> str:
-    """Return the name to display, decoded as UTF-8 if it is valid UTF-8, otherwise as code page 437 (appendix D).
+    """Return the name to display. It is decoded as UTF-8 if possible, otherwise as code page 437 (appendix D).
 
-    Archives do not declare other code pages, so names in such a code page are displayed with wrong letters. A backslash
-    is treated as a separator of folders, because some programs write it. Parts that would lead out of a folder if the
-    name were a path, such as `..`, are left out.
+    An archive cannot declare another code page, so names in other code pages are displayed with wrong letters. A
+    backslash is treated as a separator of folders, because some programs write names with backslashes. Parts such as
+    `..`, which would lead out of a folder in a path, are omitted.
     """
     try:
         name = raw.decode("utf-8")
@@ -175,8 +175,8 @@ def _name(raw: bytes, flags: int) -> str:
 def _widened(extra: bytes, short: tuple[int, int, int, int], number: int) -> tuple[int, int, int, int]:
     """Return the decompressed size, the length, the offset of the local header and the disk of a member.
 
-    A value in `short` that is the maximum of its field is replaced by the value in the zip64 field. That field contains
-    the replaced values in this order (4.5.3).
+    `short` contains these values as the ordinary fields state them. A value that is the maximum of its field is
+    replaced by a value of the zip64 field, which contains the replacements in this order (4.5.3).
     """
     wide = b""
     while len(extra) >= 4:
@@ -208,7 +208,7 @@ def _check_sizes(members: list[Member], most_bytes: int) -> None:
 
 
 def _apart(members: list[Member], end: int) -> list[Member]:
-    """Return the members with the offset at which each must have ended: the next member's header, or the directory.
+    """Return the members with `ends_by`, which is the offset of the next member's header or of the directory.
 
     Raises ArchiveInvalid if members overlap.
     """

@@ -1,7 +1,8 @@
-"""Find the central directory of a zip archive by its last bytes.
+"""The search for the central directory of a zip archive.
 
-They contain the end record. If the fields of that record are too small for the archive, they also contain the locator
-of a zip64 end record. Source: PKWARE's APPNOTE 6.3.10, sections 4.3.14 to 4.3.16.
+The last bytes of an archive contain the end record, which states where the directory is. If the fields of the end
+record are too small for the archive, the last bytes also contain the locator of a zip64 end record. Source: PKWARE's
+APPNOTE 6.3.10, sections 4.3.14 to 4.3.16.
 """
 
 import struct
@@ -16,14 +17,14 @@ Read = Callable[[int, int], bytes]
 _END = struct.Struct("<4s4H2LH")
 _LOCATOR_64 = struct.Struct("<4sLQL")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
-#: The size of the end record with the longest possible comment, plus that of a zip64 locator before it.
+#: The size of an end record with the longest possible comment and of a zip64 locator before it.
 _TAIL_BYTES = _LOCATOR_64.size + _END.size + 0xFFFF
 _FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """The location of the central directory: `length` bytes from `offset` on in the archive."""
+    """The location of the central directory: the `length` bytes that begin at `offset` in the archive."""
 
     offset: int
     length: int
@@ -53,7 +54,7 @@ def find_directory(read: Read, size: int) -> Directory:
 
 
 def _end_record(tail: bytes) -> int:
-    """Return the offset of the end record: the last record whose comment ends exactly at the end (4.3.16)."""
+    """Return the offset of the end record: the last record whose comment ends where the archive ends (4.3.16)."""
     at = tail.rfind(b"PK\x05\x06")
     while at >= 0:
         if at + _END.size <= len(tail) and at + _END.size + _END.unpack_from(tail, at)[-1] == len(tail):

@@ -1,4 +1,4 @@
-"""Decompression of a member of a zip archive, piece by piece and never beyond its declared size."""
+"""Decompression of a member of a zip archive. It works in pieces, and stops if the declared size is exceeded."""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from maskrelay.contract.records.source_frames import Extent
 from maskrelay.errors import Truncated
 
-#: The size of the largest decompressed piece.
+#: The largest size of a decompressed piece, in bytes.
 _PIECE_BYTES = 256 << 10
 
 
@@ -15,7 +15,7 @@ def inflated(chunks: Iterable[bytes], extent: Extent) -> Iterator[bytes]:
 
     `chunks` are the bytes of the member's `extent`. Raises Truncated as soon as there are more bytes than declared, or
     if the compressed data is damaged. At the end, raises Truncated if there are fewer bytes than declared or if the
-    checksum differs. Therefore, do not use the pieces before the iteration has ended.
+    checksum does not match. Therefore, do not rely on any piece before the iteration has ended.
     """
     declared = extent.length if extent.inflated is None else extent.inflated
     total = checksum = 0

@@ -21,7 +21,7 @@ class DeadLetterList(BaseModel):
 
 
 class NotRedriven(BaseModel):
-    """A job whose failed items cannot be processed again. `error` is the reason."""
+    """A job that cannot be redriven. `error` is the reason."""
 
     job: str
     error: ErrorShown

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 
 class WaitingShown(BaseModel):
-    """The number of requests that wait for admission. Each child process of a worker adds at most one per lane."""
+    """The number of requests that wait for a slot, by lane. Each child process of a worker has at most one per lane."""
 
     interactive: int
     bulk: int
@@ -43,7 +43,7 @@ class EndpointShown(BaseModel):
     weight: float
     wire: str = Field(description="The configured wire format.")
     wire_in_use: str | None = Field(
-        description="`lean2d` if the deployment offers it, otherwise `image2d`. Null while it has not been asked."
+        description="`lean2d` if the deployment offers it, otherwise `image2d`. Null until it has been queried."
     )
 
 

@@ -53,9 +53,7 @@ class JobShown(BaseModel):
         default={}, description="The number of masks with each flag. It is empty until the job has ended."
     )
     timings: dict[str, float] = Field(
-        default={},
-        description="The seconds that each stage took. The stages follow each other without a gap. `total` is their "
-        "sum.",
+        default={}, description="The duration of each stage in seconds, and the sum of all stages as `total`."
     )
     bottleneck: str | None = Field(None, description="The stage that has taken the most time.")
     eta_s: float | None = None
@@ -138,7 +136,7 @@ class ItemShown(BaseModel):
 
     `members` are the custom ids of all submitted items of a series. `findings` are observations about the source, by
     code. `errors` are the reasons why requested files could not be made, by output. `intensity` is the name of the
-    conversion of pixel values to 8 bits.
+    intensity window by which pixel values were converted to 8 bits.
     """
 
     custom_id: str

@@ -1,12 +1,12 @@
 """The categories that are consistent with a prompt. The endpoint returns a category with each mask.
 
-Any other category makes the mask suspicious.
+A mask with a category that is not consistent with its prompt gets a flag.
 """
 
 import re
 
 #: Patterns for the target in a prompt, each with the categories that are consistent with it. A target that matches no
-#: pattern is consistent with every category in use.
+#: pattern is considered unknown.
 _FITTING: tuple[tuple[str, frozenset[str]], ...] = (
     (
         r"tumou?r|cancer|carcinoma|glioma|melanoma|neoplas|malignan|polyp|nodule|lesion|cyst|enhancing",
@@ -29,17 +29,17 @@ _FITTING: tuple[tuple[str, frozenset[str]], ...] = (
         frozenset({"other organ"}),
     ),
 )
-#: The categories that stand for none of the classes. They are inconsistent with every prompt.
+#: The categories that do not name a structure. They are inconsistent with every prompt.
 _NOTHING = frozenset({"background", "others"})
 #: The categories that are consistent with every prompt.
 _ANY = frozenset({"other"})
 
 
 def at_odds(prompt: str, category: str | None) -> bool:
-    """Return whether the category is inconsistent with the target of the prompt, which is the text before " in ".
+    """Return whether the category is inconsistent with the target of the prompt.
 
-    If the target is unknown, every category that stands for a class is consistent with it. A missing category and the
-    category `other` are consistent with every prompt.
+    The target is the text before " in ". If it is unknown, every category that names a structure is consistent with it.
+    A missing category and the category `other` are consistent with every prompt.
     """
     word = (category or "").strip().lower()
     if word in _NOTHING:

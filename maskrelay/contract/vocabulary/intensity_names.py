@@ -1,4 +1,4 @@
-"""The names of the intensity presets, which convert samples of more than 8 bits to 8 bits, and the CT windows.
+"""The names of the intensity presets, by which samples are converted to 8 bits, and the limits of the CT windows.
 
 The package `maskrelay.imaging.intensity` computes the statistics that some presets need.
 """
@@ -25,15 +25,15 @@ CT_WINDOWS: dict[str, tuple[float, float]] = {
 POSITIVE = "percentile-positive"
 #: The limits are the percentiles 0.5 and 99.5 of all values, as in the official toolkit.
 EVERY = "percentile-all"
-#: No window is applied: 8-bit samples are not changed, and a frame with deeper samples is scaled by its own
+#: No window is applied. 8-bit samples are not changed, and a frame with more bits per sample is scaled between its own
 #: percentiles.
 NONE = "none"
 
-#: The first VOI window of the DICOM object itself is applied. If it has none, the default preset is used.
+#: The first VOI window of the DICOM object is applied. If the object has none, the default preset is applied.
 VOI = "voi"
 
-#: The names that are recorded if the two percentiles are equal and cannot be limits. The window then extends from the
-#: least to the greatest value. If all values are equal, the image is black.
+#: The names that are recorded if the two percentiles are equal, so that they cannot be limits. The window then extends
+#: from the least to the greatest value. If all values are equal, the image becomes black.
 RANGE = "min-max"
 CONSTANT = "constant"
 
@@ -56,7 +56,7 @@ PRESETS: tuple[Preset, ...] = get_args(Preset)
 
 
 class ExplicitWindow(Record):
-    """A window of your own: its low and high limits in the source's units (HU for CT)."""
+    """The low and the high limit of an intensity window, in the units of the source (HU for CT)."""
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
 
@@ -65,18 +65,18 @@ class ExplicitWindow(Record):
     @field_validator("window")
     @classmethod
     def _rises(cls, window: tuple[float, float]) -> tuple[float, float]:
-        # if the width were infinite, every pixel would be black
+        # If the width were infinite, every pixel would be black.
         if not 0 < window[1] - window[0] < math.inf:
             raise ValueError("the low limit of a window must be below its high limit, and both must be finite")
         return window
 
 
-#: The intensity that a caller may request.
+#: What a caller may request as intensity: the name of a preset, or a window.
 Intensity = Preset | ExplicitWindow
 
 
 def read_intensity(value: Any) -> Intensity:
-    """Parse the name of a preset, or `{"window": [low, high]}` with two numbers of which the first is less.
+    """Parse the name of a preset, or an object `{"window": [low, high]}` in which `low` is less than `high`.
 
     Raises ValueError for any other value. The message says what is accepted, and quotes nothing of `value`.
     """

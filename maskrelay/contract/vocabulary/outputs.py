@@ -19,10 +19,12 @@ def outputs_of(
 ) -> tuple[Output, ...]:
     """Return the outputs of an item of this kind and number of frames.
 
-    `volume` is true if the frames are evenly spaced. `placed` is true if the images are really at the positions that
-    their headers state. A mosaic is not, so no SEG can refer to it. Requested outputs that cannot be made from the item
-    are left out. If no output is requested, the defaults are a mask and an overlay for an image, a SEG for a DICOM
-    item, label volumes for a NIfTI file, and in addition a contact sheet for an item with several frames.
+    `volume` is true if the frames are evenly spaced slices. `placed` is true if the images are at the positions that
+    their headers state. This is not so for a Siemens mosaic, so no SEG is made for it. Requested outputs that cannot be
+    made from the item are omitted.
+
+    If no output is requested, the defaults are a mask and an overlay for an image, a SEG for a DICOM item, and label
+    volumes for a NIfTI file. An item with several frames also gets a contact sheet by default.
     """
     possible = set(OF_FRAME) | {"geojson", "contact-sheet"}
     if kind == "dicom" and placed:

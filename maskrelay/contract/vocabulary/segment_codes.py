@@ -1,4 +1,4 @@
-"""The SNOMED CT codes of a segment. They are chosen by the prompt first, and then by the category from the endpoint.
+"""The SNOMED CT codes of a segment. They are chosen by the prompt or, if it is unknown, by the returned category.
 
 The category is only the model's guess and may be missing, so the prompt takes precedence. Source of the codes: DICOM
 PS3.16, CID 7150 (categories) and CID 7151 (types), and the SNOMED CT codes for cells, nuclei and effusions.
@@ -22,7 +22,7 @@ _MOST_BYTES = 1 << 20
 
 
 class Code(Record):
-    """A coded concept: its value in a coding scheme, and its meaning in words."""
+    """A coded concept, with its value in a coding scheme and its meaning."""
 
     model_config = ConfigDict(extra="forbid")  # operators write these records, so a misspelt name must be an error
 
@@ -40,7 +40,7 @@ class SegmentCodes(Record):
     type: Code
 
 
-#: The codes that a user specified, by prompt in lower case.
+#: The codes that a user specified. The keys are prompts in lower case.
 CodeTable = Mapping[str, SegmentCodes]
 
 _ANATOMY = Code(value="91723000", meaning="Anatomical Structure")
@@ -115,7 +115,8 @@ _BY_CATEGORY: dict[str, SegmentCodes] = {
     "other abnormality": _LESION,
     "histology structure": _ANY_TISSUE,
 }
-#: Patterns for organs, and parts of organs, in the target of a prompt. They are taken from the model's list of prompts.
+#: Patterns for organs and parts of organs in the target of a prompt. The organs are those in the model's list of
+#: prompts.
 _ORGANS: tuple[tuple[str, SegmentCodes], ...] = (
     (r"\bspleen\b", _SPLEEN),
     (r"\bstomach\b", _STOMACH),
@@ -147,10 +148,9 @@ _TABLE = TypeAdapter(dict[str, SegmentCodes])
 def codes_of(prompt: str, category: str | None, table: CodeTable | None = None) -> SegmentCodes:
     """Return the codes of the segment for a prompt.
 
-    The user's own codes in `table` take precedence. Otherwise, the target of the prompt (the text before " in ")
-    determines the codes, and last the category. The category is only the model's guess: if the model takes a spleen
-    for a liver, the segment is coded as a spleen. If nothing matches, the segment is coded as an organ, without further
-    detail.
+    The user's codes in `table` take precedence. If they do not contain the prompt, its target (the text before " in ")
+    determines the codes. If the target is unknown, the category determines them. If the category is unknown too, the
+    segment is coded as an organ, without further detail.
     """
     own = (table or {}).get(_plain(prompt))
     target = _plain(prompt).split(" in ")[0]
@@ -161,7 +161,7 @@ def codes_of(prompt: str, category: str | None, table: CodeTable | None = None) 
 def read_code_table(text: str | bytes) -> dict[str, SegmentCodes]:
     """Parse a user's table of codes from JSON: `{"prompt": {"category": {"value", "scheme", "meaning"}, "type": {…}}}`.
 
-    `scheme` defaults to SCT. Upper and lower case, and the number of spaces, make no difference between prompts. Raises
+    `scheme` defaults to SCT. Prompts are compared without regard to case and to the number of spaces. Raises
     CodesInvalid if the table cannot be used. The error names the location of the mistake and quotes no value.
     """
     if len(text) > _MOST_BYTES:

@@ -1,4 +1,4 @@
-"""The targets that the model was trained to find, by modality and site, and the most similar target for other prompts.
+"""The targets that the model was trained to find, and the search for a target that is similar to a prompt.
 
 The prompts in the training data have the form "{target} in {site} {modality}". Source: the list in the model card.
 """
@@ -47,7 +47,7 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     ("ultrasound", "transperineal", "fetal head, pubic symphysis"),
 )
 _ANY = "any organ"
-#: Synonyms, each with the target that it means.
+#: Synonyms of targets. The value is the target.
 SYNONYMS: dict[str, str] = {
     "inferior vena cava": "postcava",
     "ivc": "postcava",
@@ -64,7 +64,7 @@ SYNONYMS: dict[str, str] = {
     "brain tumor": "tumor",
     "liver tumor": "tumor",
 }
-#: Synonyms of modalities, including the codes of DICOM.
+#: Synonyms of modalities, including DICOM's codes. The value is the modality.
 _MODALITIES = {
     "mr": "mri",
     "cr": "x-ray",
@@ -107,7 +107,7 @@ TARGETS: tuple[Target, ...] = tuple(
 
 
 class PromptWarning(Record):
-    """A warning about a prompt on which the model was not trained. What its mask shows is unknown."""
+    """A warning about a prompt on which the model was not trained, so that the meaning of its mask is unknown."""
 
     code: str = "prompt_unknown"
     prompt: str
@@ -171,7 +171,7 @@ def is_known(prompt: str) -> bool:
 def nearest(prompt: str) -> str | None:
     """Return the training prompt of the most similar known target, or None if no target is similar.
 
-    If a target has several sites and modalities, those that the prompt mentions are preferred.
+    If the target was trained for several sites and modalities, those that the prompt contains are preferred.
     """
     target, place = _split(prompt)
     alike = difflib.get_close_matches(_plain(target), _known(), n=1, cutoff=_ALIKE)
@@ -184,7 +184,7 @@ def nearest(prompt: str) -> str | None:
 
 @cache
 def _known() -> dict[str, str]:
-    """Return the targets by all their names, including synonyms, in normalised form."""
+    """Return the target that each name means. The keys are names in normalised form, including synonyms."""
     names = {_plain(one.target): one.target for one in TARGETS}
     return names | {_plain(other): target for other, target in SYNONYMS.items()}
 
@@ -210,7 +210,7 @@ def _sites() -> set[str]:
 
 
 def _modality(target: Target) -> str:
-    """Return the modality without its sequence, in lower case: `mri` for "MRI T2"."""
+    """Return the modality in lower case and without the sequence. For "MRI T2", this is `mri`."""
     return target.modality.split()[0].lower()
 
 

@@ -2,11 +2,11 @@
 
 The maps are megabytes long. The rest of the response can be parsed in microseconds.
 
-The removal does not change the meaning of the response. A text is removed only if it is between a double quote and the
-next double quote, and is valid base64. None of its characters has a special meaning in JSON, or in JSON inside a JSON
-string. The same is true of the characters of the placeholder that replaces it. So the rest is valid JSON if and only if
-the whole response is, and its values are the same except for the placeholders. The parser replaces a placeholder by
-its map only where it expects base64, and it checks that every placeholder was found.
+The removal does not change the meaning of the response. A text is removed only if it is valid base64 and is all the
+text between two consecutive double quotes. No character of base64 has a special meaning in JSON, or in JSON inside a
+JSON string. The same is true of the characters of the placeholder that replaces the text. Therefore, the rest is valid
+JSON if and only if the whole response is valid JSON, and both contain the same values except for the placeholders. The
+parser replaces a placeholder by its map only where it expects base64, and it checks that every placeholder was found.
 """
 
 import re
@@ -20,13 +20,13 @@ import pybase64
 _BEFORE = re.compile(rb'data\\*"\s*:\s*\\*"')
 _BACKSLASH = 0x5C
 _WORTHWHILE = 4096  # shorter values are not removed
-#: The prefix of the placeholders. It is random, so no response contains it, and it is longer than any text that is kept
-#: from a response.
+#: The prefix of the placeholders. It is random, so no response contains it. It is longer than any text of a response
+#: that the parser returns, such as a category.
 _MARK = secrets.token_hex(48)
 
 
 def hollow(body: bytes | bytearray) -> tuple[bytes, dict[str, bytes]]:
-    """Return the body with placeholders instead of the maps, and the decoded maps by placeholder.
+    """Replace the maps in the body by placeholders. Return the new body, and the decoded maps by placeholder.
 
     Raises ValueError if a long value of `data` is not valid base64 without line breaks.
     """

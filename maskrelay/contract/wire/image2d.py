@@ -1,4 +1,4 @@
-"""The wire format of the 2-D model: requests, and the maps of a response as bytes with their shape and dtype."""
+"""The wire format of the 2-D model: the encoder of requests, and the classes for requests and responses."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from typing import Literal
 
 import pybase64
 
-#: The canvas is CANVAS × CANVAS pixels, and so is every map of a response.
+#: The size of the canvas and of every map in a response is CANVAS × CANVAS pixels.
 CANVAS = 1024
 #: The largest number of rows that the endpoint accepts in one request.
 MAX_ROWS = 256
@@ -33,7 +33,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class MapStack:
-    """One map for each prompt. A setting of the endpoint determines what the values mean.
+    """One map for each prompt. The meaning of the values is a setting of the endpoint.
 
     The values are not checked. Floats may be NaN.
     """
@@ -50,7 +50,8 @@ class RowAnswer:
     """The endpoint's answer to one row."""
 
     maps: MapStack
-    #: One category for each prompt, or None if the endpoint returned none. They are informative and never used as keys.
+    #: One category for each prompt, or None if the endpoint returned none for it. Categories only inform the reader.
+    #: Results are never looked up by them.
     categories: tuple[str | None, ...]
     #: Any of `single_quoted`, `categories_missing`, `categories_short`, `categories_long`, `categories_unreadable`.
     warnings: tuple[str, ...]
@@ -59,10 +60,10 @@ class RowAnswer:
 def encode_request(rows: Sequence[Row]) -> bytes:
     """Return the JSON body of the request that scores `rows`.
 
-    It has the columns `image` and `text`, and a list for each row. The prompts of a row are joined by ` & `. The images
-    are inserted as base64 without a JSON encoder, which would only search megabytes in vain for characters to escape.
-    Raises ValueError if there are no rows, or more than MAX_ROWS. That would be a bug in the calling code, and not an
-    error of the endpoint.
+    The body has the columns `image` and `text`, and a list for each row. The prompts of a row are joined by ` & `. The
+    images are inserted as base64 without the JSON encoder, because it would search megabytes for characters to escape,
+    and base64 contains none. Raises ValueError if there are no rows, or more than MAX_ROWS. This would be a bug in the
+    calling code, and not an error of the endpoint.
     """
     if not 0 < len(rows) <= MAX_ROWS:
         raise ValueError(f"a request has 1 to {MAX_ROWS} rows, not {len(rows)}")

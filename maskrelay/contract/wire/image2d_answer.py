@@ -1,4 +1,4 @@
-"""The parser of the 2-D model's response. It accepts every form in use, and raises AnswerInvalid for any other."""
+"""The parser of the 2-D model's response. It accepts every form that endpoints are known to return."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from maskrelay.contract.wire.image2d import (
 from maskrelay.errors import AnswerInvalid
 
 MAX_BYTES = 256 << 20
-#: Bytes of one value.
+#: The bytes per value, by dtype.
 ITEM_BYTES: dict[Dtype, int] = {"uint8": 1, "bool": 1, "float16": 2, "float32": 4}
 _PNG = b"\x89PNG\r\n\x1a\n"
 #: The greatest length of a category that is kept. The longest category of the model has 22 characters.
@@ -27,10 +27,13 @@ _CATEGORY_LENGTH = 64
 def parse_answer(body: bytes | bytearray, rows: Sequence[Row], *, max_bytes: int = MAX_BYTES) -> list[RowAnswer]:
     """Parse the endpoint's response to `rows`, and return one answer for each row, in order.
 
-    `image_features` may be JSON in a JSON string (the usual form), an object, or a Python literal in single quotes as
-    in the documentation's example, which causes a warning. A whole row may also be a string. The body may have up to
-    `max_bytes` bytes. Raises AnswerInvalid for any other response. Its `detail` names the faulty part and quotes
-    nothing of the body, its `kind` is a name for metrics, and its `raw` is the body.
+    `image_features` may be an object, or a string that contains the object as JSON. The latter is the usual form. The
+    string may also contain a Python literal with single quotes, as in the example of the model's documentation. In this
+    case, the answer has a warning. A whole row may also be such a string.
+
+    The body may have up to `max_bytes` bytes. Raises AnswerInvalid for any other response. Its `detail` names the
+    faulty part and quotes nothing of the body, its `kind` is the name of the fault in metrics, and its `raw` is the
+    body.
     """
     try:
         if len(body) > max_bytes:
@@ -42,9 +45,10 @@ def parse_answer(body: bytes | bytearray, rows: Sequence[Row], *, max_bytes: int
 
 
 def _read_hollow(body: bytes | bytearray, rows: Sequence[Row]) -> list[RowAnswer] | None:
-    """Return what `_read_rows` would return, but many times faster.
+    """Return the same answers as `_read_rows`, but many times faster.
 
-    Return None if the response does not have the usual form. It may still be valid.
+    Return None if the response does not have the usual form. Such a response may be valid, and `_read_rows` decides
+    this.
     """
     try:
         remaining, taken = hollow(body)
@@ -83,11 +87,11 @@ def _read_row(answer: Any, row: Row, taken: dict[str, bytes], where: str) -> Row
 
 
 def _mapping(value: Any, where: str) -> tuple[dict[str, Any], bool]:
-    """Return the object that `value` is, or that it contains as text, and whether that text used single quotes."""
+    """Return the object in `value`, and whether it was a text with single quotes. `value` is an object or its text."""
     quoted = False
     if isinstance(value, str):
-        # No Python literal is evaluated. In a text without `"` and `\`, every `'` is a quote. If each is replaced by
-        # `"`, the text is JSON with the same meaning, or it is not JSON and is refused.
+        # No Python literal is evaluated. In a text without `"` and `\`, every `'` is a quote. If every `'` is replaced
+        # by `"`, the text becomes JSON with the same meaning. If it does not become JSON, it is refused.
         quoted = "'" in value and '"' not in value and "\\" not in value
         value = _json(value.replace("'", '"') if quoted else value, where)
     if not isinstance(value, dict):
@@ -135,7 +139,8 @@ def read_shape(shape: Any, prompts: int, where: str) -> tuple[int, int, int]:
 def read_categories(words: Any, prompts: int) -> tuple[tuple[str | None, ...], tuple[str, ...]]:
     """Return a category or None for each prompt, and the warnings.
 
-    Categories are assigned to prompts by their position. They may be missing, and they never make a response invalid.
+    A category belongs to the prompt at the same position. Categories may be missing. Wrong categories never make a
+    response invalid.
     """
     if words is None:
         return (None,) * prompts, ("categories_missing",)
@@ -151,7 +156,7 @@ def read_categories(words: Any, prompts: int) -> tuple[tuple[str | None, ...], t
 
 
 def _is_word(word: Any) -> bool:
-    # A printable text contains no lone surrogates. JSON can represent these, but UTF-8 cannot.
+    # A printable text contains no lone surrogates, which JSON can represent but UTF-8 cannot.
     return isinstance(word, str) and 0 < len(word) <= _CATEGORY_LENGTH and word.isprintable()
 
 
@@ -178,8 +183,8 @@ def _json(text: bytes | bytearray | str, where: str) -> Any:
         reason = "is nested too deeply"
     except ValueError:
         pass  # not UTF-8, not JSON, NaN, or an integer of thousands of digits
-    # This is outside the exception handlers, because the decoder's error contains the document and would remain
-    # attached to the new error as its context.
+    # The new error is raised outside the exception handlers. Otherwise, its context would be the decoder's error, which
+    # contains the whole document.
     return refuse("not_json", f"{where} {reason}")
 
 
@@ -193,5 +198,8 @@ def _kind(value: Any) -> str:
 
 
 def refuse(kind: str, detail: str) -> NoReturn:
-    """Raise AnswerInvalid. `kind` is a name for metrics, and `detail` names the faulty part without quoting it."""
+    """Raise AnswerInvalid.
+
+    `kind` is the name of the fault in metrics. `detail` names the faulty part but does not quote it.
+    """
     raise AnswerInvalid(detail, status=200, kind=kind)

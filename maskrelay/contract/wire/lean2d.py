@@ -1,4 +1,4 @@
-"""The lean wire format of this project's own deployment: images as plain bytes in requests, packed maps in responses.
+"""The lean wire format of this project's own deployment. Requests contain images as bytes, and responses packed maps.
 
 The scoring script of that deployment, `maskrelay/admin/azure/lean_deployment/lean_scoring_script.py`, describes the
 format. This module encodes requests, and `lean2d_answer` parses responses.
@@ -13,7 +13,7 @@ from maskrelay.contract.wire.image2d import MAX_ROWS, Row
 MEDIA_TYPE = "application/vnd.maskrelay.lean2d"
 VERSION = 1
 CONTENT_TYPE = f"{MEDIA_TYPE}; version={VERSION}"
-#: The value of the Accept header. It requests a lean response, but accepts the usual JSON from other deployments.
+#: The value of the Accept header. It requests a lean response, but also permits JSON, which other deployments return.
 ACCEPT = f"{CONTENT_TYPE}, application/json"
 #: The first bytes of every lean body.
 MAGIC = b"\x89LEAN2D\n"
@@ -26,7 +26,7 @@ _SIGNATURES = {b"\x89PNG": "png", b"RIFF": "webp"}
 def encode_lean_request(rows: Sequence[Row]) -> bytes:
     """Return the lean body of the request that scores `rows`. Their images are PNG or lossless WebP.
 
-    Raises ValueError if there are no rows or more than MAX_ROWS, or if an image has another format. That would be a bug
+    Raises ValueError if there are no rows or more than MAX_ROWS, or if an image has another format. This would be a bug
     in the calling code.
     """
     if not 0 < len(rows) <= MAX_ROWS:

@@ -127,7 +127,7 @@ def _box(box: Any, where: str) -> tuple[int, int, int, int]:
 
 
 def _unpacked(encoding: Any, part: memoryview, expected: int, where: str) -> bytes:
-    """Return the unpacked part, which must have exactly `expected` bytes. At most one byte more is ever unpacked."""
+    """Return the unpacked part, which must have exactly `expected` bytes. At most `expected` + 1 bytes are unpacked."""
     if encoding == "stored":
         values = bytes(part) if len(part) == expected else None
     elif encoding == "deflate":

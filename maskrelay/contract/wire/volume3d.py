@@ -24,15 +24,16 @@ from maskrelay.contract.formats.nifti_header import (
 from maskrelay.contract.wire.image2d import Row, encode_request
 from maskrelay.errors import AnswerInvalid, ItemError, TagInvalid
 
-#: The largest size of the voxels in one volume, in bytes. It applies to requests and responses.
+#: The largest total size of the voxels of one volume, in bytes. It applies to requests and responses.
 MAX_VOLUME_BYTES = 1 << 30
 #: The largest number of prompts for a volume. A label is one byte, and 0 is the background.
 MAX_VOLUME_PROMPTS = 255
-#: The largest offset of the voxels in a file, in bytes. Extensions may be between the header and the voxels.
+#: The largest offset of the voxels in a label map's file, in bytes. A file may have extensions between the header and
+#: the voxels.
 _EXTENSIONS = 1 << 20
 #: The greatest distance between a corner of the label map and the same corner of the volume, as a fraction of the
-#: shortest side of a voxel. It allows for the rounding errors of a conversion to 32-bit floats and to a quaternion and
-#: back, but no more.
+#: shortest side of a voxel. It is just large enough for the rounding errors that arise if an affine is converted to
+#: 32-bit floats, or to a quaternion and back.
 _OFF_PLACE = 0.01
 _GZIP = b"\x1f\x8b"
 
@@ -68,9 +69,9 @@ def parse_volume(body: bytes | bytearray, rows: Sequence[Row], *, max_bytes: int
     """Parse the response to the one row, and check it against the request.
 
     The body may have up to `max_bytes` bytes. The label map must have the shape and the position of the volume, an
-    integer type, and only labels of existing prompts. Otherwise, raises AnswerInvalid. Its `detail` names the faulty
-    part and quotes nothing of the body, its `kind` is a name for metrics, and its `raw` is the body. Raises ValueError
-    in the same cases as `encode_volume`.
+    integer type, and only labels of existing prompts. Raises AnswerInvalid for any other response. Its `detail` names
+    the faulty part and quotes nothing of the body, its `kind` is the name of the fault in metrics, and its `raw` is the
+    body. Raises ValueError in the same cases as `encode_volume`.
     """
     [row] = _one(rows)
     question = _question(row.image)
@@ -135,7 +136,8 @@ def _file(body: bytes | bytearray) -> bytes:
 def _labels(packed: bytes, question: NiftiHeader, prompts: int) -> VolumeAnswer:
     """Return the checked label map.
 
-    The header is checked before the voxels are decompressed. Not more is decompressed than the header declares.
+    The header is checked before the voxels are decompressed. The decompression stops if there are more voxels than the
+    header declares.
     """
     head, _ = _unpack(packed, HEADER_BYTES)
     answer = _judged(head, question)
@@ -189,7 +191,8 @@ def _judged(head: bytes, question: NiftiHeader) -> NiftiHeader:
 def _in_place(affine: Affine, question: NiftiHeader) -> bool:
     """Return whether every corner of the label map is at the position of the volume's corner.
 
-    If the corners are, all other voxels are too, because the difference of two affines is greatest at a corner.
+    If the corners are at their positions, all other voxels are too, because the difference of two affines is greatest
+    at a corner.
     """
     most = _OFF_PLACE * min(question.sides)
     corners = list(itertools.product(*((0, side - 1) for side in question.shape)))
@@ -201,7 +204,7 @@ def _in_place(affine: Affine, question: NiftiHeader) -> bool:
 
 
 def _narrowed(voxels: memoryview, header: NiftiHeader) -> bytes | None:
-    """Return the voxels as one byte each, or None if a value does not fit. No negative value fits."""
+    """Return each voxel as one byte, or None if the value of a voxel is not between 0 and 255."""
     size = header.itemsize
     low = 0 if header.order == "<" else size - 1
     for place in range(size):
@@ -215,8 +218,8 @@ def _json(text: bytes | bytearray | str, where: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         pass
-    # This is outside the exception handler, because the decoder's error contains the document and would remain
-    # attached to the new error as its context.
+    # The new error is raised outside the exception handler. Otherwise, its context would be the decoder's error, which
+    # contains the whole document.
     return _refuse("not_json", f"{where} is not JSON")
 
 
