@@ -91,7 +91,7 @@ def _turn_over(valkey: RunningValkey, ledger: Ledger, job: str, frames: int) -> 
 
 
 def queue(ledger: Ledger, job: str, size: int, tenant: str = "bench") -> None:
-    """Create a bulk job of this many frames, which is planned part by part. All of its frames wait."""
+    """Create a bulk job of this many frames, all of which are waiting. The job is planned part by part."""
     ledger.jobs.create(job, tenant, "bulk", size, datetime.now(UTC))
     lease = ledger.step_leases.take("plan")
     assert lease is not None
@@ -104,7 +104,10 @@ def queue(ledger: Ledger, job: str, size: int, tenant: str = "bench") -> None:
 
 
 def _settle_first(ledger: Ledger, job: str, frames: int) -> None:
-    """Adopt parts as a recovery does. They leave the same keys as settled parts."""
+    """Let the ledger adopt parts, as a recovery does.
+
+    Adopted parts leave the same keys in the ledger as settled parts.
+    """
     for first in range(0, frames, _PART):
         lines = [(frame, False, True) for frame in range(first, min(first + _PART, frames))]
         ledger.claims.adopt(job, _part_name(first, "0a0a0a0a"), lines)

@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.peers.turns import Done, Target, serve
 from maskrelay.client import Client
 
-#: Longer than any run. If a job has not ended by then, the benchmark has failed.
+#: A time that is longer than any run. If a job has not ended after this time, the benchmark has failed.
 _PATIENCE = timedelta(hours=2)
 
 

@@ -51,7 +51,7 @@ def report(files: Sequence[Path], prompts: int, rounds: int) -> None:
     words, answer, images = PROMPTS[:prompts], canned_answer(prompts), [path.read_bytes() for path in files]
     print_head(f"Codec, {prompts} prompt(s), {len(files)} images", rounds)
     ours, theirs, floors = [], [], []
-    for _ in range(rounds):  # they alternate, so that other load on the machine affects both alike
+    for _ in range(rounds):  # the two alternate, so that other load on the machine affects both alike
         ours.append(_means(our_steps, files, words, answer))
         theirs.append(_means(textbook_steps, files, words, answer))
         floors.append(floor(images, prompts))

@@ -103,7 +103,7 @@ def _process(
         process.stdout.close()
 
 
-#: As in the workers' child processes, images are processed concurrently, and none of them by several threads.
+#: The contenders process several images at the same time, each in one thread, as the child processes of workers do.
 _SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 

@@ -58,7 +58,7 @@ WAYS: Mapping[str, Way] = {
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """What all contenders share."""
+    """The processes and values that all contenders share."""
 
     stock: RunningEndpoint
     lean: RunningEndpoint

@@ -24,7 +24,7 @@ class RunningEndpoint:
         return dict(self._ask("GET").json())
 
     def turn(self, **knobs: Any) -> None:
-        """Set options of the control page. They include resetting the counters, and scripts."""
+        """Set options of the control page, which can also reset the counters and start a script."""
         self._ask("POST", json=knobs)
 
     def _ask(self, method: str, **given: Any) -> httpx.Response:

@@ -35,7 +35,7 @@ from worker.finish.final_objects import write_final_objects
 JOB = "f" * 26
 PROMPT = "optic disc in retinal fundus"
 LINES = 64
-#: A number that stands for that of the frame in a template, and is found nowhere else in it.
+#: A number that is replaced by the number of a frame in a template. The template does not contain it elsewhere.
 _FRAME = 1_987_654_321
 Listed = list[tuple[str, frozenset[int]]]
 

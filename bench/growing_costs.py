@@ -73,7 +73,7 @@ return listed
 _PAGE = 100
 _PAGES = 50
 _CHECKS = 200
-#: So many frames show how often the old way of finishing reads a part.
+#: The number of frames with which the old way of finishing is measured. It is enough to show how often a part is read.
 _OLD_FINISH = 20_000
 
 
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def quotas(jobs: int) -> None:
-    """Print how long checks of a tenant's quotas hold Redis."""
+    """Print how long Redis is blocked by checks of a tenant's quotas."""
     with running_valkey() as valkey:
         bench = Bench(valkey)
         for _ in range(jobs):
@@ -123,7 +123,7 @@ def _refused(bench: Bench, jobs: int) -> None:
 
 
 def parts(frames: int, count: int) -> None:
-    """Print how long calls hold Redis that list the outcome parts of one job."""
+    """Print how long Redis is blocked by calls that list the outcome parts of one job."""
     with running_valkey() as valkey:
         bench = Bench(valkey)
         job = bench.running(frames, 1000, spans=2)
@@ -168,7 +168,7 @@ def pages(frames: int, children: int, old_frames: int) -> None:
 
 
 def _last_page(bench: Bench, root: Path, read: Callable[..., Any], part: int) -> float:
-    """Milliseconds that a page takes which begins with this part, in this process with nothing cached."""
+    """Return the milliseconds that the page from this part on takes, if the caches of this process are empty."""
     storage = FileStorage(root)
     dependencies: Any = SimpleNamespace(ledger=bench.ledger, storage=storage, archive=Archive(storage))
     known = find_job(dependencies, TENANT, JOB)
@@ -199,7 +199,7 @@ def _running(bench: Bench, root: Path, frames: int, children: int) -> Listed:
 
 
 def _pages(connection: HTTPConnection, end: int) -> tuple[str, str, str]:
-    """Request pages up to the part `end`, none of which was requested before."""
+    """Request the pages up to the part `end`. No page may have been requested before."""
     [api] = [child.pid for child in psutil.Process().children() if "api" in child.cmdline()]
     cpu = cpu_seconds(api)
     took = [_page(connection, part) for part in range(max(0, end - 2 * _PAGES), end, 2)]
@@ -207,7 +207,7 @@ def _pages(connection: HTTPConnection, end: int) -> tuple[str, str, str]:
 
 
 def _page(connection: HTTPConnection, part: int) -> float:
-    """Milliseconds of one page that begins with this part."""
+    """Return the milliseconds that the page from this part on takes."""
     path = f"/v1/jobs/{JOB}/items?limit={_PAGE}&cursor={cursor_of('r', f'{part}.0')}"
     began = time.perf_counter()
     connection.request("GET", path, headers={"authorization": "Bearer reader"})
@@ -219,7 +219,7 @@ def _page(connection: HTTPConnection, part: int) -> float:
 
 
 def _old_finish(children: int) -> int:
-    """How often one part is read where lines are not set aside, and the last eight parts are kept."""
+    """Return how often one part is read if lines are not set aside and the last eight parts are cached."""
     root = Path(tempfile.mkdtemp(prefix="bench-finishing-"))
     try:
         listed = laid_out(root, _OLD_FINISH, children)

@@ -32,7 +32,7 @@ from maskrelay.contract.wire.image2d_answer import parse_answer
 from maskrelay.imaging.frame_pixels import draw, prepare
 
 _WARM = 4
-#: Longer than an idle loop stays awake.
+#: A pause that is longer than the time for which an idle loop of a worker stays awake.
 _IDLE_S = 1.0
 _MAX_PIXELS = 100_000_000
 Split = dict[str, float]

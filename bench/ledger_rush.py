@@ -30,7 +30,7 @@ class Hurried:
     full: int = field(default_factory=lambda: random.randint(32, 64))  # random, so that not all settle at the same time
 
     def step(self, ledger: Ledger, flow: Flow, endpoint: str) -> None:
-        """Begin a frame. If the most frames are in progress, end the oldest one; if a part is full, settle it."""
+        """Begin a frame. If too many frames are in progress, end the oldest one first. Settle every full part."""
         claim = ledger.claims.take(len(self.scores) + len(self.ended), _LANES, 8)
         if not isinstance(claim, Claim):
             raise SystemExit("no frame waits")

@@ -25,7 +25,7 @@ class Scene:
     seconds: float = 120.0
 
     def real(self, at: float) -> int:
-        """Return the largest number of requests in flight at this time of which none is refused."""
+        """Return the largest number of requests in flight at which the endpoint refuses none at this time."""
         return 2 * next(count for since, count in reversed(self.slots) if since <= at)
 
 

@@ -91,7 +91,7 @@ def loaded(asked: argparse.Namespace, workers: int) -> Measured:
         _prepare(valkey, crews[0])
         processes = [ending.enter_context(_started(crew)) for crew in crews]
         _await_frames(client, processes)
-        time.sleep(_START_S + 2 * service)  # the first frames all come at the same time
+        time.sleep(_START_S + 2 * service)  # the first frames all arrive at the same time, which is not typical
         return _measured(client, processes, asked.window)
 
 
@@ -111,7 +111,7 @@ def _shares(workers: int) -> list[int]:
 
 
 def _prepare(valkey: RunningValkey, crew: Crew) -> None:
-    """Create tenants with more frames than are processed, and an endpoint without any history."""
+    """Create tenants that have more frames than the run processes, and an endpoint without measurements."""
     ledger = valkey.ledger(lease=LEASE)
     ledger.endpoints.announce([crew.endpoint()])
     ledger.flow([crew.endpoint()]).fresh(crew.endpoint().name)

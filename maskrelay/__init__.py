@@ -1,5 +1,5 @@
 """The library behind the API and the workers.
 
-`contract` says what crosses a boundary, `rules` and `imaging` decide and compute without effects, and `ledger`,
-`storage`, `scoring` and `callbacks` speak to the outside. Read `contract` first.
+`contract` defines the data formats. `rules` makes decisions and `imaging` computes, both without I/O. `ledger`,
+`storage`, `scoring` and `callbacks` exchange data with other systems. Read `contract` first.
 """

@@ -41,13 +41,14 @@ class Endpoint(BaseModel):
     model_version: str = "1"
     #: The share of the work that the endpoint gets, relative to the weights of the others.
     weight: float = Field(1.0, gt=0)
-    #: The tenants for which the endpoint is reserved. They use only endpoints that are reserved for them. If this is
-    #: empty, all other tenants use the endpoint.
+    #: The tenants for which the endpoint is reserved. Such a tenant uses only endpoints that are reserved for it. If
+    #: this is empty, the endpoint is for all tenants without a reserved endpoint.
     tenants: tuple[str, ...] = ()
     #: The upper bound of the limit on requests in flight.
     max_in_flight: int = Field(2, ge=1)
-    #: The number of requests in flight that the deployment supports: instances × requests per instance, times two,
-    #: because as many requests may wait in its queue. It is the initial limit, if it is not above `max_in_flight`.
+    #: The number of requests in flight that the deployment supports. It is twice the number of requests that all
+    #: instances can process at the same time, because the same number of requests may wait in the queue of the
+    #: deployment. The initial limit is this number, or `max_in_flight` if that is less.
     concurrency: int | None = Field(None, ge=1)
     max_requests_per_s: float = Field(500, gt=0)
     max_bytes_per_s: float = Field(5e6, gt=0)

@@ -1,7 +1,7 @@
 """Background threads. A thread that fails is restarted, and a thread that fails repeatedly terminates its process.
 
-Without this, a process that has lost a thread would look healthy although a part of its work is not done. When the
-process terminates with an error, its supervisor restarts it.
+A process without one of its threads would look healthy, although a part of its work would not be done. If the process
+terminates with an error instead, its supervisor restarts it.
 """
 
 import logging
@@ -21,8 +21,8 @@ def start(run: Callable[[], None], name: str) -> threading.Thread:
     """Start a daemon thread that calls `run`.
 
     If `run` raises any exception, even SystemExit, it is called again after a pause. The pauses grow. If `run` fails
-    too many times in a row, the last exception ends the thread. It then also terminates the process, if
-    `end_process_with_threads` was called.
+    too many times in a row, the last exception ends the thread. If `end_process_with_threads` was called, this
+    exception also terminates the process.
     """
     thread = threading.Thread(target=_keep_running, args=(run, name), name=name, daemon=True)
     thread.start()

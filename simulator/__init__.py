@@ -1,3 +1,4 @@
-"""A local endpoint that answers like Azure ML's container and gateway, with classical image
-segmentation as its model.
+"""A local endpoint for tests, which responds like the gateway and container of Azure ML.
+
+Instead of the model, it uses classical methods of image segmentation.
 """

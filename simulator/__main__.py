@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def arguments_of(line: list[str] | None) -> argparse.Namespace:
-    """Parse the command line, or this process's own if `line` is None.
+    """Parse the arguments in `line`, or those of this process if `line` is None.
 
     Invalid arguments end the process with a message.
     """
@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def build(arguments: argparse.Namespace) -> Simulator:
-    """Return the endpoint that these arguments describe."""
+    """Create the simulated endpoint that the arguments describe."""
     counters = Counters()
     slots = Slots(arguments.max_concurrent, arguments.instances, counters.capacity)
     container = Container(

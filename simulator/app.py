@@ -1,4 +1,4 @@
-"""The endpoint and its control page. Each request gets one response, independent of the server that transports them."""
+"""The endpoint and its control page, as a function from requests to responses. The HTTP server is in another module."""
 
 import asyncio
 import functools
@@ -16,7 +16,7 @@ from simulator.pipe import Pipe
 
 @dataclass
 class Simulator:
-    """The simulated endpoint. Without a gateway, the container itself answers."""
+    """The simulated endpoint. If there is no gateway, requests go directly to the container."""
 
     container: Container
     gateway: Gateway | None

@@ -15,8 +15,8 @@ from simulator.model import Rows, Scored, answer_row, prompts_of
 from simulator.segment import CANVAS, Segment, segment
 
 PROMPTS = ("optic disc in retinal fundus", "vessels in retinal fundus", "optic cup in retinal fundus")
-# Shorter strings are kept. The longest that must stay is an index of 256 numbers with about 1,200 characters; an image
-# is far longer.
+# Strings of up to this length are kept. The longest string that must be kept has about 1,200 characters: an index of
+# 256 numbers. Images are much longer.
 LONG = 2048
 
 
@@ -54,7 +54,7 @@ class Canned:
         return scored
 
     def _scored(self, rows: Rows) -> tuple[Scored, list[int]]:
-        """Return what is counted, and the number of prompts in each row."""
+        """Return the data for the counters, and the number of prompts in each row."""
         prompts = [prompts_of(text) for _, text in rows]
         return Scored(count=len(rows), prompts=[prompt for of_row in prompts for prompt in of_row]), [
             *map(len, prompts)
@@ -69,7 +69,7 @@ class Canned:
     def _answer(self, prompts: int) -> dict[str, object]:
         """Return the answer to a row with this number of prompts.
 
-        If there are more prompts than maps, the maps repeat.
+        If there are more prompts than maps, maps are used several times.
         """
         if prompts not in self._answers:
             segments = [self._segments[number % len(self._segments)] for number in range(prompts)]
@@ -80,7 +80,7 @@ class Canned:
 def without_images(body: Body) -> bytes:
     """Return the body without long texts between two quotes, except those that contain `&`, which can be prompts.
 
-    base64 contains no quotes, so what remains is JSON, except if a removed text was not a string.
+    base64 contains no quotes, so the rest is JSON, except if the removed text was not a whole string.
     """
     kept, start, before = [], 0, body.find(b'"')
     while before >= 0:

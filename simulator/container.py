@@ -40,8 +40,9 @@ SWAGGER = {
 class Container:
     """All instances of one deployment. Requests wait in a queue if no slot is free.
 
-    `service_time_s` × `slowdown` is the shortest time for one row, and `scoring_timeout_s` is the server's own limit.
-    With a `script`, the scoring script of the lean deployment answers while `lean` is set.
+    `service_time_s` × `slowdown` is the shortest time for one row. `scoring_timeout_s` is the time after which the
+    server stops waiting for the model. If `script` is given, the scoring script of the lean deployment processes
+    requests while `lean` is true.
     """
 
     model: Model
@@ -127,7 +128,7 @@ class Container:
 
 
 async def _not_before(due: float) -> float:
-    """Wait until `due`. Return the time of completion, which is exactly `due` if it had not passed."""
+    """Wait until `due`. Return `due`, or the current time if `due` was in the past."""
     now = time.monotonic()
     await asyncio.sleep(due - now)
     return max(now, due)

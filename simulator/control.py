@@ -33,7 +33,7 @@ class Step:
 
 
 class Control:
-    """The control of the options. The word "initial" restores the value that an option had when the simulator started.
+    """The control of the options. The value "initial" restores the value that an option had when the simulator started.
 
     Everything, including the steps of a script, is validated before anything is applied. An invalid
     request therefore changes nothing.

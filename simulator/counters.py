@@ -8,7 +8,7 @@ from typing import Any
 from simulator.meters import Level, Window
 
 RATE_SPAN_S = 1.0
-# This is long enough that the edges of bursts do not matter, and short enough to detect a client that exceeds a limit.
+# The span is long enough to average over bursts, and short enough to detect a client that exceeds a limit.
 BYTES_SPAN_S = 10.0
 
 
@@ -50,7 +50,7 @@ class Counters:
         self.working.change(-1, at)
 
     def as_json(self) -> dict[str, Any]:
-        """Return all counters with the time of reading, so that two readings give shares and rates between them."""
+        """Return all counters and the current time. Rates can be computed from the differences of two such readings."""
         at = time.monotonic()
         plain = {name: value for name, value in vars(self).items() if not isinstance(value, Level | Window)}
         return {
@@ -68,7 +68,7 @@ class Counters:
         }
 
     def reset(self) -> None:
-        """Restart all counts. Work in progress remains."""
+        """Set all counts to 0, except those of work in progress."""
         fresh, at = Counters(), time.monotonic()
         for name, value in vars(fresh).items():
             if isinstance(value, Level):

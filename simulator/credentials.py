@@ -56,7 +56,7 @@ class Credentials:
         return json_answer(200, content)
 
     def expire(self) -> None:
-        """Expire every token that can expire, which a key cannot."""
+        """Let every issued token expire. A key does not expire."""
         self._issued.clear()
         if self.mode == "entra":
             self.fixed = None

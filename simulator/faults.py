@@ -72,7 +72,10 @@ class Fault:
 
 
 def model_error(answer: Answer) -> Answer:
-    """Return the gateway's 424 for a response of the container. The body and the headers are kept."""
+    """Return the gateway's response with status 424 to an error of the container.
+
+    Its body and headers are the container's.
+    """
     code, reason = str(answer.status), json.loads(answer.body)["message"]
     return replace(answer, status=424).with_headers(
         ms_azureml_model_error_statuscode=code, ms_azureml_model_error_reason=reason

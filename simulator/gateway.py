@@ -47,7 +47,10 @@ class Gateway:
         return refused or await self._spoiled(request) or await self._forward(request)
 
     def restart(self) -> None:
-        """End the container's processes. Waiting connections are reset, and their work is lost."""
+        """Terminate the container's processes.
+
+        Connections that wait for a response are reset, and the responses are lost.
+        """
         for work in self._running:
             work.cancel()
 
@@ -76,7 +79,7 @@ class Gateway:
     async def _spoiled(self, request: Request) -> Answer | None:
         """Return the response of the first fault that applies.
 
-        After a 408, the container continues to work, as a real one does.
+        After a 408, the container continues to process the request, as a real container does.
         """
         for fault in self.faults:
             if fault.strikes(request.body, self.random):
@@ -87,9 +90,9 @@ class Gateway:
         return None
 
     async def _forward(self, request: Request) -> Answer:
-        """Return the container's response if it comes in time.
+        """Return the container's response, or a 408 if it takes too long.
 
-        Otherwise, the container continues to work and keeps its slot.
+        After a 408, the container continues to process the request, and the slot stays in use.
         """
         if self._full():
             return self._refusal("pending", 429, TOO_MANY["pending"])

@@ -38,7 +38,7 @@ Part = tuple[str, tuple[str, IO[bytes] | bytes, str]]
 
 @dataclass(frozen=True, slots=True)
 class NamedSource:
-    """A file to send. `name` is its path below the folder that all given paths share."""
+    """A file to send. `name` is its path relative to the deepest folder that contains all given files."""
 
     name: str
     content: Path | bytes
@@ -59,7 +59,7 @@ class NamedSource:
 
 
 def sources_of(given: Source | Sequence[Source]) -> list[NamedSource]:
-    """Return the files of one source, or of several in their order.
+    """Return the files of one source, or of a sequence of sources in its order.
 
     Raises SourceMissing for the first path that is not a file, and OptionInvalid for an unsupported type.
     """
@@ -80,7 +80,7 @@ def together(sources: Sequence[NamedSource]) -> bool:
 
 
 def batches(sources: Iterable[NamedSource]) -> Iterator[list[NamedSource]]:
-    """Yield the sources in order, as many at a time as fit in one request. A larger source is alone."""
+    """Yield lists of as many sources as fit in one request, in order. A source that is too large gets its own list."""
     batch: list[NamedSource] = []
     for source in sources:
         if batch and not together([*batch, source]):
@@ -104,7 +104,7 @@ def parts(sources: Sequence[NamedSource]) -> Iterator[list[Part]]:
 
 
 def _is_one(given: Any) -> bool:
-    """Return whether this is a single source and not a collection of sources."""
+    """Return whether the value is one source, and not a sequence of sources."""
     single = isinstance(given, str | os.PathLike | bytes | bytearray | memoryview)
     return single or is_image(given) or is_array(given) or hasattr(given, "read") or not hasattr(given, "__iter__")
 
@@ -134,7 +134,10 @@ def _file(path: Path) -> Path:
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
-    """Return the name of each path below the deepest folder that contains them all. No folder above it is ever sent."""
+    """Return each path relative to the deepest folder that contains all paths.
+
+    The names of higher folders are not sent.
+    """
     if not paths:
         return {}
     whole = {path: Path(os.path.abspath(path)) for path in paths}  # noqa: PTH100 - resolve() would follow links

@@ -9,7 +9,7 @@ from simulator.families.regions import convex, filled, grey, largest, opened, ot
 def bright_half(picture: Picture, _prompt: str) -> Found:
     """Find all pixels in the brighter half of the scale.
 
-    In a phantom, these are shapes of known size, exact to the pixel.
+    In the images of phantoms, these pixels are shapes of exactly known size.
     """
     return Found(grey(picture) > 0.5)
 
@@ -48,7 +48,7 @@ def _middle(picture: Picture) -> Plane:
 
 
 def _standing_out(plane: Plane) -> Region:
-    """Return the component around the highest local contrast, as far as the contrast is above half of that value."""
+    """Return the region around the pixel with the highest local contrast. Its contrast exceeds half of that value."""
     side = max(plane.shape)
     contrast = smooth(plane, side / 60) - smooth(plane, side / 10)
     y, x = np.unravel_index(np.argmax(contrast), contrast.shape)

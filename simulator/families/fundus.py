@@ -8,13 +8,13 @@ from simulator.families.regions import convex, disk, filled, opened, otsu, piece
 
 
 def optic_disc(picture: Picture, _prompt: str) -> Found:
-    """Find the brightest compact region after a closing has removed the vessels, made convex."""
+    """Find the brightest compact region after a closing has removed the vessels. Return its convex hull."""
     region, _ = _disc(picture)
     return Found(region)
 
 
 def optic_cup(picture: Picture, _prompt: str) -> Found:
-    """Find the brighter part inside the disc, made convex."""
+    """Find the brighter part inside the disc. Return its convex hull."""
     disc, bright = _disc(picture)
     inner = ndimage.binary_erosion(disc, disk(2))
     if not inner.any():
@@ -25,7 +25,7 @@ def optic_cup(picture: Picture, _prompt: str) -> Found:
 
 
 def vessels(picture: Picture, _prompt: str) -> Found:
-    """Find the thin dark lines of the green channel: what a closing fills, above Otsu's threshold."""
+    """Find the thin dark lines of the green channel. A closing fills them by more than Otsu's threshold."""
     green = smooth(picture[..., 1], 1)
     eye = ndimage.binary_erosion(_eye(picture), disk(6))
     depth = np.where(eye, ndimage.grey_closing(green, size=(13, 13)) - green, 0).astype(np.float32)

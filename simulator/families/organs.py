@@ -44,10 +44,10 @@ def bright_parts(picture: Picture, _prompt: str) -> Found:
 
 
 def organ(picture: Picture, place: Place) -> Found:
-    """Find the largest component that matches in brightness and position.
+    """Find the largest connected region that matches the brightness and the position of an organ.
 
-    The match is the product of two Gaussians: of the distance to the position, and of the difference in brightness. The
-    region is where it exceeds half of its maximum.
+    The match of a pixel is the product of two Gaussian functions, one of its distance to the position and one of its
+    difference in brightness. The region consists of the pixels whose match exceeds half of the greatest match.
     """
     plane = smooth(grey(picture), 2)
     body = _body(plane)

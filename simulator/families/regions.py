@@ -20,7 +20,7 @@ def smooth(plane: Plane, sigma_px: float) -> Plane:
 
 
 def otsu(values: Plane) -> float:
-    """Return Otsu's threshold. For a flat plane, return its value, so that nothing exceeds it."""
+    """Return Otsu's threshold. If all values are equal, return this value, so that no value exceeds the threshold."""
     if values.size == 0 or np.ptp(values) == 0:
         return float(values.max(initial=0))
     return float(threshold_otsu(values))  # type: ignore[no-untyped-call]
