@@ -107,6 +107,7 @@ class Scorer:
     ) -> None:
         self.wires = wires
         self.pictures = pictures
+        self._asking = asyncio.Lock()
         self._pool = pool
         self._flow = flow
         self._admissions = admissions
@@ -148,9 +149,10 @@ class Scorer:
         for endpoint in self._pool.named(asked.among):
             alone = replace(asked, among=(endpoint.name,))
             with contextlib.suppress(EndpointError):  # the score of the frame will show the same error
-                if await self.wires.must_ask(endpoint):
-                    slot, _ = await self._admitted(alone, {endpoint.name: _canary_request(endpoint)})
-                    await self._probe(endpoint, slot)
+                async with self._asking:  # the other rows of this process wait, so that they are lean too
+                    if await self.wires.must_ask(endpoint):
+                        slot, _ = await self._admitted(alone, {endpoint.name: _canary_request(endpoint)})
+                        await self._probe(endpoint, slot)
                 bound = self._admissions.bytes_bind() and not self.wires.is_lean(endpoint)
                 if bound and await self.pictures.must_ask(endpoint):
                     await self.pictures.ask(endpoint, partial(self._score_test, endpoint, alone))

@@ -97,6 +97,16 @@ def test_a_lean_deployment_is_asked_once_and_its_maps_are_the_stock_ones(
     assert all(each.answers == stock.answers for each in (*scored, again))
 
 
+def test_rows_that_come_while_a_deployment_is_asked_are_lean_too(
+    valkey: RunningValkey, simulator: RunningSimulator, tmp_path: Path
+) -> None:
+    async def together(scorer: Scorer) -> list[ScoredRows]:
+        return await asyncio.gather(*(one(scorer) for _ in range(4)))
+
+    scored = scored_with(valkey, tmp_path, simulator, together)
+    assert [each.wire for each in scored] == ["lean2d"] * 4
+
+
 def test_a_stock_deployment_is_asked_once_and_gets_the_articles_form(
     valkey: RunningValkey, simulator: RunningSimulator, tmp_path: Path
 ) -> None:
