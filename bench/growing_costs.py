@@ -1,15 +1,16 @@
-"""The costs that could grow with the queue, each beside the way that it was done before.
+"""Measure the costs that could grow with the queue, and compare each with that of an earlier implementation.
 
     python -m bench.growing_costs [--jobs 10000] [--frames 1000000] [--parts 500000] [--children 64]
 
-Four tables, of real servers and files:
+The benchmark prints four tables, which are measured with real servers and files. The old ways are:
 
-- quotas: how long a check holds Redis with many live jobs of one tenant; before, it walked over these jobs
-- pages: how long a page of a running job takes at its end, over HTTP; before, every earlier part was read. The old way
-  is measured with `--old-frames`, because it takes too long with all
-- parts: how long one call of a listing of all parts holds Redis; before, one call listed them all
-- finish: how often each part is read when so many children have written them; before, a part was read again whenever
-  it was no longer among the last few
+- quotas: a check of a tenant's quotas walked over all live jobs of the tenant. The table shows how long Redis is
+  blocked by a check.
+- pages: a page of a running job was made by reading all earlier parts. The table shows how long a page near the end of
+  the job takes over HTTP. The old way is measured with `--old-frames` frames, because it takes too long with all.
+- parts: one call listed all parts. The table shows how long Redis is blocked by one call.
+- finish: only the last few parts were cached, so the same part was read again and again. The table shows how often each
+  part is read if the parts were written by `--children` child processes.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""`python -m bench.limit_live`: the service's own rule with the simulator as a process, and with a real Valkey."""
+"""`python -m bench.limit_live`: measure the service's rule for the limit on requests in flight with a real Valkey."""
 
 import asyncio
 import secrets

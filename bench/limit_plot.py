@@ -19,7 +19,10 @@ Panel = tuple[Scene, Mapping[str, Sequence[Run]]]
 
 
 def draw(panels: Sequence[Panel], path: Path) -> None:
-    """Write the first minute of each panel, side by side, with the limit on a logarithmic scale."""
+    """Write one panel for each scene, side by side.
+
+    A panel shows the limit in the first minute on a logarithmic scale.
+    """
     whole = LEFT + len(panels) * (WIDTH + GAP), TOP + HEIGHT + 36
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {whole[0]} {whole[1]}" font-family="sans-serif">']
     parts.append('<rect width="100%" height="100%" fill="#fff"/>')

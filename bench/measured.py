@@ -59,7 +59,7 @@ class Measured:
 
 
 def measure(contender: Contender, endpoint: RunningEndpoint, files: Sequence[Path], out: Path) -> Measured:
-    """Let the contender segment the files into `out`, and read clocks and counters before and after."""
+    """Let the contender segment the files and write masks to `out`. Read clocks and counters before and after this."""
     counters, cpu, began = endpoint.counters(), contender.cpu(), time.monotonic()
     done = contender.work(files, out)
     seconds = time.monotonic() - began

@@ -4,14 +4,13 @@ CPU time per frame.
     python -m bench.redis_limit [--workers 1 10 25 50 100 200] [--service-time 1] [--window 10] [--runs 1] [--rush]
 
 The workers are real segment loops with a real ledger, many in each process. A score is only a wait of about
-`--service-time`; nothing is read, sent or drawn. The endpoint has four slots for each worker. A worker with eight
-frames in progress keeps them fully busy, so frames always wait for a slot. With `--rush`, the workers are
-simulated one after another without any wait, and there are always free slots, so that Redis receives as much as
-these processes can send.
+`--service-time`; nothing is read, sent or drawn. The endpoint has four slots for each worker. A worker has eight frames
+in progress, so all slots are in use and frames always wait for one. With `--rush`, the workers are simulated one after
+another without any wait, and there are always free slots, so that Redis receives as much as these processes can send.
 
 If there are two cores, Redis has one of them, and the workers share the other. Redis runs commands in one thread, so
-the number of frames per second that would saturate it is computed from its CPU time. The shares by script come from its
-slow log, which records everything for two seconds after the window.
+the number of frames per second at which this thread is fully busy can be computed from its CPU time. The shares by
+script come from the slow log of Redis, which records all commands for two seconds after the window.
 """
 
 import argparse
@@ -41,7 +40,7 @@ _SMALL_JOBS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The work of Redis in the window, the workers' CPU seconds in it, and the shares of the scripts after it."""
+    """The measurements of one run. `scripts` is measured after the window, and the rest during the window."""
 
     redis: Reading
     workers_s: float

@@ -22,8 +22,8 @@ def make_sources(folder: Path, count: int) -> list[Path]:
     """Write `count` different files into `folder`: in turn a JPEG and a PNG in RGB, and two gray PNGs.
 
     The JPEG is a photograph of the retina, 1411 pixels square. The PNGs are a stained section of 512 pixels square,
-    cells of 550 × 660 pixels, and a CT slice of 128 pixels square in the abdomen's window. Each of them is slightly
-    smaller by its crop.
+    cells of 550 × 660 pixels, and a CT slice of 128 pixels square in the abdomen's window. The files are slightly
+    smaller, because each image is cropped.
     """
     folder.mkdir(parents=True, exist_ok=True)
     kinds: Sequence[tuple[str, Callable[[], Pixels]]] = (
@@ -42,7 +42,7 @@ def make_sources(folder: Path, count: int) -> list[Path]:
 
 
 def varied(pixels: Pixels, turn: int) -> Pixels:
-    """Return the crop and rotation with this number. There are 8 × 16 × 16 different ones."""
+    """Return the crop and rotation with this number. There are 8 × 16 × 16 variants."""
     steps, way = divmod(turn, 8)
     down, across = (
         max(step, int(_CUT * side * step / 16)) for side, step in zip(pixels.shape, divmod(steps, 16), strict=False)

@@ -19,7 +19,7 @@ class Level:
         self._sum -= by * at
 
     def seconds(self, at: float) -> float:
-        """Return the seconds spent between the last reset and `at`, including the elapsed part of work in progress."""
+        """Return the integral of the level from the last reset to `at`, in seconds."""
         return self._sum + self.now * at - self._before
 
     def reset(self, at: float) -> None:

@@ -32,14 +32,14 @@ class ItemLine(Record):
     item: Number
     custom_id: str
     source_name: str | None = None
-    #: From the plan (see `PlannedItem`).
+    #: The value in the plan (see `PlannedItem`).
     members: tuple[str, ...] = ()
     state: ItemState
     #: The error of the first failed frame.
     error: Failure | None = None
-    #: From the plan (see `PlannedItem`).
+    #: The value in the plan (see `PlannedItem`).
     findings: dict[str, Any] = Field(default_factory=dict)
-    #: From the plan (see `PlannedItem`).
+    #: The value in the plan (see `PlannedItem`).
     identifiers: dict[str, str] = Field(default_factory=dict)
     #: The whole-item files, by output.
     files: dict[str, ArtifactRef] = Field(default_factory=dict)

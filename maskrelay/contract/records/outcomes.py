@@ -32,7 +32,7 @@ class Measures(Record):
 
     empty: bool
     area_px: int
-    #: None if the source does not state its pixel spacing.
+    #: The area in square millimetres. None if the source does not state its pixel spacing.
     area_mm2: float | None = None
     #: The bounding box (x, y, width, height), or None if the mask is empty.
     bbox: tuple[int, int, int, int] | None = None
@@ -100,7 +100,7 @@ class Outcome(Record):
     intensity: str | None = None
     endpoint: str | None = None
     model_version: str | None = None
-    #: The wire format of its request: `image2d`, or `lean2d`.
+    #: The wire format of the request that scored the frame: `image2d`, or `lean2d`.
     wire: str | None = None
     attempts: int = 1
     #: The time that each stage of the frame took, in milliseconds.

@@ -27,7 +27,8 @@ _ENCRYPTED = 1 << 0 | 1 << 6 | 1 << 13
 _UTF_8 = 1 << 11
 _FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF
 
-#: The greatest compression ratio that is accepted. The maximum of deflate is about 1,000. Images are far below 200.
+#: The greatest compression ratio that is accepted. Deflate can reach a ratio of about 1,000. The ratio of images is far
+#: below 200.
 _RATIO = 200
 #: The ratio is checked only for members with more than this number of bytes after decompression.
 _RATIO_FROM = 1 << 20
