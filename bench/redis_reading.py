@@ -1,4 +1,4 @@
-"""Redis's own statistics of its work, read before and after a window, and by script."""
+"""The statistics that Redis keeps of its work, in total and by script."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping

@@ -2,9 +2,9 @@
 
 `python -m bench.script_cost [--jobs 10000] [--frames 1000000] [--parts 500000] [--runs 3] [--only jobs|frames]` starts
 a server of its own, fills it, and runs every operation of the ledger. The figures are the CPU time of the server's main
-thread for one command or script, including reading the command and writing the reply. For an operation with several
-calls, the longest one is shown, and for hundreds of calls, the 99th percentile. The minimum of several runs is shown,
-because other load on the machine can only add to it.
+thread for one command or script, including reading the command and writing the reply. If an operation makes several
+calls, the figure is that of the longest call. If it makes hundreds of calls, the figure is their 99th percentile. Of
+several runs, the minimum is shown, because other load on the machine only increases the CPU time.
 """
 
 import argparse
@@ -71,7 +71,7 @@ class Bench:
     def running(self, frames: int, part: int, *, spans: int = 0) -> str:
         """Create a running bulk job, planned in parts of `part` frames.
 
-        `spans` is the number of frames per item, 0 for one.
+        `spans` is the number of frames per item. 0 means that each item has one frame.
         """
         job = keys.new_id()
         self.run("create", self.ledger.jobs.create, job, TENANT, "bulk", frames, datetime.now(UTC), size=1000)

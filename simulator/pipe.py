@@ -1,4 +1,4 @@
-"""The gateway's bandwidth, which requests and responses share. Traffic above it is delayed, never refused."""
+"""The bandwidth limit of the gateway, which requests and responses share. Traffic above the limit is delayed."""
 
 import asyncio
 import time
@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from simulator.counters import Counters
 
-# The burst of an idle pipe. Azure's value is not known; this one is short, so that no window of seconds exceeds
-# the limit noticeably.
+# The time for which an idle pipe saves unused bandwidth. Azure's value is not known. This value is so short that the
+# mean over several seconds hardly exceeds the limit.
 SAVED_S = 0.05
-# A piece is counted before it has waited, so the counts are ahead by a piece for each connection that waits.
+# The size of a piece of a body. A piece is counted before its delay, so the counters include one unsent piece for each
+# waiting connection.
 PIECE = 16 * 1024
 SLOW_PIECES = 50
 
@@ -17,7 +18,7 @@ SLOW_PIECES = 50
 class Pipe:
     """A token bucket that may go into debt: a sender waits until the debt is paid.
 
-    If `bytes_per_s` is None, there is no limit; it may be changed at run time. Bodies are counted, heads are not.
+    If `bytes_per_s` is None, there is no limit. It may be changed at run time. Only bodies are counted.
     """
 
     def __init__(self, bytes_per_s: float | None, counters: Counters) -> None:
@@ -37,7 +38,7 @@ class Pipe:
         return waits
 
     def piece(self) -> int:
-        """Return how many bytes to read or write at once for a smooth flow, or 0 if it does not matter."""
+        """Return how many bytes to read or write at once for a smooth flow, or 0 if there is no limit."""
         return 0 if self.bytes_per_s is None else int(min(max(self.bytes_per_s * SAVED_S, 1024), PIECE))
 
     async def pour(self, body: bytes, drip_s: float, write: Callable[[bytes | memoryview], None]) -> None:

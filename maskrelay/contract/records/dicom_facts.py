@@ -47,8 +47,8 @@ KINDS: Final = (
     "temporal_position",
     "inversion_time",
 )
-#: The marks that may differ between slices of the same volume. Their values do not separate volumes, but the order of
-#: the slices at each position by these marks can.
+#: The marks that may differ between slices of the same volume. If several slices have the same position, volumes can be
+#: separated by the order of these marks.
 CLOCKS: Final = ("trigger_time", "frame_reference_time", "acquisition_time", "content_time")
 
 
