@@ -41,10 +41,10 @@ FINISH = (
     Step("after the ledger knows the end", "ledger", "conclude", after=True),
 )
 DELIVER = (
-    Step("when a delivery is taken", "ledger", "deliver", after=True, wants=b"evt_"),
+    Step("when a delivery is taken", "ledger", "take_delivery", after=True, wants=b"evt_"),
     Step("after the receiver's 204, before the marker", "store", "PUT .*/delivered/"),
     Step("after the marker is stored", "store", "PUT .*/delivered/", after=True),
-    Step("before the delivery is over", "ledger", "delivered"),
+    Step("before the delivery is over", "ledger", "end_delivery"),
     Step("before the live marker goes", "store", "DELETE .*/live/[^.]*$"),
 )
 

@@ -18,7 +18,7 @@ STEPS = (
     Step("while its source is read", "store", "GET .*/uploads/"),
     Step("after prepare, before it is admitted", "ledger", "admit"),
     Step("when it is admitted", "ledger", "admit", after=True, wants=b":1\r\n"),
-    Step("after its score, before that is reported", "ledger", "report"),
+    Step("after its score, before that is reported", "ledger", "report_score"),
     Step("before its artifact is stored", "store", "PUT .*/artifacts/"),
     Step("after its artifact is stored", "store", "PUT .*/artifacts/", after=True),
     Step("before its pack is stored", "store", "PUT .*/packs/", lane="bulk"),
