@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
+import redis
 
 from api.routes import PUBLIC
 from maskrelay.contract.records import keys
@@ -69,6 +70,8 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory, api_valkey: str) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("statuses")
     write_keys(folder / "keys.json", ALL_KEYS)
+    with redis.Redis.from_url(api_valkey) as client:
+        client.flushall()
     issuer = {"oidc_issuer": "http://127.0.0.1:9", "oidc_audience": "maskrelay"}
     with (
         running_api(folder / "store", api_valkey, **SMALL_LIMITS) as api,

@@ -21,8 +21,8 @@ from worker.sweep.sweep_pass import sweep
 
 
 @pytest.fixture
-def proxy(api_valkey: str) -> Iterator[RedisProxy]:
-    port = urlsplit(api_valkey).port
+def proxy(empty_valkey: str) -> Iterator[RedisProxy]:
+    port = urlsplit(empty_valkey).port
     assert port is not None
     with redis_proxy(port) as running:
         yield running
