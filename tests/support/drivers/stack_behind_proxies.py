@@ -154,7 +154,7 @@ class Scene:
         supervisor = self.stack.stack.supervisor
         child = supervisor._children[name]
         faked = ("faketime", "--exclude-monotonic", "-f", offset, "env", f"PYTHONPATH={SLEEPING}", *child.command)
-        for here in (replace(child, command=faked), child):
+        for here in (replace(child, command=faked, forked=False), child):
             self.kill(name)
             supervisor._children[name] = here
             self.start(name)

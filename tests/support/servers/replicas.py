@@ -29,6 +29,7 @@ def start_worker(at: Scene, role: str, name: str, tree: Path = ROOT) -> None:
         supervisor._children[role],
         name=name,
         command=(*command, sys.executable, "-m", "worker", role),
+        forked=False,
         ready=lambda: heart.exists() and alive.main(["--ready"], told) == 0,
     )
     supervisor._restarts[name] = type(supervisor._restarts[role])()
@@ -62,6 +63,7 @@ def replace_api(at: Scene, service: Service, tree: Path) -> None:
     supervisor._children["api"] = replace(
         child,
         command=(*_IN_TREE, str(tree), *command),
+        forked=False,
         ready=lambda: says_ok(f"{url}/livez") and says_ok(f"{url}/readyz"),
     )
     at.start("api")
