@@ -319,6 +319,8 @@ class PartReader:
 
     def __enter__(self):
         self._listening = socket.create_server(("127.0.0.1", 0))
+        # The kernel must not acknowledge the whole of a request of which the server has read only a part.
+        self._listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}/score"
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
