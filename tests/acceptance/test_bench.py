@@ -57,7 +57,7 @@ def test_every_way_writes_the_same_masks(
         measured = measure(contender, endpoint, sources, tmp_path / "masks")
     assert (measured.done.succeeded, measured.done.failed) == (2, 0)
     assert measured.counted["rows"] == 2
-    assert measured.bytes_up > 0
+    assert measured.bytes_moved > 0
     assert measured.workers_cpu > 0
     assert (name == "maskrelay") == all(part in measured.cpu for part in WORKERS)
     written = sorted((tmp_path / "masks").rglob("*.png"))
