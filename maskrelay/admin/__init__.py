@@ -1,5 +1,5 @@
-"""The operator's commands: `maskrelay doctor`, `audit` and `endpoint`.
+"""The operator's commands: `maskrelay doctor`, `audit`, `endpoint` and `recover`.
 
-A command reads its arguments and the settings, and prints its findings on standard output. Each module adds one
-command. The entry points of the Python package name these modules. Read `doctor` first.
+A command reads its arguments and the environment variables, and prints its findings on standard output. The module of
+each command has a function `add`, which an entry point of the Python package names. Read `doctor` first.
 """

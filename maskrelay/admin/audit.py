@@ -62,11 +62,14 @@ def _show(given: argparse.Namespace) -> int:
 
 
 def _entries(storage: Storage, since: str) -> Iterator[AuditEntry]:
-    """Yield every entry, ordered by hour, process and time, without the seals. Report files that cannot be read."""
+    """Yield the entries from the hour `since` on, ordered by hour, process and time. Report files that cannot be read.
+
+    The seals are left out.
+    """
     for key in storage.list(keys.AUDIT, keys.AUDIT + since):
         try:
             lines = storage.get(key).splitlines()[:-1]
-        except ObjectMissing:  # its retention period is over
+        except ObjectMissing:  # the file was removed after it was listed, because its retention period was over
             continue
         try:
             if not keys.AUDIT_FILE.fullmatch(key):

@@ -1,4 +1,7 @@
-"""Verify the audit log: every file matches its seal and links to the previous file, and no file is missing."""
+"""Verify the audit log: every file matches its seal and links to the previous file, and no file is missing.
+
+A file is *closed* if its seal says that the process wrote no further file in the same hour.
+"""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -10,7 +13,7 @@ from maskrelay.storage.protocol import Storage
 
 
 class Break(Exception):
-    """The first file at which the log is broken. `key` is its key, and `others` are the breaks of other processes."""
+    """An error in a file of the log. `key` is the key of the file, and `others` are the breaks of other processes."""
 
     def __init__(self, key: str, what: str) -> None:
         super().__init__(what)
@@ -20,7 +23,11 @@ class Break(Exception):
 
 @dataclass(slots=True)
 class Found:
-    """The content of an unbroken log. `unclosed` lists the last file of each process that has not closed its hour."""
+    """What an unbroken log contains.
+
+    `unclosed` lists the last file of each process whose last file is not closed. Such a process is still running, or
+    ended without closing the file.
+    """
 
     files: int = 0
     entries: int = 0
@@ -31,7 +38,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Last:
-    """The last file of a process that was read so far, and whether it closes its hour."""
+    """The file of a process that was read most recently, and whether the file is closed."""
 
     file: Before
     closed: bool
@@ -41,12 +48,15 @@ class _Last:
 
 
 def verify(storage: Storage, kept: str) -> Found:
-    """Read every file from the hour `kept` on. Raises Break for the first file that is changed, missing or unclosed.
+    """Read every file from the hour `kept` on, and check it. Raises Break if the log is broken.
 
-    After a break, the remaining files of the same process are not checked. The attribute `others` of the error contains
-    the breaks of other processes. Files from before the hour `kept` may be missing, because retention removes them. The
-    check cannot notice that someone has removed the last files of a process, or all of its files. To prevent this, use
-    a store in which nobody can remove objects.
+    The log is broken if a file is changed or missing, or if a file is not closed although its process wrote files in a
+    later hour. After a break, the remaining files of the same process are not checked. The attribute `others` of the
+    error contains the breaks of other processes.
+
+    Files from before the hour `kept` may be missing, because retention removes them. The check cannot notice that
+    someone has removed the last files of a process, or all of its files. To prevent such a removal, use a store in
+    which nobody can remove objects.
     """
     found = Found()
     chains: dict[str, _Last] = {}
@@ -70,7 +80,10 @@ def verify(storage: Storage, kept: str) -> Found:
 
 
 def _next(storage: Storage, key: str, last: _Last | None, kept: str, found: Found) -> _Last:
-    """Check the file `key`, add it to `found`, and return it as the last file of its process. Raises Break."""
+    """Check the file `key`, and add its numbers to `found`. Return the file as the most recent one of its process.
+
+    `last` is the file of the process that was read before, or None for the first file. Raises Break.
+    """
     if not keys.AUDIT_FILE.fullmatch(key):
         raise Break(key, "not a file of the audit log")
     body = _read(storage, key)
@@ -99,7 +112,11 @@ def _sealed(key: str, body: bytes) -> Seal:
 
 
 def _check_tied(storage: Storage, key: str, seal: Seal, last: _Last | None, kept: str) -> None:
-    """Compare what this file records of the previous file with that file. Raises Break."""
+    """Check that the previous file is the one that the seal of `key` names, and that it is unchanged. Raises Break.
+
+    The previous file must also be closed if `key` belongs to a later hour. If `last` is None, no file of the process
+    was read before. Then the seal must name no previous file, or one from before the hour `kept`.
+    """
     before = seal.before
     if last is None:
         if before is not None and before.key > keys.audit_hour(kept):
@@ -111,9 +128,10 @@ def _check_tied(storage: Storage, key: str, seal: Seal, last: _Last | None, kept
 
 
 def _caught_up(storage: Storage, key: str, before: Before | None, last: _Last) -> _Last:
-    """Return the previous file, after checking the files between it and `last`.
+    """Return the file `before`, which the seal of `key` names as the previous file. Raises Break.
 
-    Such files exist if the process wrote them after the files were listed. Raises Break.
+    Usually, this file is `last`. But if the process wrote more files while the log was being listed, the list may lack some of
+    them. Therefore, the seals are followed back from `before` to `last`, and every file on the way is checked.
     """
     newest, at = last, before
     while at != last.file:

@@ -16,7 +16,8 @@ Run it with the environment of the process that you want to check. What is not c
 It writes one object and removes it, and sends one test image to each endpoint, in addition to the workers' requests.
 Exit codes: 0 if nothing is wrong, 1 if something is. A warning does not count as wrong."""
 
-for _module in ("redis", "boto3"):  # only available if its checks can run; they are imported on use
+# The command is available only if the libraries of its checks are installed. The checks are imported when it runs.
+for _module in ("redis", "boto3"):
     if find_spec(_module) is None:
         raise ModuleNotFoundError(_module)
 
@@ -32,7 +33,7 @@ def add(subparsers: Any) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Print each finding. Return 1 if any finding is an error."""
+    """Print the findings. Return 1 if the state of any finding is `wrong`, otherwise 0."""
     from maskrelay.admin.checks.diagnosis import diagnose  # noqa: PLC0415
 
     findings = []

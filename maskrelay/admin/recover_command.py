@@ -16,7 +16,7 @@ workers are running, and several times at once. It needs the settings of a worke
 def add(subparsers: Any) -> None:
     """Add the command to the parser.
 
-    The wheel contains no worker, so nothing is added if only the wheel is installed.
+    The command needs the package `worker`, which the wheel does not contain. Without this package, nothing is added.
     """
     if importlib.util.find_spec("worker") is None:
         return
@@ -30,6 +30,7 @@ def add(subparsers: Any) -> None:
 
 
 def _run(_: argparse.Namespace) -> int:
-    # The worker is not part of this package, so it is imported by name. The import takes a while, so it is done here.
+    # The package `worker` is not part of `maskrelay`, so it is imported by name. It is imported only when the command
+    # runs, because this takes a while.
     code: int = importlib.import_module("worker.sweep.recover").recover_and_print()
     return code

@@ -24,9 +24,7 @@ _CHECKS: dict[str, tuple[Callable[[Settings], Iterable[Finding]], frozenset[str]
 
 
 def diagnose(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Check everything that a process with this environment depends on, and yield each finding as soon as it is
-    made.
-    """
+    """Check everything that a process with this environment depends on. Yield each finding as soon as it is made."""
     reading = read(environment)
     yield from reading.findings
     for name, (check, needs) in _CHECKS.items():
@@ -40,7 +38,8 @@ def diagnose(environment: Mapping[str, str]) -> Iterator[Finding]:
 def _guarded(name: str, check: Callable[[Settings], Iterable[Finding]], settings: Settings) -> Iterator[Finding]:
     try:
         yield from check(settings)
-    except Exception as error:  # noqa: BLE001 - an unexpected error is a finding too; its text may hold a secret
+    except Exception as error:  # noqa: BLE001 - an unexpected error is a finding too
+        # Only the type of the error is shown, because its text may contain a secret.
         yield wrong(
             name, f"the check itself failed ({type(error).__name__})", "report this as a bug, with the versions in use"
         )

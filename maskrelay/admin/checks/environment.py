@@ -10,9 +10,10 @@ from maskrelay.admin.checks.finding import Finding, ok, warn, wrong
 from maskrelay.errors import SettingsError
 from maskrelay.settings import PREFIX, Settings, name_of
 
-#: Placeholders for required settings that are missing. A check that needs such a setting is skipped and says so.
+#: Placeholders for required settings that are missing or invalid. A check that needs such a setting is skipped, and its
+#: finding says so.
 _STAND_INS = {"redis_url": "redis://unset.invalid", "storage_url": "file:///", "server_key": "unset" * 8}
-#: A key with fewer different characters than this was typed and not generated.
+#: A key with fewer different characters than this was probably typed by hand, not generated.
 _DIFFERENT = 10
 _HINT = "docs/reference/settings.md lists every setting"
 _HINTS = {

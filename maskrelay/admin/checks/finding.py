@@ -6,14 +6,14 @@ from typing import Literal
 
 #: `skip` means that something was not checked. The text of the finding gives the reason.
 State = Literal["ok", "warn", "wrong", "skip"]
-#: The clock differences that cause a warning and an error. With a difference of some minutes, receivers refuse
-#: callbacks as too old, and the store refuses requests because of their signature time.
+#: The smallest differences between two clocks that cause a warning and an error. With a difference of some minutes,
+#: receivers refuse callbacks as too old, and the store refuses requests because the time in their signature is wrong.
 _TOLD, _BAD = timedelta(seconds=5), timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report. `said` and `hint` contain no secret, no path and no patient data."""
+    """One line of the report. `said` and `hint` contain no secret, no patient data and no path that a setting names."""
 
     check: str
     state: State
@@ -38,9 +38,9 @@ def wrong(check: str, said: str, hint: str) -> Finding:
 
 
 def clock(check: str, ahead: timedelta, give: timedelta) -> Finding:
-    """Return a finding about the difference between a clock and this machine's clock.
+    """Return a finding about the difference between another clock and this machine's clock.
 
-    `give` is the uncertainty of the measurement.
+    `ahead` is the time by which the other clock is ahead, and `give` is the uncertainty of this measurement.
     """
     apart = max(abs(ahead) - give, timedelta(0))
     seconds = ahead.total_seconds()

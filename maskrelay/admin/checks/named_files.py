@@ -18,7 +18,8 @@ from maskrelay.settings import Settings, name_of
 
 _KEYS = 'the file is a JSON list of {"tenant", "sha256", "scopes"}; see docs/reference/settings.md'
 _SHOWN = ("redis_cert_file", "callback_cert_file")
-#: The API accepts up to 4,096 connections, and it needs more descriptors for Redis and the store.
+#: The number of file descriptors that the API needs: 4,096 for the connections that it accepts, and more for Redis and
+#: the store.
 _DESCRIPTORS = 5120
 _EVERYWHERE = {"0.0.0.0/0", "::/0"}
 

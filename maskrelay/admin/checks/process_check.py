@@ -1,4 +1,4 @@
-"""Checks of the running processes of the service, which use their records in the ledger."""
+"""Check the running processes of the service. The ledger contains records of them."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,13 +9,13 @@ from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.processes import Processes, see_processes
 from maskrelay.settings import Settings
 
-#: If there was no sweep for this many sweep periods, and for at least this time, no control worker can be running.
+#: There is a warning if the last sweep was longer ago than this many sweep periods, and also longer than this time.
 _PERIODS, _QUIET = 6, timedelta(seconds=30)
 _ROLES = {"plan": "control", "finish": "control"}
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """Check the sweep, the worker loops, the flag of a draining child process, and the gates."""
+    """Check the sweep, the worker loops, the expiry time of the drain flag, and the gates."""
     try:
         ledger = _ledger(settings)
         seen = see_processes(ledger)

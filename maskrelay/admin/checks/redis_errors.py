@@ -1,5 +1,6 @@
-"""Explain Redis connection errors and refused commands as (message, hint). Neither part contains anything of
-the URL.
+"""Explain Redis connection errors and refused commands, each as a message and a hint.
+
+Neither the message nor the hint contains any part of the URL.
 """
 
 import re
@@ -33,7 +34,7 @@ _ENDED = (
 )
 _NO_MASTER = ("the Sentinels know no master with this name", "list the names: redis-cli -p 26379 SENTINEL MASTERS")
 
-#: The explanation of the first matching error is used.
+#: The types of errors, and their explanations. The first row that matches the error is used.
 _CAUSES: tuple[tuple[type[BaseException], tuple[str, str]], ...] = (
     (ssl.SSLCertVerificationError, _CERTIFICATE),
     (ssl.SSLError, _NO_TLS),
@@ -77,7 +78,7 @@ def refused(error: redis.RedisError) -> tuple[str, str]:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error after all its causes, innermost cause first."""
+    """Yield the causes of the error, the innermost first, and then the error itself."""
     behind = error.__cause__ or error.__context__
     if behind is not None:
         yield from _chain(behind)

@@ -63,7 +63,7 @@ def _tls(url: str) -> Iterator[Finding]:
 
 
 def _broker(settings: Settings) -> Finding:
-    """Open a connection as Celery does, because Celery uses another library for it."""
+    """Open a connection as Celery does. Celery connects through its own library (kombu), and not as the ledger does."""
     url = settings.redis_url.get_secret_value()
     app = broker(url, visibility_timeout=settings.visibility_timeout)
     try:
@@ -112,7 +112,7 @@ def _memory(facts: dict[str, Any]) -> Finding:
 
 
 def _rights(client: "redis.Redis") -> Finding:
-    """Run once each kind of command that the service uses, and leave no key behind."""
+    """Run one command of each kind that the service uses, and remove the keys that these commands create."""
     trial = f"mr:trial:{secrets.token_hex(8)}"
     queue = f"_kombu.binding.{trial}"
     try:

@@ -58,7 +58,7 @@ def score(name: str, endpoint: Endpoint, within: timedelta) -> Finding:
 
 
 def check_lean(name: str, endpoint: Endpoint, within: timedelta) -> Finding:
-    """Score the canary in both wire formats, and compare the maps bit for bit."""
+    """Score the canary in the wire formats image2d and lean2d, and compare the maps bit for bit."""
     bytes_of = "sent {0.bytes_up} and received {0.bytes_down} bytes".format
     try:
         credential = credential_of(endpoint)

@@ -15,7 +15,7 @@ from maskrelay.storage.factory import check_create_once, open_storage
 from maskrelay.storage.protocol import Storage
 
 _LITTLE, _NONE = 2 << 30, 256 << 20  # the free space, in bytes, below which there is a warning or an error
-#: A store reports times in whole seconds.
+#: The precision of the times that a store reports. Some stores report whole seconds.
 _COARSE = timedelta(seconds=1)
 _ROLE = "check the credentials or the role: they need Get, Put, Delete and List on the bucket"
 _HOST = "check MASKRELAY_S3_ENDPOINT_URL, DNS and firewalls"
@@ -37,7 +37,7 @@ _FOLDER = "check MASKRELAY_STORAGE_URL, the owner of the folder, and whether it 
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """Write, list and remove a trial object."""
+    """Check the clock and create-if-absent with trial objects. For a folder, also check the free space."""
     try:
         storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
         yield _clock(storage)
