@@ -1,7 +1,7 @@
 """The ledger in Redis, and the flow control of the endpoints.
 
-There is one Lua script for each transition. It changes jobs, claims, leases, quotas, wake-ups and events atomically.
-Read this module first, then `scripts` and `job_transitions`.
+There is one Lua script for each transition. The script makes all changes of its transition atomically: those to jobs,
+claims, leases, quotas, wake-ups and events. Read this module first, then `scripts` and `job_transitions`.
 """
 
 from collections.abc import Callable, Sequence
@@ -72,7 +72,8 @@ def open_ledger(
 ) -> Ledger:
     """Return the ledger at `redis_url`.
 
-    It connects on first use. A call that gets no response within five seconds raises LedgerUnavailable.
+    It connects on first use. A call that gets no response within five seconds, or within the timeout in the URL, raises
+    LedgerUnavailable.
     """
     client = connect(
         redis_url,

@@ -19,7 +19,8 @@ class AssemblyLease:
     #: The part of the plan in which the item begins.
     part: int
     token: str
-    #: The number of times that the item was taken, including this time.
+    #: The number of times that the item was taken, including this time. Attempts that an outage interrupted are not
+    #: counted.
     tries: int
 
     @property
@@ -79,6 +80,6 @@ class AssemblyLeases:
     def done(self, lease: AssemblyLease) -> bool:
         """Record that the item's files are stored. Return whether the job can be finished now.
 
-        Any process may repeat this.
+        Any process may call this, and may call it again.
         """
         return bool(self._scripts.run("assemble_done", lease.job, lease.member))

@@ -49,7 +49,7 @@ def broker(redis_url: str, *, visibility_timeout: timedelta) -> Celery:
 class Publisher:
     """A publisher of wake-ups.
 
-    It makes one attempt to send a wake-up, and raises LedgerUnavailable if this fails. The sweep sends another one
+    It makes one attempt to send a wake-up, and raises LedgerUnavailable if this fails. The sweep sends another wake-up
     later.
     """
 

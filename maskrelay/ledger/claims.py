@@ -1,4 +1,4 @@
-"""Claims, which are leases on ranges of frames. Workers take, renew, settle and release them."""
+"""Claims on ranges of frames. Workers take and renew claims, and settle or release the claimed frames."""
 
 import json
 import secrets
@@ -28,7 +28,8 @@ class Claim:
     lane: Lane
     first: int
     n: int
-    #: Whether the claim is for a suspect frame. The child process must then hold nothing else at the same time.
+    #: Whether the claim is for a suspect frame, which is a frame that may have crashed the process that held it before.
+    #: The child process must hold no other frame at the same time, so that another crash is known to be caused by it.
     alone: bool
     troubles: tuple[Trouble, ...]
     #: The time when the frames were claimed, in milliseconds of Redis's clock.
@@ -45,7 +46,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """One line of a part: the outcome of a frame, written under the token that holds the frame."""
+    """One line of an outcome part: the outcome of a frame, and the token of the claim that holds the frame."""
 
     token: str
     frame: int
@@ -66,16 +67,16 @@ class PoisonedFrame:
 
 @dataclass(frozen=True, slots=True)
 class SuspectWaits:
-    """A suspect frame waits until this child process holds no frames.
+    """The result of `Claims.take` when a suspect frame waits to be claimed alone.
 
-    Until then, the process must not claim more frames.
+    The child process must claim no more frames until it holds none. Then it can claim the suspect frame.
     """
 
 
 class Claims:
     """The claims on frames, and the settling of their outcomes.
 
-    A claim has a lease of `lease`, which `renew` extends.
+    `lease` is the length of the lease of a claim. `renew` starts the lease again.
     """
 
     def __init__(self, scripts: Scripts, lease: timedelta) -> None:
@@ -83,10 +84,11 @@ class Claims:
         self._lease_ms = lease // _MS
 
     def take(self, holding: int, lanes: Sequence[Lane], most: int = RUN_MOST) -> Claim | SuspectWaits | None:
-        """Claim the next frames, fairly among tenants. Return None if no frames are waiting.
+        """Claim the next frames, at most `most`, fairly among tenants.
 
-        `holding` is the number of frames that this child process holds. While frames wait in both lanes, one claim in
-        eight is from the bulk lane.
+        Return SuspectWaits if a suspect frame waits for this child process, and None if no frames can be claimed now.
+        `holding` is the number of frames that the child process holds. `lanes` are tried in their order. But if
+        `interactive` is the first, one claim in eight is from the bulk lane while frames wait in both lanes.
         """
         token = secrets.token_hex(8)
         known = json.loads(self._scripts.run("claim", token, holding, most, self._lease_ms, json.dumps(list(lanes))))
@@ -119,8 +121,9 @@ class Claims:
     ) -> set[int]:
         """Record that the outcomes of these frames are in `part`. Return the frames whose lines were accepted.
 
-        `spent` contains the milliseconds that the frames spent, by cause. They are added to the totals of the job. If
-        the part is already listed, the result of the first call is returned again, so the call can be repeated.
+        `spent` contains the milliseconds for which the frames waited or were processed, by cause. They are added to the
+        totals of the job. If the part is already listed, the result of the first call is returned again, so the call
+        can be repeated.
         """
         frames, _ = self._settle(job, part, lines, spent or {}, "", 0)
         return frames
@@ -130,8 +133,8 @@ class Claims:
     ) -> tuple[set[int], StepLease | None]:
         """Settle like `settle`, and if the job has a single frame and can be finished now, take its finish step.
 
-        Return the accepted frames, and the step under `token`, or None if it was not taken. With the same token, a
-        repeated call takes the step again.
+        Return the accepted frames, and the lease of the finish step under `token`, or None if the step was not taken. A
+        repeated call with the same token takes the step again.
         """
         frames, tries = self._settle(job, part, lines, spent, token, lease // _MS)
         return frames, StepLease("finish", job, token, tries) if tries else None
@@ -146,15 +149,17 @@ class Claims:
     def adopt(self, job: str, part: str, lines: Sequence[tuple[int, bool, bool]]) -> int:
         """List a part that is in storage but not in the ledger. Return the number of frames that this settled.
 
-        A line is (frame, failed, visible). A line that is not the visible line of its frame is listed as refused. If
-        the part is already listed, nothing changes.
+        A line is (frame, failed, visible). A line is listed as refused if it does not contain the visible outcome of
+        its frame, or if the frame is already settled. If the part is already listed, or if the job is terminal, nothing
+        changes.
         """
         return int(self._run_on_part("adopt_part", job, part, json.dumps(list(lines))))
 
     def _run_on_part(self, script: str, job: str, part: str, *arguments: Any) -> Any:
         """Run a script that lists a part if it is not listed yet.
 
-        If the list is too long for one call of the script, it is searched page by page before.
+        If the job's list of parts is too long for the script to search in one call, it is first searched here, page by
+        page.
         """
         packed, searched = pack(part), 0
         while (done := self._scripts.run(script, job, packed, *arguments, searched)) is None:
@@ -164,14 +169,16 @@ class Claims:
     def release(self, token: str, frame: int, *, after: timedelta = timedelta(0), suspect: bool = False) -> bool:
         """Release a frame without counting an attempt. Return False if the claim no longer holds it.
 
-        A suspect frame remains suspect.
+        The frame can be claimed again after the time `after`. If `suspect` is true, it becomes a suspect frame. A
+        suspect frame remains one in any case.
         """
         return bool(self._scripts.run("release", token, frame, after // _MS, suspect))
 
     def release_failed(self, token: str, frame: int, code: str, after: timedelta, endpoint: str = "") -> bool:
         """Release a frame after the endpoint failed on it.
 
-        When the frame is claimed again, it is decided whether the failure counts.
+        The failure is only recorded. The worker that claims the frame next decides whether it counts as an attempt (see
+        `charge`).
         """
         return bool(self._scripts.run("record_failure", token, frame, code, after // _MS, endpoint))
 
@@ -195,9 +202,9 @@ class Claims:
         return version.decode()
 
     def lapse(self, most: int = 1000) -> tuple[int, list[PoisonedFrame]]:
-        """Release the frames of workers whose leases have lapsed.
+        """Release the frames of claims whose leases have lapsed.
 
-        Return the number of lapsed claims, and the frames that must fail.
+        Return the number of lapsed claims, and the poisoned frames, which are not released but must fail.
         """
         lapsed, condemned, more = 0, list[PoisonedFrame](), True
         while more:

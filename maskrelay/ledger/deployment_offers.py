@@ -1,6 +1,6 @@
-"""What deployments accept in addition to the image2d request with an RGB PNG.
+"""The offers of deployments: what they accept in addition to the image2d request with an RGB PNG.
 
-One worker asks a deployment, and all workers share the answer.
+One worker asks a deployment for its offer, and all workers share the answer.
 """
 
 import json
@@ -40,15 +40,15 @@ class DeploymentOffer:
 
 @dataclass(frozen=True, slots=True)
 class PictureForms:
-    """The encodings of an image to which a deployment gives exactly the answer that it gives to an RGB PNG."""
+    """Whether a deployment gives exactly the same answer to another encoding of an image as to an RGB PNG."""
 
     #: The version that is configured for the endpoint.
     model_version: str
     #: The name of the deployment that answered. It is empty if the gateway does not return the name.
     deployment: str
-    #: A grayscale PNG.
+    #: Whether it does so for a grayscale PNG.
     gray: bool
-    #: A lossless WebP.
+    #: Whether it does so for a lossless WebP.
     webp: bool
 
 
@@ -56,7 +56,7 @@ AnyOffer = TypeVar("AnyOffer", bound=Offer)
 
 
 class DeploymentOffers(Generic[AnyOffer]):
-    """The offers of one kind of all endpoints. If Redis loses its data, workers ask the deployments again."""
+    """The offers of the kind `kind` of all endpoints. If Redis loses its data, workers ask the deployments again."""
 
     def __init__(self, scripts: Scripts, name: str, kind: type[AnyOffer]) -> None:
         """`name` is the part of the Redis keys that is the same for all endpoints."""

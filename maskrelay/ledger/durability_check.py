@@ -48,7 +48,8 @@ def eviction(facts: Mapping[str, Any]) -> DurabilityFinding:
 def warn_of_forgetting(scripts: Scripts) -> None:
     """Log a warning for each finding that is not `ok`. Raises LedgerUnavailable.
 
-    The state is read with INFO, which the ledger's scripts need anyway. Many managed Redis services refuse CONFIG.
+    The state is read with INFO instead of CONFIG, because many managed Redis services refuse CONFIG. The ledger's
+    scripts need INFO anyway.
     """
     facts = {**scripts.ask("INFO", "persistence"), **scripts.ask("INFO", "memory")}
     for kept in (persistence(facts), eviction(facts)):

@@ -15,7 +15,7 @@ from maskrelay.rules.endpoint_gate import NOT_THE_ENDPOINTS, Report
 _MS = timedelta(milliseconds=1)
 #: The longest time that `await_call` waits for a message. It must be shorter than the timeout of the connection.
 LONGEST_CALL = timedelta(seconds=2)
-#: No endpoint gets a lean request.
+#: The argument `lean` of `Flow.admit` if no endpoint gets a lean request.
 NO_LEAN: Mapping[str, int] = MappingProxyType({})
 
 
@@ -23,8 +23,8 @@ NO_LEAN: Mapping[str, int] = MappingProxyType({})
 class Admission:
     """The answer to a request for admission: whether a score may begin, and at which endpoint.
 
-    If it is not granted, `endpoint` is empty. The waiter then asks again with the same slot after `wait`, unless a call
-    tells it earlier that the slot was granted, or that it should ask at once.
+    If the score may not begin, `endpoint` is empty. The waiter then asks again with the same slot after `wait`, unless
+    it gets a Call before.
     """
 
     granted: bool
@@ -34,13 +34,16 @@ class Admission:
     #: The reason, as a short name.
     why: str
     endpoint: str = ""
-    #: Whether it took the last free slot, so that others may soon wait for it.
+    #: Whether the endpoint may have no free slot left, so that the next score has to wait.
     full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A message to a waiter. Its slot was granted at `endpoint`, or it should ask again if this is empty."""
+    """A message to a waiter. The slot of the waiter was granted at `endpoint`.
+
+    If `endpoint` is empty, no slot was granted, and the waiter should ask again at once.
+    """
 
     waiter: str
     endpoint: str = ""
@@ -52,7 +55,7 @@ class Transfer:
 
     bytes_up: int
     bytes_down: int
-    #: The number of prompts of all rows together.
+    #: The number of prompts of all rows of the request together.
     prompts: int
     seconds: float
     #: The time from the first to the last byte of the answer, in seconds.
@@ -69,7 +72,7 @@ class FlowState:
     reason: str
     closed_for: timedelta
     in_flight: int
-    #: The time of Redis's clock when the endpoint last answered successfully, or 0.
+    #: The time when the endpoint last answered successfully, in milliseconds of Redis's clock, or 0.
     last_good_ms: int
     #: The end of the last outage in which the canary failed too, in milliseconds of Redis's clock. Failures before this
     #: time count against no frame.
@@ -89,8 +92,8 @@ class Flow:
     def fresh(self, endpoint: str) -> bool:
         """Create the flow state without the initial pause. Return False if there is already flow state.
 
-        Usually, nothing is granted in a pause after the flow state is created, because scores that were sent before may
-        still be in progress. Call this method only for an endpoint to which no score was ever sent.
+        Usually, nothing is granted for some time after the flow state is created, because earlier scores may still be
+        in progress. Call this method only for an endpoint to which no score was ever sent.
         """
         return bool(self._scripts.run("create_flow", endpoint))
 
@@ -125,7 +128,7 @@ class Flow:
         return Admission(verdict > 0, verdict == 2, wait_ms * _MS, why.decode(), endpoint.decode(), bool(full))
 
     def withdraw(self, waiter: str, slot: str, *, among: Sequence[str], child: str) -> None:
-        """Give up a request for admission that was not granted. If it is granted at this moment, free its slot."""
+        """Give up a request for admission. If it was granted in the meantime, free its slot."""
         endpoint: bytes = self._scripts.run("withdraw", f"{child}:{waiter}", slot, json.dumps(list(among)))
         if endpoint:
             self.report(endpoint.decode(), slot, NOT_THE_ENDPOINTS, "", 0.0)
@@ -140,10 +143,13 @@ class Flow:
     ) -> int:
         """Report the slots of a child process.
 
-        Return 0, or, if Redis has lost its data, the end of the pause in which nothing is granted, in milliseconds of
-        Redis's clock. `held` contains the granted slots with the remaining time of their leases, and `asking` the slots
-        that may have been granted. Other slots of the child process are freed if they were granted before `since_ms`.
-        This is the time of Redis's clock just before the child process listed its slots.
+        `held` contains the granted slots with the remaining time of their leases. `asking` contains the slots that the
+        child process has requested, so they may have been granted. Other slots of the child process are freed if they
+        were granted before `since_ms`. This is the time of Redis's clock just before the child process listed its
+        slots.
+
+        Return 0, unless nothing is granted at present because Redis has lost its data. In that case, return the end of
+        this pause in milliseconds of Redis's clock.
         """
         left = json.dumps([[slot, max(0, lease // _MS)] for slot, lease in held.items()])
         report = (child, since_ms, left, json.dumps(list(asking)), self._slot_lease_ms)
@@ -156,7 +162,7 @@ class Flow:
     def await_call(self, child: str, timeout: timedelta) -> Call | None:
         """Wait until a waiter of this child process is called. Return None after `timeout` (at most two seconds).
 
-        This only saves time. If a call is lost, the waiter asks again, and learns the same.
+        This only saves time. If a Call is lost, the waiter asks again later, and gets the same information.
         """
         seconds = min(timeout, LONGEST_CALL).total_seconds()
         called = self._scripts.ask("BLPOP", f"mr:calls:{child}", f"{seconds:.3f}")
@@ -168,7 +174,7 @@ class Flow:
     def release(self, endpoint: str, slot: str, bytes_down: int) -> str:
         """Free the slot of a score whose answer was received completely, but not read yet.
 
-        The next waiter gets it at once. Pass the result on to `report` when it is known how the score ended.
+        The next waiter gets the slot at once. Pass the result on to `report` when it is known how the score ended.
         """
         record: bytes = self._scripts.run("release_slot", self._settings[endpoint], slot, bytes_down)
         return record.decode()
@@ -185,8 +191,9 @@ class Flow:
     ) -> str:
         """Report how the score of a slot ended. Return the state of the gate.
 
-        `frame` is the name of the input. `rand`, a random number from 0 to 1, varies the length of a pause. `transfer`
-        is given for a successful score, and `released`, the result of `release`, if the slot was released before.
+        `frame` is the name of the input. `rand`, a random number from 0 to 1, varies the length of a pause of the gate.
+        Pass `transfer` only for a successful score. If the slot was released before, pass the result of `release` as
+        `released`.
         """
         ended: dict[str, Any] = {
             "kind": report.kind,

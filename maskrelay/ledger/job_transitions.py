@@ -79,7 +79,7 @@ class Jobs:
         return bool(self._scripts.run("create", job, tenant, lane, total, _ms(created_at), size, due))
 
     def overdue(self, most: int) -> list[str]:
-        """Return jobs whose deadline has passed and for which `met_deadline` was not called."""
+        """Return at most `most` unfinished jobs whose deadline has passed, except those named to `met_deadline`."""
         return [job.decode() for job in self._scripts.run("overdue", most)]
 
     def met_deadline(self, job: str) -> None:
@@ -120,10 +120,10 @@ class Jobs:
         frames: Frames,
         halted: str | None = None,
     ) -> int:
-        """Make a job terminal because storage says so.
+        """Make a job terminal in the ledger, because it has ended according to storage.
 
-        Return 0 if the job was already terminal in the ledger, 1 if this changed its record, and 2 if it had no record
-        and one was created. After 2, the caller checks whether the job was deleted in the meantime. `halted` is the
+        Return 0 if the job was already terminal in the ledger, 1 if its record was changed, and 2 if it had no record
+        and one was created. After 2, the caller must check whether the job was deleted in the meantime. `halted` is the
         error code if the job ended without a result.
         """
         fields: list[Any] = ["frames", frames.planned]
@@ -137,13 +137,13 @@ class Jobs:
         return int(self._scripts.run("conclude", *arguments))
 
     def close_events(self, job: str) -> bool:
-        """Record that every event of the job is over. Return False if the job has no record."""
+        """Record that every event of the job was delivered or given up. Return False if the job has no record."""
         return bool(self._scripts.run("end_reported", job))
 
     def forget(self, job: str, tenant: str) -> bool:
-        """Delete everything about a deleted job.
+        """Delete everything that the ledger contains about a deleted job.
 
-        Return False if there was nothing. Claims on its frames become invalid.
+        Return False if the job had no record. Claims on its frames become invalid.
         """
         events = [event_id(job, event_type) for event_type in EVENT_TYPES]
         known, more = self._scripts.run("forget", job, tenant, json.dumps(events))
@@ -168,14 +168,14 @@ class Jobs:
     def retire(self, job: str, lifetime: timedelta) -> str:
         """Delete the record of a job that ended longer ago than `lifetime`.
 
-        Return `retired`. If the record was not deleted, return the reason: `ended` (too recently), `running` or
-        `unknown`.
+        Return `retired` if the record was deleted. Otherwise, return the reason: `ended` (too recently), `running` (not
+        ended) or `unknown`. A job that has not ended is also counted again towards the quotas of its tenant.
         """
         verdict: bytes = self._scripts.run("retire", job, lifetime // timedelta(milliseconds=1))
         return verdict.decode()
 
     def listed(self, tenant: str, before: str | None, most: int) -> list[str]:
-        """Return the ids of a tenant's jobs after the job `before`, newest first."""
+        """Return at most `most` ids of a tenant's jobs, newest first, beginning after the job `before`."""
         key = f"mr:tenant:{tenant}"
         start = 0
         if before is not None:
@@ -209,12 +209,12 @@ class Jobs:
         return listed
 
     def part_numbers(self, job: str, ranges: Sequence[range]) -> list[list[int | None] | None]:
-        """Return the part with the outcome of each frame, for items of several frames.
+        """Return the number of the part that contains the outcome of each frame, for items of several frames.
 
-        `ranges` contains the frames of each item. For each item, the result is a list with one part number for each of
-        its frames, counted from 0, or None for a frame without an outcome. If all frames of an item have outcomes but
-        some of the part numbers are unknown, the result for the item is None instead of a list. This happens if an
-        earlier version of the software, which did not record part numbers, settled some of the frames.
+        `ranges` contains the frames of each item. Parts are counted from 0. For each item, the result is a list with
+        one part number for each of its frames, or None for a frame without an outcome. If all frames of an item have
+        outcomes but some of the part numbers are unknown, the result for the item is None instead of a list. This
+        happens if an earlier version of the software, which did not record part numbers, settled some of the frames.
         """
         found: list[list[int | None] | None] = []
         for page, _ in paged(ranges, PAGE):
@@ -266,8 +266,8 @@ def _record(job: str, known: dict[str, Any]) -> JobRecord:
 def _items(known: dict[str, Any]) -> dict[str, int]:
     """Return the number of items by state.
 
-    Until the job ends, the ledger counts items with one frame by the states of their frames, and other items when they
-    end.
+    Until the job ends, an item with one frame is counted by the outcome of this frame. An item with several frames is
+    counted when all of them have outcomes.
     """
     if known["state"] in TERMINAL:
         return {name: int(known.get(f"items_{name}", 0)) for name in ("succeeded", "partial", "failed", "cancelled")}

@@ -34,11 +34,11 @@ PERIOD = timedelta(seconds=5)
 
 
 class StageRecorder:
-    """A recorder of counts and durations, which a thread reports in every `period`.
+    """A recorder of counts and durations. A thread reports them once in each `period`.
 
-    The thread starts with the first measurement, which is after the fork. Any thread may use a recorder. Measurements
-    that cannot be reported now are reported later. If the process is killed, measurements that it has not reported are
-    lost.
+    The thread starts with the first measurement, so that it is not started before the process forks. Any thread may use
+    a recorder. Measurements that cannot be reported now are reported later. If the process is killed, measurements that
+    it has not reported are lost.
     """
 
     def __init__(self, tell: Callable[[Counter[str], Counter[str]], None], period: timedelta = PERIOD) -> None:

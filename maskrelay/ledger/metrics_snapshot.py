@@ -54,7 +54,8 @@ class Metrics:
     def tell(self, counts: Mapping[str, int], stages: Mapping[str, int]) -> None:
         """Add these numbers to the counts and histograms.
 
-        A count has the name "what label", a histogram "stage bucket" or "stage us".
+        A key of `counts` is "what label". A key of `stages` is "stage bucket" for the count of a bucket, or "stage us"
+        for the sum of the durations in microseconds.
         """
         self._scripts.run("add_observations", json.dumps(counts), json.dumps(stages))
 

@@ -1,6 +1,6 @@
 """Notifications over Redis pub/sub.
 
-A notification can be lost, so every listener also polls the state that it announces.
+A notification can be lost, so every listener also polls the state whose changes are announced.
 """
 
 import asyncio

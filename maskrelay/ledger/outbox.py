@@ -8,7 +8,8 @@ from typing import Any
 from maskrelay.ledger.scripts import Scripts
 
 _MS = timedelta(milliseconds=1)
-#: The pause after which a delivery that waits for a free place at its host is examined again.
+#: The pause after which a delivery that waits for a free place is examined again. A place is the right to deliver at
+#: this time. Only a limited number of deliveries to one host, or for one tenant, have a place at the same time.
 PLACE_PAUSE = timedelta(seconds=1)
 #: The number of consecutive failures after which there is a pause in the deliveries to a host. The pause doubles with
 #: each further failure.
@@ -30,7 +31,7 @@ class Delivery:
 
 
 class Outbox:
-    """The queue of events to deliver, with limits for the deliveries to each host."""
+    """The queue of events to deliver, with limits for the deliveries to each host and for each tenant."""
 
     def __init__(self, scripts: Scripts, lease: timedelta) -> None:
         self._scripts = scripts
@@ -77,9 +78,9 @@ class Outbox:
         return self._end(delivery, after // _MS, charge=charge)
 
     def await_place(self, delivery: Delivery, place: str, most: int) -> bool:
-        """Withdraw the attempt.
+        """End the attempt without counting it.
 
-        The next one is due when fewer than `most` deliveries are in progress at `place` (see `enter_host`).
+        The next attempt is due when fewer than `most` deliveries are in progress at `place` (see `enter_host`).
         """
         return self._end(delivery, PLACE_PAUSE // _MS, charge=False, place=f"{place} {most}")
 
@@ -88,9 +89,9 @@ class Outbox:
         return self._end(delivery, -1, charge=True)
 
     def enter_host(self, host: str, delivery: Delivery, most: int) -> bool:
-        """Return whether the delivery may begin. At most `most` deliveries to one host run at the same time.
+        """Take a place at the host for the delivery. Return False if `most` deliveries already have a place there.
 
-        `host` is any name for the host, or for something else that has such a limit.
+        `host` can be any name, so the same limit can also be applied to something else, such as a tenant.
         """
         return bool(self._scripts.run("enter_host", host, delivery.token, most, self._lease_ms))
 
@@ -99,9 +100,9 @@ class Outbox:
         self._scripts.ask("ZREM", f"mr:callbacks:{host}", delivery.token)
 
     def host_rests(self, host: str) -> timedelta:
-        """Return the rest of the pause in the deliveries to the host, or zero."""
+        """Return the remaining time of the pause in the deliveries to the host, or zero."""
         left = int(self._scripts.ask("PTTL", f"mr:resting:{host}"))
-        # A longer time means that Redis's clock was set back.
+        # A time longer than the longest pause means that Redis's clock was set back.
         return timedelta(0) if left * _MS > LONGEST_REST else max(0, left) * _MS
 
     def host_failed(self, host: str) -> None:

@@ -1,4 +1,4 @@
-"""The check whether a Redis database may be used. It must be a primary, and must not belong to another deployment."""
+"""The check whether a Redis database may be used. It must not be in a cluster, or belong to another deployment."""
 
 import logging
 from collections.abc import Callable
@@ -11,9 +11,9 @@ _KEY = "mr:store"
 
 
 class OwnDatabase:
-    """A check that the database belongs to this store. It must succeed once.
+    """A check that the database belongs to this store. It is made until it has succeeded once.
 
-    It needs a response from both the database and the store. Any thread may make it. `store_id` is a function that
+    Both the database and the store must respond to the check. Any thread may make it. `store_id` is a function that
     returns the id of the store, or raises StorageUnavailable.
     """
 
@@ -25,7 +25,7 @@ class OwnDatabase:
     def check_at_start(self) -> None:
         """Raise SettingsError if the database must not be used.
 
-        Also raises LedgerUnavailable or StorageUnavailable if one of them does not respond.
+        Also raises LedgerUnavailable if the database does not respond, and StorageUnavailable if the store does not.
         """
         check_database(self._scripts, self._store_id())
         self._checked = True
@@ -33,8 +33,8 @@ class OwnDatabase:
     def check(self) -> None:
         """Make the same check, unless it has already succeeded.
 
-        If the database must not be used, raises LedgerUnavailable, and logs the reason once. The check succeeds as soon
-        as the problem is fixed.
+        If the database must not be used, raises LedgerUnavailable, and logs the reason once. A later call succeeds if
+        the problem was fixed in the meantime. Raises StorageUnavailable if the store does not respond.
         """
         if self._checked:
             return
@@ -48,11 +48,11 @@ class OwnDatabase:
 
 
 def check_database(scripts: Scripts, store_id: str) -> None:
-    """Claim the database for the deployment with this store, or check that it belongs to this deployment already.
+    """Check that the database belongs to the deployment with this store. Raises SettingsError if it does not.
 
-    A database that contains no store id, because it is new or was emptied, is claimed. If several deployments try this
-    at the same time, the first one succeeds. Raises SettingsError for the database of another deployment and for a
-    cluster, and LedgerUnavailable.
+    If the database contains no store id, because it is new or was emptied, this store's id is written, and the database
+    belongs to this deployment from then on. If several deployments try this at the same time, the first one succeeds.
+    Raises SettingsError for a node of a cluster too, and LedgerUnavailable if the database does not accept writes.
     """
     if scripts.ask("INFO", "cluster").get("cluster_enabled"):
         hint = "use a single server, or Sentinels (redis+sentinel://)"

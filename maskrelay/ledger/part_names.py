@@ -1,6 +1,6 @@
 """The names of outcome parts as the ledger stores them.
 
-A job may have many, so 14 bytes are used instead of 32 characters.
+A job may have many parts, so a name is stored in 14 bytes instead of 32.
 """
 
 from maskrelay.contract.records import keys

@@ -12,14 +12,14 @@ from maskrelay.ledger.wakeups import TASKS, Task
 class Processes:
     """A snapshot of the running processes."""
 
-    #: The time since the last sweep. None if there was no sweep since this Redis was started.
+    #: The time since the last sweep. None if the ledger contains no record of a sweep.
     swept_ago: timedelta | None
     #: The number of running loops of each task.
     loops: Mapping[Task, int]
     #: The amount of work that could be taken now, by task.
     waiting: Mapping[Task, int]
-    #: Whether the drain flag has no expiry time, which is a fault. A child process that wants to take a suspect frame
-    #: alone sets this flag. While it is set, no other process claims a suspect frame.
+    #: Whether the drain flag has no expiry time, which is a fault. The flag is set when a child process is told to
+    #: claim no more frames, so that it can claim a suspect frame alone. While it is set, no other process is told this.
     drain_left: bool
 
 

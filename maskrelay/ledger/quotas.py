@@ -19,10 +19,10 @@ from maskrelay.errors import (
 )
 from maskrelay.ledger.scripts import CHANGES, Scripts, paged
 
-#: If Redis uses more than this share of its memory, new work is refused, because accepted work needs the rest.
+#: If Redis uses this share of its memory limit, new work is refused, because accepted work needs the rest.
 FULL_AT = 0.9
-#: The lifetime of the reservation that is made while the uploads of a request are counted. It only matters if the
-#: process dies in the meantime.
+#: The lifetime of the reservation that is made while the uploads of a request are counted. The reservation lasts this
+#: long only if the process dies in the meantime.
 _HOLD = timedelta(minutes=1)
 _MS = timedelta(milliseconds=1)
 
@@ -35,7 +35,7 @@ class Usage:
     jobs: int = 0
     #: Frames that wait or are in progress, and items that are not planned yet.
     frames: int = 0
-    #: The number of these frames that are in the interactive lane.
+    #: The number of those of `frames` that are in the interactive lane.
     interactive: int = 0
     #: The total size of the uploads of live jobs and of uploads that no job has used, in bytes.
     bytes: int = 0
@@ -48,7 +48,7 @@ class UnusedUpload:
     id: str
     #: The size in bytes.
     size: int
-    #: The time for which the upload is counted. Storage does not keep it for longer.
+    #: The time for which the upload is still counted. Storage does not keep the upload for longer.
     left: timedelta
 
 
@@ -68,7 +68,7 @@ class Quotas:
         self._scripts = scripts
 
     def check(self, tenant: str, more: Usage, most: Usage) -> None:
-        """Raise QuotaReached if usage plus `more` would exceed `most`. Numbers that are 0 in `more` are not checked."""
+        """Raise QuotaReached if the tenant's usage plus `more` exceeds `most`. Zeros in `more` are not checked."""
         self._ask(tenant, more, most, "", timedelta(0))
 
     def keep(self, tenant: str, job: str, more: Usage, most: Usage, hold: timedelta) -> None:
@@ -136,10 +136,10 @@ class Quotas:
     def recount(self, tenant: str) -> None:
         """Set the tenant's usage to the sum of its jobs and uploads, according to their own records.
 
-        Usually the usage already is this sum, because every transition changes both together. A recount corrects a
-        usage that is wrong for another reason. It consists of many calls, each of which blocks Redis only briefly.
-        Transitions that happen between the calls are included. If Redis loses its data or another recount begins, this
-        one ends without effect.
+        Usually the usage already is this sum, because every transition that changes a record also changes the sum. If
+        the usage is wrong nevertheless, a recount corrects it. A recount consists of many calls, each of which blocks
+        Redis only briefly. Transitions that happen between the calls are included. If Redis loses its data or another
+        recount begins, this one ends without effect.
         """
         number = self.begin_round(tenant)
         for page, _ in paged(list(self.members(tenant)), CHANGES):
@@ -148,7 +148,7 @@ class Quotas:
         self.end_round(tenant, number)
 
     def begin_round(self, tenant: str) -> int:
-        """Begin a recount, and return its number. From now on, it includes every job and upload whose usage changes."""
+        """Begin a recount, and return its number. It includes every job and upload whose usage changes from now on."""
         number = 1 + secrets.randbits(48)
         self._scripts.run("begin_round", tenant, number)
         return number

@@ -49,7 +49,7 @@ class Sentinels:
         return ";".join(f"sentinel://{at}{host}:{port}/{self.database}" for host, port in self.hosts)
 
     def client(self, **options: Any) -> "redis.Redis":
-        """Return a client of the master, which is looked up for each connection.
+        """Return a client of the master. It asks the Sentinels for the address of the master before each connection.
 
         `options` apply to the connections to the Sentinels and to the master.
         """
@@ -58,7 +58,7 @@ class Sentinels:
         return master
 
     def listener(self, **options: Any) -> "redis.asyncio.Redis":
-        """Return a client like `client`, but for one event loop."""
+        """Return an asyncio client of the master for one event loop."""
         watching = redis.asyncio.sentinel.Sentinel(self.hosts, sentinel_kwargs=options, **options)  # type: ignore[no-untyped-call]
         master: redis.asyncio.Redis = watching.master_for(self.master, **self._known())
         return master
@@ -85,12 +85,12 @@ class Address:
     options: Mapping[str, Any]
 
     def is_verified(self) -> bool:
-        """Return whether the server must present a certificate for its name from a trusted authority."""
+        """Return whether a TLS server must present a trusted certificate for its name. Without TLS, return True."""
         tls = self.tls
         return tls is None or (tls["ssl_cert_reqs"] == "required" and tls["ssl_check_hostname"])
 
     def as_broker(self) -> str:
-        """Return the URL for Celery's transport. It does not contain TLS and timeouts, which are separate options."""
+        """Return the URL for Celery's transport. TLS options and timeouts are separate options."""
         at = ":".join(quote(part or "", safe="") for part in (self.username, self.password) if part is not None)
         if self.username is None and self.password is not None:
             at = f":{at}"
@@ -121,8 +121,8 @@ def read_address(url: str) -> Address | Sentinels:
 def sentinels_of(url: str) -> Sentinels | None:
     """Parse `redis+sentinel://user:password@host:port,host:port/master/database`. Return None for any other URL.
 
-    Ports, database, user and password may be omitted. Raises SettingsError with a message that quotes
-    nothing of the URL.
+    Ports, database, user and password may be omitted. Raises SettingsError with a message that contains no part of the
+    URL.
     """
     if not url.startswith(f"{_SENTINEL}://"):
         return None
@@ -209,7 +209,7 @@ def _options(query: str, *, secure: bool) -> tuple[dict[str, Any] | None, dict[s
             raise SettingsError(
                 f"MASKRELAY_REDIS_URL has an unknown option after the ?; the known options are {known}; {_QUOTE}"
             )
-    options.pop("protocol", None)  # both versions of the protocol work here
+    options.pop("protocol", None)  # accepted but not used, because both versions of the protocol work
     if secure:
         tls["ssl_check_hostname"] &= tls["ssl_cert_reqs"] != "none"
         _check_files(tls)
@@ -292,15 +292,15 @@ _READERS = {
 
 
 def connect(url: str, **options: Any) -> "redis.Redis":
-    """Return a client for a URL of either kind. It connects on first use. Raises SettingsError."""
+    """Return a client for the URL of a server or of Sentinels. It connects on first use. Raises SettingsError."""
     address = read_address(url)
     return address.client(**options) if isinstance(address, Sentinels) else redis.Redis(**address.connection(options))
 
 
 def connect_listener(url: str, **options: Any) -> "redis.asyncio.Redis":
-    """Return a client like `connect`, but for one event loop.
+    """Return an asyncio client for one event loop.
 
-    It may wait for published messages without a time limit.
+    The client may wait for published messages without a time limit.
     """
     address = read_address(url)
     if isinstance(address, Sentinels):

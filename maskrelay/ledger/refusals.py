@@ -7,8 +7,9 @@ import threading
 import redis
 
 log = logging.getLogger(__name__)
-#: Replies of a server that cannot serve requests at present. The address may by now lead to another server. For
-#: example, a failover made the server a replica, it is loading its data file, or the password was changed.
+#: Replies of a server that cannot serve requests at present. For example, a failover made the server a replica, it is
+#: loading its data file, or the password was changed. A new connection may help, because the address may by now lead to
+#: another server.
 MOVED = {
     "READONLY": "it is a replica now",
     "MASTERDOWN": "it is a replica without a primary",

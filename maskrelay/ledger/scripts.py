@@ -16,7 +16,7 @@ from maskrelay.rules.lifecycle import MOVES
 
 _FOLDER = files("maskrelay.ledger") / "scripts"
 T = TypeVar("T")
-#: The largest number of entries that one call passes to Redis or reads from it. More entries would delay other clients.
+#: The usual limit on the entries that one call passes to Redis or reads from it. Many more would delay other clients.
 PAGE = 250
 #: The largest number of entries that one call changes if each entry takes several commands.
 CHANGES = 50

@@ -21,7 +21,7 @@ class Senders:
         self._scripts.run("sender_heard", child)
 
     def silent(self, children: Sequence[str], silent_for: timedelta) -> list[str]:
-        """Return the child processes that have not reported for this long.
+        """Return the child processes that have not reported for the time `silent_for`.
 
         A child process without a record is treated as if it had just reported.
         """

@@ -95,11 +95,11 @@ class StepLeases:
         lane: Lane,
         items: int,
     ) -> bool:
-        """Let `n` frames from number `first` on be claimed.
+        """Add part `part` of the plan to the job, so that its `n` frames, from number `first` on, can be claimed.
 
-        `spans` lists (first, n) for each item with several frames among them. `items` is the number of items in this
-        part and all earlier parts. Return False if the step is no longer held, or if `part` is not the next number. The
-        ledger's count of parts is the checkpoint of planning.
+        `spans` lists (first, n) for each item with several frames that begins in this part. `items` is the number of
+        items in this part and all earlier parts. Return False if the step is no longer held, or if `part` is not the
+        number of the next part. If planning is interrupted, it continues after the last part that was added.
         """
         pages = [page for page, _ in paged(spans, CHANGES)] if spans else []
         added = all(self._scripts.run("record_spans", lease.job, lease.token, part, json.dumps(page)) for page in pages)
@@ -108,8 +108,8 @@ class StepLeases:
     def opening(self, lease: StepLease, what: str) -> int:
         """Record that planning begins to open this source.
 
-        Return the number of recorded openings of the source that have not ended, including this one. Return -1 if
-        another worker holds the step.
+        Return the number of recorded openings of the source that have not ended, including this one. Return -1 if the
+        step is no longer held under this lease.
         """
         return int(self._scripts.run("count_opening", lease.job, lease.token, what, 1))
 
@@ -127,8 +127,8 @@ class StepLeases:
     def reopen(self, lease: StepLease, frames: Sequence[int]) -> bool:
         """Move the job from `finishing` back to `running`, because these settled frames have no line in storage.
 
-        Return False if the step is no longer held. Also return False for a cancelled job, because such frames count as
-        cancelled.
+        Return False if the step is no longer held. Also return False for a cancelled job, because its frames without a
+        line count as cancelled.
         """
         return self._in_pages("reopen_frames", lease, frames)
 

@@ -10,7 +10,10 @@ _MS = timedelta(milliseconds=1)
 
 
 class SweepState:
-    """The locks and positions that all sweep processes share."""
+    """The locks and positions that all sweep processes share.
+
+    A walk goes through many objects or records over several passes of the sweep. Its position is where it continues.
+    """
 
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
@@ -18,12 +21,12 @@ class SweepState:
     def lock(self, hold: timedelta) -> bool:
         """Take the lock of the sweep for the time `hold`.
 
-        Return whether it was free. It does no harm if two processes sweep.
+        Return whether the lock was free. It does no harm if two processes sweep at the same time.
         """
         return bool(self._scripts.run("lock", "mr:sweep:lock", "1", hold // _MS))
 
     def turn(self, duty: str, hold: timedelta) -> bool:
-        """Take the lock of another duty for the time `hold`. Return whether it was free."""
+        """Take the lock of one duty of the sweep for the time `hold`. Return whether the lock was free."""
         return bool(self._scripts.run("lock", f"mr:sweep:{duty}", "1", hold // _MS))
 
     def place(self, walk: str) -> str:
@@ -44,7 +47,7 @@ class SweepState:
         return bool(self._scripts.run("relisting_needed", done))
 
     def compare_soon(self, jobs: Collection[str]) -> None:
-        """Let the next pass of the sweep compare these jobs with storage, which knows more of them than the ledger."""
+        """Let the next pass of the sweep compare these jobs with storage, because the ledger's records are outdated."""
         self._scripts.ask("SADD", "mr:uncompared", *jobs)
 
     def take_uncompared(self) -> str | None:
@@ -55,8 +58,9 @@ class SweepState:
     def begin_reconciling(self, period: timedelta) -> str | None:
         """Return a token if storage and the ledger must be compared now, otherwise None.
 
-        They must be compared if Redis has lost its data since the last comparison, or if the period is over. If another
-        comparison has reported within the last half minute, it is still running, and the result is None.
+        They must be compared if Redis has lost its data since the last comparison, or if the last comparison is longer
+        ago than `period`. If another comparison has reported within the last half minute, it is still running, and the
+        result is None.
         """
         token = secrets.token_hex(8)
         return token if self._scripts.run("begin_comparison", period // _MS, token) else None
@@ -71,6 +75,7 @@ class SweepState:
     def end_reconciling(self, token: str) -> bool:
         """Record that the comparison is complete.
 
-        Return False if the comparison must be repeated, because Redis has lost its data in the meantime.
+        Return False if it does not count, because Redis has lost its data in the meantime, or because another
+        comparison was completed first.
         """
         return bool(self._scripts.run("end_comparison", token))

@@ -1,4 +1,8 @@
-"""Wake-ups. As few messages as possible are sent, but enough to start as many loops as the work needs."""
+"""Wake-ups, which start loops in the workers.
+
+A loop takes work of one kind from the ledger until no work is left or its time is over. As few wake-ups as possible are
+sent, but enough to start as many loops as the work needs.
+"""
 
 import secrets
 from collections.abc import Callable
@@ -25,12 +29,15 @@ class WakeUps:
         self._publish = publish
 
     def wake(self, task: Task, wanted: int = 1) -> bool:
-        """Send a wake-up if too few loops are running, and if fewer than two messages of the task are waiting.
+        """Send a wake-up if more loops should start. Return whether it was sent.
 
-        Waiting messages mean that all child processes are busy, so more messages would not help. For segment, `wanted`
-        is the total number of loops that should run. For the other tasks, each running loop is busy with one job, item
-        or delivery. There, `wanted` is the amount of waiting work, which is the number of loops that should start. Each
-        loop that starts wakes the next one.
+        For the task `segment`, `wanted` is the total number of loops that should run. For any other task, each running
+        loop is busy with one job, item or delivery. There, `wanted` is the amount of waiting work, which is the number
+        of loops that should start. Each loop that starts sends the next wake-up. Recent wake-ups whose loops have not
+        started yet are counted as loops.
+
+        If two messages of the task already wait in the broker, nothing is sent. Waiting messages mean that all child
+        processes are busy, so more messages would not help.
         """
         if wanted < 1:
             return False
