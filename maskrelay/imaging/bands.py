@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-#: The default number of values in a band. It is small enough for most processor caches, and large enough to make the
-#: time of the additional function calls negligible.
+#: The default number of values in a band. It is small enough for most processor caches, and large enough that the time
+#: for one more function call in each band is negligible.
 AT_ONCE = 1 << 20
 
 
 def bands(shape: tuple[int, ...], most: int | None = None) -> Iterator[slice]:
     """Yield ranges of rows that divide an array of this shape into bands of at most `most` values.
 
-    If a row has more values, each band is one row.
+    If a single row has more than `most` values, each band is one row.
     """
     rows = max(1, (most or AT_ONCE) // max(1, prod(shape[1:])))
     for first in range(0, shape[0], rows):

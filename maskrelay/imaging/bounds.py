@@ -1,4 +1,4 @@
-"""Limits that bound the time for decoding an image file. They are checked before the file is opened.
+"""Limits that bound the time for decoding an image file. They are checked before a decoder opens the file.
 
 Without them, a few bytes could make a decoder work for minutes. Sources: ITU-T T.81 annex B (JPEG markers); the PNG
 specification, third edition, §5.3 (chunks).
@@ -41,7 +41,7 @@ def check_segments(file: bytes) -> None:
 def check_scans(file: bytes, pixels: int) -> None:
     """Raise UnsupportedImage if a JPEG has too many scans for this number of pixels."""
     most = max(1, min(MOST_SCANS, MOST_SCANNED // max(1, pixels)))
-    if file.count(_SCAN) <= most:  # this count includes markers in previews and after the image
+    if file.count(_SCAN) <= most:  # never too low, as it includes markers in previews and after the image
         return
     at, scans = 2, 0
     while found := _MARKER.search(file, at):

@@ -37,8 +37,8 @@ from maskrelay.imaging.read.source import OpenedFrame, open_frame, picture_of
 from maskrelay.imaging.spacing import Spacing
 
 OVERLAPS, CATEGORY_AT_ODDS, GEOMETRY_CHECK, TOO_THIN = "overlaps", "category_at_odds", "geometry_check", "too_thin"
-#: A frame is flagged if the source covers fewer pixels of the canvas than this in one direction. The model sees almost
-#: nothing of such an image, so an empty mask does not show that the structure is absent.
+#: A frame is flagged if its image covers fewer than this number of canvas pixels in one direction. The model sees
+#: almost nothing of so thin an image, so an empty mask does not show that the structure is absent.
 _THIN = 4
 #: If the masks of a frame need more bytes than this, they are packed with eight pixels per byte.
 _UNPACKED = 128 << 20
@@ -73,8 +73,8 @@ class DrawnMask:
     measures: Measures
     category: str | None
     rle: Rle
-    #: The mask without the pixels where the mask of another prompt has a higher probability. None if there are no such
-    #: pixels, or if no label volume is requested.
+    #: The mask without the pixels that belong to the mask of another prompt (see `labels_of`). None if there are no
+    #: such pixels, or if no label volume is requested.
     label_rle: Rle | None
     self_check: SelfCheck
     #: The mask as a PNG file.
@@ -185,7 +185,7 @@ def draw(prepared: PreparedFrame, answer: RowAnswer, encoding: Encoding, outputs
 def _overlapping(
     drawn: list[DrawnMask], masks: Sequence[Mask | PackedMask], flags: Sequence[Sequence[str]], *, labelled: bool
 ) -> list[DrawnMask]:
-    """Return the masks with the flag for overlaps and with their labels, both of which depend on all masks."""
+    """Return the masks with the flag for overlaps and with `label_rle`. Both depend on the masks of all prompts."""
     together = [mask for mask in masks if isinstance(mask, Mask)]
     overlaps = overlaps_of(together)
     pairs = {overlap.numbers for overlap in overlaps} | meetings_of(

@@ -1,10 +1,10 @@
 """The orientation of a slice of a volume for display, as radiologists expect it, and the reverse transform.
 
 Patient axes are those of NIfTI: x points to the right, y to the front and z to the head. They are numbered from 0. From
-top to bottom, an axial image goes from the front to the back of the patient, and other images go from the head to the
-feet. From left to right, a sagittal image goes from the front to the back, and other images go from the patient's right
-to the left. Both directions in an image are therefore opposite to the patient axes. Source: DICOM PS3.17 and the
-display of every common workstation.
+top to bottom, an axial image goes from the front to the back of the patient, and sagittal and coronal images go from
+the head to the feet. From left to right, a sagittal image goes from the front to the back, and axial and coronal images
+go from the patient's right to the left. These directions are all opposite to the patient axes. Source: DICOM PS3.17 and
+the display of every common workstation.
 """
 
 import itertools
@@ -25,9 +25,9 @@ _DOWN = (2, 2, 1)
 def slice_axis(affine: Affine, shape: tuple[int, int, int], asked: SliceAxis) -> int:
     """Return the voxel axis along which the volume is cut into slices.
 
-    For a direction such as `axial`, this is the voxel axis that is nearest to the patient axis across the slices. A
-    number is the voxel axis itself. If nothing is requested, the slices are axial. A volume that consists of a single
-    slice is an exception: if nothing is requested, this slice is used, whatever its orientation.
+    For a direction such as `axial`, the result is the voxel axis that is nearest to the patient axis perpendicular to
+    the slices. A number is the voxel axis itself. If nothing is requested, the slices are axial, unless the volume
+    consists of a single slice. Then this slice is used, whatever its orientation.
     """
     if isinstance(asked, int):
         return asked
@@ -65,12 +65,12 @@ def _directions(affine: Affine) -> list[tuple[int, bool]]:
 
 
 def turned(stored: npt.NDArray[Any], turn: Orientation) -> npt.NDArray[Any]:
-    """Return a view of a stored slice, whose axes are (a, b, …), with the axes (row, column, …) of its display."""
+    """Return a view of a stored slice as it is displayed: the axes (a, b, …) become the axes (row, column, …)."""
     return _flipped(stored.swapaxes(0, 1) if turn.transpose else stored, turn)
 
 
 def unturned(picture: npt.NDArray[Any], turn: Orientation) -> npt.NDArray[Any]:
-    """Return a view of a displayed image, whose axes are (row, column, …), with the axes (a, b, …) of its slice."""
+    """Return a view of a displayed image as it is stored: the axes (row, column, …) become the axes (a, b, …)."""
     flipped = _flipped(picture, turn)
     return flipped.swapaxes(0, 1) if turn.transpose else flipped
 

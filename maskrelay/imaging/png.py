@@ -21,7 +21,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GRAY, RGB = 0, 2  # colour types
 _UP = 2  # the filter type "Up", which stores the difference from the byte above
 _LEVEL = 1  # igzip has the levels 0 to 3: at level 2 files are not smaller, and level 3 is three times slower
-_SMALL_LEVEL = 6  # the level of libdeflate: files are up to a third smaller than with igzip, for 30 to 100 ms
+_SMALL_LEVEL = 6  # the level of libdeflate: files are up to a third smaller than with igzip, but need 30 to 100 ms
 
 
 def png(pixels: npt.NDArray[np.uint8], *, small: bool = False) -> bytes:
@@ -39,8 +39,8 @@ def part_png(part: npt.NDArray[np.uint8], window: tuple[slice, slice], size: tup
     """Encode a frame that is black outside a window as an 8-bit grayscale PNG file.
 
     `part` contains the pixels of the window, which is a range of rows and a range of columns. `size` is the (height,
-    width) of the frame. The result is the file that `png` would return for the whole frame, but the whole frame is
-    never in memory.
+    width) of the frame. The result is the file that `png` would return for the whole frame. The pixels of the whole
+    frame are never in memory, only their differences.
     """
     (height, width), (rows, columns) = size, window
     differences = np.zeros((height, 1 + width), np.uint8)

@@ -1,5 +1,5 @@
 """The canvas that is sent to the endpoint.
 
-The modules convert an image to a square PNG, and map the endpoint's maps back to the geometry of the image.
-Read `letterbox` first.
+The modules convert an image to a square PNG or WebP file, and map probability maps back to the image. Read `letterbox`
+first.
 """

@@ -38,7 +38,8 @@ def _resized(image: ImageData, width: int, height: int, kind: PixelType) -> Imag
 def _bytes_of(pixels: npt.NDArray[np.uint8]) -> bytes:
     """Return the bytes row by row.
 
-    They are not copied if the array is a view of exactly these bytes, as the arrays of Pillow and of this module are.
+    They are not copied if the array is a contiguous view of a whole bytes object. This is the case for the arrays of
+    Pillow and of this module.
     """
     base: Any = pixels.base
     while isinstance(base, np.ndarray):

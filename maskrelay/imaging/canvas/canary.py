@@ -21,12 +21,12 @@ def canary() -> Row:
 
 
 def gray_pair() -> tuple[Row, Row]:
-    """Return the canary as an RGB PNG and as a grayscale PNG."""
+    """Return the canary as an RGB PNG and as a grayscale PNG, to compare an endpoint's answers to both."""
     return canary(), Row(canvas_png(_disc(200, 200, 200)[:, :, 0], gray=True), _PROMPTS)
 
 
 def webp_pair() -> tuple[Row, Row]:
-    """Return a disc with three different channels as an RGB PNG and as a lossless WebP."""
+    """Return a disc with three different channels as an RGB PNG and as a lossless WebP, for the same comparison."""
     disc = _disc(210, 190, 170)
     return Row(canvas_png(disc), _PROMPTS), Row(canvas_webp(disc), _PROMPTS)
 

@@ -56,7 +56,10 @@ def canvas_webp(canvas: npt.NDArray[np.uint8]) -> bytes:
 
 
 def is_accepted(image: bytes, accepted: CanvasCoding) -> bool:
-    """Return whether an endpoint that accepts these encodings, in addition to an RGB PNG, accepts an encoded canvas."""
+    """Return whether an endpoint accepts an encoded canvas.
+
+    `accepted` contains the encodings that the endpoint accepts in addition to an RGB PNG.
+    """
     if not image.startswith(SIGNATURE):
         return accepted.webp
     return accepted.gray or image[_COLOUR_TYPE] != GRAY

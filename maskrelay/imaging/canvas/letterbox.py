@@ -20,8 +20,8 @@ from maskrelay.imaging.spacing import Spacing, measurable
 
 Pixels = npt.NDArray[np.uint8]
 
-#: The longest side of a source, in pixels. The time to make a canvas grows with the square of the longer side. A JPEG
-#: file may have 65,535 pixels along a side, and a WebP file 16,383.
+#: The longest side of a source, in pixels. The time to make a canvas grows with the square of the longer side. The
+#: limit matters for JPEG files, whose sides may have up to 65,535 pixels.
 LONGEST_SIDE = 32_767
 
 #: The number of pixels of the padded square that are processed at once. Without this limit, an image of 1 × 32,767
@@ -96,8 +96,8 @@ class Letterbox:
 def _squared(width: int, height: int, spacing: Spacing | None) -> tuple[int, int]:
     """Return the size of the source in square pixels.
 
-    The side of such a pixel is the smaller of the two spacings, or larger if a side of the image would otherwise be too
-    long.
+    The side of a square pixel is the smaller of the two spacings, or larger if a side of the image would otherwise be
+    longer than LONGEST_SIDE.
     """
     known = measurable(spacing)
     if known is None or known[0] == known[1]:
@@ -112,9 +112,10 @@ def to_canvas(pixels: Pixels, box: Letterbox) -> Pixels:
 
     The canvas is uint8 and has the shape (canvas, canvas) or (canvas, canvas, 3). Except for rounding (see `bicubic`),
     the result is that of resizing the padded square with Pillow's BICUBIC. Pillow resizes horizontally, rounds to 8
-    bits, and then resizes vertically. If padding is added above and below, these passes are done separately, so the
-    whole square is never in memory. A source is stretched before it is padded, separately in each direction. The
-    stretching is also bicubic and rounded to 8 bits.
+    bits, and then resizes vertically. If padding is added above and below, only the rows of the source are resized
+    horizontally, in strips, and the padding is added to the result. The whole square is therefore never in memory. A
+    source is stretched before it is padded, separately in each direction. The stretching is also bicubic and rounded to
+    8 bits.
     """
     if box.height == box.stretched_height == box.side <= _strip(box):
         return bicubic(_widened(pixels, box), box.canvas, box.canvas)
@@ -176,8 +177,8 @@ def part_from_canvas(canvas: Pixels, rows: slice, box: Letterbox) -> tuple[slice
     """Return the columns of the result of `from_canvas` that contain the foreground: their range, and their values.
 
     The values are uint8, in the shape (height, columns). `rows` is the range from the first to the last canvas row with
-    foreground. Values that are below FOREGROUND in the result of `from_canvas` may be smaller here. In all other
-    columns, that result has only values below FOREGROUND.
+    foreground. Values that are below FOREGROUND (see `mask`) in the result of `from_canvas` may be smaller here.
+    Outside the returned range, the result of `from_canvas` has only values below FOREGROUND.
     """
     reach = _reach(box) if rows.start < rows.stop else 0
     return _back_of_rows(canvas, slice(max(0, rows.start - reach), rows.stop + reach), box)
@@ -191,7 +192,10 @@ def _back_of_rows(canvas: Pixels, rows: slice, box: Letterbox) -> tuple[slice, P
 
 
 def _reach(box: Letterbox) -> int:
-    """Return how many canvas rows can contribute to the same source row: twice the kernel's half width, rounded up."""
+    """Return an upper bound of the number of canvas rows that contribute to the same source row.
+
+    It is one more than twice the half width of the kernel, which is first rounded up.
+    """
     return 2 * math.ceil(max(1.0, box.scales()[1])) + 1
 
 

@@ -23,7 +23,7 @@ _Samples = npt.NDArray[Any]
 #: Two endings for data without an end marker. The data are decoded once with each of them. If the data are complete,
 #: both results are equal.
 _TAILS = (b"\x00" * 32 + jpeg_codestream.END, b"\xaa" * 32 + jpeg_codestream.END)
-#: Bytes that look like padding, but may be the last bytes of entropy-coded data. If more such bytes follow, those are
+#: Bytes that look like padding, but may be the last bytes of entropy-coded data. All zero and 0xFF bytes after them are
 #: padding.
 _LAST_BYTES = (b"\0", b"\xff\0")
 _UNSIGNED, _SIGNED = {1: "<u1", 2: "<u2", 4: "<u4"}, {1: "<i1", 2: "<i2", 4: "<i4"}
@@ -99,7 +99,7 @@ def _jpeg(frame: bytes, stream: Codestream) -> bytes:
         return bytes(libjpeg.decode_pixel_data(frame[:end], version=2))
     return _complete(
         [frame[:end].removesuffix(jpeg_codestream.END)]
-    )  # libjpeg-turbo does not read lossless frames, nor 12 bits
+    )  # not checked with libjpeg-turbo, which reads neither lossless frames nor 12 bits
 
 
 def _complete(candidates: Sequence[bytes]) -> bytes:
@@ -143,14 +143,15 @@ def _check_turbo(frame: bytes) -> None:
 def as_header_means(values: _Samples, stream: Codestream, layout: SampleLayout) -> tuple[_Samples, int]:
     """Return the values as the object's header defines them, and their number of bits.
 
-    The sign is that of PixelRepresentation, and the number of bits is that of the codestream if its values need more
-    than BitsStored. The integers have at least BitsAllocated bits. An unsigned codestream may contain signed numbers as
-    their two's complement, which has as many bits as the precision of the codestream. If the precision is larger than
-    BitsStored and all values fit in BitsStored bits, the two's complement has BitsStored bits.
+    The integers are signed if PixelRepresentation says so. The number of bits is BitsStored, or the precision of the
+    codestream if a value needs more than BitsStored bits. The integers have at least BitsAllocated bits. An unsigned
+    codestream may contain signed numbers as their two's complement, which has as many bits as the precision of the
+    codestream. If the precision is larger than BitsStored and all values fit in BitsStored bits, the two's complement
+    has BitsStored bits.
     """
     precision, stored = stream.precision, layout.stored
     if stream.family == "jpeg" and stored < precision <= layout.allocated and layout.samples == 1:
-        precision = stored  # the codestream includes bits above the stored bits, such as overlays
+        precision = stored  # drops the bits above the stored bits, such as overlays
     size = max(layout.allocated // 8, values.itemsize)
     target = np.dtype(f"{'i' if layout.signed else 'u'}{size}")
     if layout.signed and not stream.signed:

@@ -55,8 +55,13 @@ def check_codestream(stream: Codestream, layout: SampleLayout) -> None:
 def meaning_of(stream: Codestream, layout: SampleLayout) -> str:
     """Return the photometric interpretation of the samples that the decoder returns for a colour frame.
 
-    The markers of the codestream decide if they agree with each other on its colours. Otherwise, the object's header
-    decides. Raises TagInvalid if the header contradicts a marker that other programs ignore.
+    For JPEG 2000, the object's header decides, and the colour transform of the codestream has been reversed. For JPEG,
+    the component ids, the JFIF marker and the Adobe marker decide. If these contradict each other, or if there are
+    none, the object's header decides.
+
+    Raises TagInvalid if a JPEG has only an Adobe marker and the header contradicts it, because other programs ignore
+    this marker. Also raises TagInvalid if a JPEG 2000 frame was transformed from RGB but the header says YBR_FULL or
+    YBR_PARTIAL.
     """
     header = layout.photometric
     if stream.family == "jpeg-2000":

@@ -25,7 +25,7 @@ _HEAD, _LONG_HEAD = 2048, 1 << 18
 
 @dataclass(frozen=True)
 class Disagreements:
-    """The result of the comparison."""
+    """The result of comparing the header of an object with its pixel data."""
 
     findings: Findings
     #: The bits per sample: BitsStored, or the precision of a codestream if that is larger.
@@ -37,8 +37,8 @@ def find_disagreements(
 ) -> Disagreements:
     """Return the differences between the header of an object and its frames.
 
-    Raises TagInvalid if they contradict each other about the colours. A frame whose codestream header cannot be read is
-    skipped. It is refused later, when it is decoded.
+    Raises TagInvalid if `meaning_of` does. A frame whose codestream header cannot be read is skipped. It is refused
+    later, when it is decoded.
     """
     findings = _of_header(header, layout, pixels)
     if frames is not None and frames.ignored_offsets:

@@ -1,4 +1,4 @@
-"""Reading of the facts in the header of a DICOM object.
+"""Reading of the facts in the header of a DICOM object, which are the fields of `DicomFacts`.
 
 The facts are used to group and order objects, to choose a window, and to decide whether an image may be sent.
 """
@@ -45,7 +45,7 @@ def read_facts(source: Source, *, key: bytes = b"", among_others: bool = False) 
 
     `key` is the key for the hash of the patient's identity. `among_others` means that the object was found among other
     objects and was not submitted itself. In this case, a dose is not accepted as an image, and an object that is not an
-    image is not examined further.
+    image is refused before its layout is read.
 
     Raises only subclasses of ItemError: those of `header.read_header`, `sample_layout.read_layout`,
     `functional_groups.read_groups` and `planes.read_frames`, TagInvalid if the geometry is invalid, and NotAPicture if
@@ -72,7 +72,7 @@ def read_facts(source: Source, *, key: bytes = b"", among_others: bool = False) 
 def _bits(header: Header, layout: SampleLayout, groups: FunctionalGroups, bits: int) -> int:
     """Return the bits per sample after the modality transformation.
 
-    If it may change values of at most 8 bits, this is 16.
+    It is 16 if gray samples of at most 8 bits are changed by the transformation.
     """
     if bits > 8 or layout.samples > 1 or layout.photometric == "PALETTE COLOR":
         return bits

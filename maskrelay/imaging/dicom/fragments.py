@@ -1,7 +1,7 @@
 """The assignment of the fragments of an encapsulated object to its frames. Source: PS3.5 A.4.
 
-A frame begins where a codestream begins. The offset tables are not used to find frames. A correct table adds no
-information, and with a wrong table the image of another frame would be read.
+A frame begins where a codestream begins. With one exception (see `_grouped`), the offset tables are not used to find
+frames. A correct table adds no information, and with a wrong table the image of another frame would be read.
 """
 
 import struct
@@ -40,7 +40,8 @@ class FragmentedFrames:
 
     #: The fragments of each frame that was found.
     each: Sequence[Sequence[Fragment]]
-    #: The number of entries of the offset table if it does not match the frames, otherwise 0.
+    #: The number of entries of an offset table that does not match the frames. It is 0 if the tables match, or if the
+    #: pixel data have no end delimiter.
     ignored_offsets: int = 0
 
     def read(self, stream: ElementStream, index: int) -> bytes:
@@ -61,7 +62,7 @@ def find_frames(stream: ElementStream, header: Header, layout: SampleLayout, pix
 
     Raises TagInvalid if the object has more frames than NumberOfFrames says, or if its pixels are not in fragments.
     Raises Truncated if the object has fewer frames although its pixel data have an end delimiter. If the delimiter is
-    missing too, the frames that are present can be read.
+    missing, the frames that are present can be read.
     """
     stream.seek(pixels.offset)
     table, start = _basic_offsets(stream)
@@ -133,9 +134,10 @@ def _begins(head: bytes, layout: SampleLayout) -> bool:
 def _grouped(fragments: list[Fragment], layout: SampleLayout, offsets: Sequence[int]) -> list[list[Fragment]]:
     """Return the fragments of each frame.
 
-    A frame begins with a fragment in which a codestream begins, and ends before the next such fragment. If no
-    codestream begins in any fragment and there is only one frame, all fragments belong to it. If there are several
-    frames, each fragment is one frame. Decoding then shows whether this is right.
+    A frame begins with a fragment in which a codestream begins, and ends before the next fragment in which one begins.
+    There are two exceptions. If the offset table lists every fragment, and there are as many fragments as frames, each
+    fragment is one frame. If no codestream begins in any fragment, all fragments belong to the frame of an object with
+    one frame, and each fragment is one frame of an object with several. Decoding then shows whether this is right.
     """
     begins = [number for number, fragment in enumerate(fragments) if fragment.begins]
     if not begins and layout.frames == 1 and fragments:

@@ -38,7 +38,8 @@ class FunctionalGroups:
 def read_groups(dataset: Dataset, frames: int) -> FunctionalGroups:
     """Return the functional groups of an object with `frames` frames. They are empty if the object is not enhanced.
 
-    Raises TagInvalid if there is not one item for each frame, or if the sequences cannot be read.
+    Raises TagInvalid if the groups of the frames are present but are not one item for each frame, or if a sequence
+    cannot be read.
     """
     each = items(dataset, _EACH)
     if each and len(each) != frames:

@@ -41,8 +41,10 @@ def orientations(dataset: Dataset, groups: FunctionalGroups, frames: int) -> tup
 def spacing(dataset: Dataset, groups: FunctionalGroups, frames: int) -> tuple[float, float] | None:
     """Return the distances between rows and between columns, in millimetres.
 
-    Return None if they are unknown or not the same in all frames. For a radiograph, they may be the distances on the
-    detector (ImagerPixelSpacing), which are larger than those in the patient. Raises TagInvalid.
+    In an enhanced object, they are first looked up in the functional groups, where they must be the same in all frames.
+    Otherwise, they are read from the object's own tags, or from its ultrasound regions. Return None if they are
+    unknown. For a radiograph, they may be the distances on the detector (ImagerPixelSpacing), which are larger than
+    those in the patient. Raises TagInvalid.
     """
     if groups:
         found = _measures(groups, frames, lambda measures: _positive_pair(measures, "PixelSpacing"))

@@ -121,7 +121,7 @@ class _Inflating:
     def first(self, length: int) -> bytes:
         """Return at least the first `length` bytes, or all bytes if there are fewer.
 
-        Raises SourceTooLarge if `length` is above the limit.
+        Raises SourceTooLarge if `length` is more than _INFLATED.
         """
         if length > _INFLATED:
             raise SourceTooLarge(f"The deflated object contains more than {_INFLATED} bytes.")

@@ -46,7 +46,8 @@ def _is_transformed(frame: bytes) -> bool:
 def whole_jpeg_2000(frame: bytes) -> bytes:
     """Return the codestream up to its end marker. If only the end marker is missing, it is added.
 
-    The lengths of the tile-parts determine the end of the data. Raises Truncated if data are missing.
+    The lengths of the tile-parts determine the end of the data. If the last length is 0 or the lengths are wrong, the
+    last end marker determines it. Raises Truncated if data are missing.
     """
     place = frame.find(_SOT, 2)
     tiles: dict[int, set[int]] = {}
@@ -73,7 +74,7 @@ def whole_jpeg_2000(frame: bytes) -> bytes:
         if rest and frame[:place].endswith((rest[:1] * 4, b"\xff")):  # the padding begins inside the tile-part
             raise Truncated("A frame ends inside a tile-part.")
         return frame[:place] + END
-    return frame[: _last_end(frame, place)]  # the lengths are wrong, which some programs write
+    return frame[: _last_end(frame, place)]  # some programs write wrong lengths
 
 
 def _last_end(frame: bytes, start: int) -> int:

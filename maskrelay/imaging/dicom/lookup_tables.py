@@ -44,7 +44,7 @@ def read_table(place: Dataset, descriptor: str, content: str, *, signed: bool, l
 
 
 def read_descriptor(place: Dataset, keyword: str, *, signed: bool, little: bool) -> tuple[int, int, int]:
-    """Return the number of entries, the value of the first entry, and the bits per entry (8 to 16).
+    """Return the number of entries, the stored value of the first entry, and the bits per entry (8 to 16).
 
     Raises TagInvalid.
     """

@@ -43,7 +43,7 @@ _FRAME_NUMBERS = {
 }
 WORDS = {"sequence_name": "SequenceName", "kernel": "ConvolutionKernel"}
 _FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence")
-#: The tags of the date, of the time of day, and of both combined.
+#: The marks that are times, each with the tags of the date, of the time of day, and of both combined.
 TIMES = {
     "acquisition_time": ("AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime"),
     "content_time": ("ContentDate", "ContentTime", ""),
@@ -58,8 +58,8 @@ _SIEMENS = ((0x0019, 0x0010, "SIEMENS MR HEADER"), 0x0019100C, (0x0019100E,))
 _PHILIPS = ((0x2001, 0x0010, "Philips Imaging DD 001"), 0x20011003, (0x200510B0, 0x200510B1, 0x200510B2))
 _GE = ((0x0043, 0x0010, "GEMS_PARM_01"), 0x00431039, (0x001910BB, 0x001910BC, 0x001910BD))
 _VENDORS = (_SIEMENS, _PHILIPS, _GE)
-#: GE's private image type. It distinguishes real, imaginary, phase and magnitude images of a series, which have the
-#: same ImageType.
+#: GE's private image type. It distinguishes the real, imaginary, phase and magnitude images of a series, although all
+#: of them have the same ImageType.
 _GE_IMAGE_TYPE = 0x0043102F
 _GE_B_VALUE_OFFSET = 1e6  # some GE devices add a multiple of this number to the b-value
 
@@ -83,7 +83,7 @@ PRIVATE = (
 def marks_of(dataset: Dataset) -> tuple[Mark, ...]:
     """Return the marks of an object without functional groups, in the order of `MARKS`.
 
-    Marks that are absent or unreadable are empty.
+    Marks that are absent or unreadable are 0 or empty.
     """
     found: dict[str, Mark] = {name: number(dataset, tag) or 0.0 for name, tag in NUMBERS.items()}
     found |= {name: _words(dataset, tag) for name, tag in WORDS.items()}

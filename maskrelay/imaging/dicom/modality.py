@@ -28,8 +28,9 @@ def read_modality(
 ) -> Rescale | LookupTable:
     """Return the modality transformation of frame `index`.
 
-    This is the first that exists of: the rescale of the frame, the rescale in the shared functional groups, and the
-    lookup table or the rescale of the object. If there is none, it is the identity. Raises TagInvalid.
+    The first one that exists is used, in this order: the rescale of the frame, the rescale in the shared functional
+    groups, the lookup table of the object, the rescale of the object. If there is none, the result is the identity.
+    Raises TagInvalid.
     """
     macro = groups.macro("PixelValueTransformationSequence", index)
     if macro is not None:
@@ -50,9 +51,9 @@ def _rescale(place: Dataset) -> Rescale:
 def apply_modality(values: npt.NDArray[Any], modality: Rescale | LookupTable, layout: SampleLayout) -> npt.NDArray[Any]:
     """Return the transformed values in the same shape.
 
-    The identity does not change them. A rescale by whole numbers returns integers. Their type is the smallest one for
-    all values that could be stored, so all frames of a series have the same type. Any other rescale returns float64. A
-    lookup table returns its entries.
+    The identity returns the values unchanged. A rescale by whole numbers returns integers, if they fit in 64 bits.
+    Their type is the smallest one that fits the results for all possible stored values, so it does not depend on the
+    values of the frame. Any other rescale returns float64. A lookup table returns its entries.
     """
     if isinstance(modality, LookupTable):
         return in_bands(values, modality.of)

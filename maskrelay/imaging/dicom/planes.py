@@ -45,7 +45,7 @@ class DicomPlanes:
         """Return frame `index`, counted from 0. No other frame is decoded.
 
         A gray frame has the shape (height, width) and its values are in modality units. No VOI transformation is
-        applied. Their dtype is that of `modality.apply_modality`. One-bit samples become 0 and 255, as uint8.
+        applied. The dtype is that of `modality.apply_modality`. One-bit samples become 0 and 255, as uint8.
 
         A colour frame, also one with a palette, has the shape (height, width, 3) and the dtype uint8. Its values are
         scaled from the stored number of bits to 8 bits. Overlays are not drawn. Raises only subclasses of ItemError.

@@ -27,12 +27,12 @@ from maskrelay.imaging.dicom.tags import named, text, uid, whole
 _GRAY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT")
 #: The photometric interpretations in which two pixels share one colour if the pixels are not compressed. Decoders
-#: return a colour for every pixel. The values are the interpretations of such samples.
+#: return a colour for every pixel. The values are the interpretations of the samples that decoders return.
 SUBSAMPLED = {"YBR_FULL_422": "YBR_FULL", "YBR_PARTIAL_422": "YBR_PARTIAL"}
 _ALLOCATED = (1, 8, 16, 32, 64)
 _LONGEST_SIDE_OF_TAG = 0xFFFF
 _FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
-_LEAST_EXCESS = 2  # this many excess bytes are an error; a single one may be padding to an even length
+_LEAST_EXCESS = 2  # fewer excess bytes are never an error; a single one may be padding to an even length
 _LEAST_FRAGMENT = 8  # the size of a fragment's header: its tag and its length
 
 
@@ -67,8 +67,8 @@ def read_layout(header: Header) -> tuple[SampleLayout, PixelElement]:
     """Return the layout of an object that can be decoded, and the element with its pixels.
 
     Raises NoPixels if the object has no pixels, TagInvalid if a tag is missing or invalid, ZeroSized if rows or columns
-    are 0, UnsupportedTransferSyntax, UnsupportedImage if the photometric interpretation is not supported or one-bit
-    samples are compressed, and Truncated if there are fewer bytes than the frames need.
+    are 0, UnsupportedTransferSyntax if there is no decoder, UnsupportedImage if the photometric interpretation is not
+    supported or one-bit samples are compressed, and Truncated if there are fewer bytes than the frames need.
     """
     dataset, pixels = header.dataset, header.pixels
     if pixels is None or pixels.length == 0:

@@ -65,7 +65,7 @@ def _native(stream: ElementStream, layout: SampleLayout, pixels: PixelElement, i
 
 
 def _options(layout: SampleLayout, pixels: PixelElement) -> dict[str, Any]:
-    # the decoder reverses subsampling only for YBR_FULL_422; the numbers are converted to colours elsewhere
+    # the decoder reverses subsampling only for YBR_FULL_422; `colour` converts the samples with the real interpretation
     photometric = layout.photometric.replace("PARTIAL", "FULL")
     return {
         "rows": layout.rows,
@@ -99,7 +99,7 @@ def _without_unused_bits(values: npt.NDArray[Any], layout: SampleLayout) -> npt.
     """Return the samples without the unused bits, which are replaced by zeros or by copies of the sign.
 
     HighBit may say that the samples are not in the lowest bits. In this case they are shifted down, except if the
-    values show that HighBit is wrong. Other programs ignore HighBit.
+    values show that HighBit is wrong. A wrong HighBit can stay unnoticed, because other programs ignore it.
     """
     if layout.floating or layout.allocated == layout.stored:
         return values

@@ -42,7 +42,7 @@ class ElementStream:
         if self._reads > _READS:
             raise TagInvalid("The header has more elements than this service reads.")
         left = self.size - self._inner.tell()
-        if left < length and not (left == 0 and length == 8):  # at the end, pydicom tries to read the next element
+        if left < length and not (left == 0 and length == 8):  # 8 bytes at the end: pydicom looks for another element
             self.overrun = True
             if self._exact:
                 raise Truncated

@@ -17,7 +17,9 @@ _UID = re.compile(r"[0-9.]{1,64}")
 _LONGEST_TEXT = 64
 _ITEM = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # the tag that begins an item, in either byte order
 _MOST_ITEMS = 200_000  # the memory for one parsed item is half a kilobyte
-_LONGEST_SEQUENCE = 1 << 24  # enhanced objects: half a kilobyte per frame; parsed, a malicious one is 30 times as big
+#: The largest size of a sequence, in bytes. An enhanced object has about half a kilobyte per frame. A malicious
+#: sequence takes 30 times its size in memory when it is parsed.
+_LONGEST_SEQUENCE = 1 << 24
 
 
 def named(keyword: str) -> str:
@@ -118,7 +120,7 @@ def items(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
 
 
 def octets(dataset: Dataset, keyword: str) -> bytes | None:
-    """Return the bytes of a value as they are in the file, or None if the tag is absent or was parsed before."""
+    """Return the bytes of a value as they are in the file, or None if the tag is absent or already parsed."""
     if keyword not in dataset:
         return None
     element = dataset.get_item(keyword)
@@ -129,8 +131,8 @@ def octets(dataset: Dataset, keyword: str) -> bytes | None:
 def words(dataset: Dataset, keyword: str, *, little: bool) -> npt.NDArray[np.uint16]:
     """Return the value of a tag as unsigned 16-bit numbers.
 
-    Lookup tables may be stored in any of three types, and each of them is accepted. Raises TagInvalid if the tag is
-    missing.
+    The descriptors and entries of lookup tables may have the VR US, SS or OW. All of these are accepted. Raises
+    TagInvalid if the tag is missing.
     """
     raw = octets(dataset, keyword)
     if not raw:

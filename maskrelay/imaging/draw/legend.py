@@ -116,8 +116,8 @@ def _placed(blocks: list[_Block], setting: _Setting) -> tuple[list[_Block], int]
 def _columns(blocks: list[_Block], setting: _Setting) -> tuple[float, int]:
     """Return the width and the number of the columns.
 
-    A column is as wide as the widest of the blocks that leave room for a second column. Wider blocks get rows of their
-    own.
+    A column is as wide as the widest block that is narrow enough for two columns. Wider blocks get rows of their own.
+    If all blocks are wider, there is one column.
     """
     room = setting.width - 2 * setting.margin
     narrow = [block.width for block in blocks if 2 * block.width + setting.gap <= room]

@@ -20,7 +20,10 @@ def font_of(size: int) -> Font:
 
 
 def clean(text: str) -> str:
-    """Return the text without control and format characters, lone surrogates and repeated spaces."""
+    """Return the text without control and format characters, lone surrogates and repeated spaces.
+
+    Only the first 400 characters of the text are used.
+    """
     visible = (" " if unicodedata.category(letter).startswith("C") else letter for letter in text[:_LONGEST])
     return " ".join("".join(visible).split())
 
@@ -50,7 +53,7 @@ def _fitting(text: str, font: Font, width: float) -> str:
 def _fitting_letters(text: str, font: Font, width: float) -> str:
     """Return the longest beginning of the text that fits, found by bisection.
 
-    It has at least one letter even if that does not fit, so wrapping always ends.
+    It has at least one letter, even if this letter does not fit. Wrapping therefore always ends.
     """
     fits, too_long = 1, len(text) + 1
     while too_long - fits > 1:

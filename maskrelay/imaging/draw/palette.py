@@ -2,7 +2,7 @@
 
 The first eight colours are the set of Okabe and Ito ("Color Universal Design", 2008), with white instead of black. Some
 colours are brighter than in that set, because the original ones are hard to see on photographs. The first colour is
-distinct on red fundus images, on violet pathology images and on gray images. The other colours are from IBM's
+distinct on red fundus images, on violet pathology images and on gray images. The last six colours are from IBM's
 colour-blind safe palette and from Paul Tol's "light" scheme (SRON/EPS/TN/09-002). No colour is so dark that it would be
 invisible on a black background.
 """

@@ -12,10 +12,10 @@ from maskrelay.contract.vocabulary.intensity_names import (
 )
 from maskrelay.imaging.intensity.volume_percentiles import Planes, volume_window
 
-_NARROWEST = 1e-6  # the minimum difference of the limits; without it, those of a window of width 1 would be equal
+_NARROWEST = 1e-6  # the minimum difference of the limits; otherwise the limits of a window of width 1 would be equal
 _ABDOMEN: Preset = "ct-abdomen"
-#: The CT presets by DICOM's BodyPartExamined, in capital letters without spaces. For any other value, including larger
-#: regions, the preset is that of the abdomen.
+#: The CT presets by DICOM's BodyPartExamined, in capital letters without spaces. For any other value, including those
+#: of larger regions of the body, the preset is `ct-abdomen`.
 _CT_OF: dict[str, Preset] = {
     "CHEST": "ct-lung",
     "COLON": "ct-colon",

@@ -1,9 +1,11 @@
 """Exact percentiles of a whole volume, computed plane by plane. The memory does not depend on the size of the volume.
 
 Every value is mapped to a key. Keys are unsigned integers of 16, 32 or 64 bits that have the same order as the values.
-The first pass over the planes counts the keys by their highest 16 bits. Each further pass counts the keys by their next
-16 bits, but only those keys whose higher bits are equal to the higher bits of a key that is searched for. Integers of
-up to 16 bits need one pass, other types of up to 32 bits need two passes, and all others need four.
+The first pass over the planes counts the keys by their highest 16 bits. These counts show the highest 16 bits of the
+key at each rank that is searched for. The next pass finds the following 16 bits of these keys: it counts only the keys
+with the same highest bits, by their following 16 bits. More passes find the remaining bits. Keys of 16 bits need one
+pass, keys of 32 bits two passes, and keys of 64 bits four. The first pass starts again when a plane has a wider type
+than the planes before it.
 """
 
 import math
@@ -73,7 +75,8 @@ def _first_walk(planes: Planes, kind: _Type | None = None) -> tuple[_Type, _Coun
     """Make the first pass over all planes.
 
     Return the common type of their values, the number of keys for each value of the highest 16 bits, and the number of
-    values that are at most 0.
+    values that are at most 0. `kind` is a known type of values, or None. If a plane needs a wider type, the pass starts
+    again with this type.
     """
     counts, below = np.zeros(_BINS, np.int64), 0
     for plane in _strips(planes()):
@@ -88,7 +91,7 @@ def _first_walk(planes: Planes, kind: _Type | None = None) -> tuple[_Type, _Coun
 
 
 def _strips(planes: Iterator[Plane]) -> Iterator[Plane]:
-    """Yield the planes as views of bands of rows, so the memory does not grow with the size of a plane."""
+    """Yield the planes as views of bands of rows, so temporary arrays do not grow with the size of a plane."""
     for plane in planes:
         for rows in bands(plane.values.shape):
             padding = None if plane.padding is None else plane.padding[rows]
@@ -97,7 +100,7 @@ def _strips(planes: Iterator[Plane]) -> Iterator[Plane]:
 
 def _values_at(ranks: set[int], kind: _Type, first: _Counts, planes: Planes) -> dict[int, float]:
     """Return the values at these ranks, counted from 0, among all values."""
-    # for each rank, the known highest bits of its key, and its rank among the keys with the same highest bits
+    # for each rank: the highest bits of the key, as far as they are known, and how many keys with these bits precede it
     found = {rank: _narrowed(0, rank, first) for rank in ranks}
     for shift in range(_shift(kind) - _DIGIT, -1, -_DIGIT):
         counts = {start: np.zeros(_BINS, np.int64) for start, _ in found.values()}

@@ -64,7 +64,7 @@ def _line(values: npt.NDArray[Any], window: Window) -> Pixels:
         scaled = values.astype(np.float64)
         scaled -= window.low
         scaled /= window.high - window.low
-        if window.sigmoid:  # PS3.3 C.11.2.1.3.1; here, the position of a value in the window is from 0 to 1
+        if window.sigmoid:  # as in PS3.3 C.11.2.1.3.1, where positions go from −½ to ½ instead of 0 to 1
             scaled = 1.0 / (1.0 + np.exp(2.0 - 4.0 * scaled))
         scaled *= 255.0
     scaled += 0.5

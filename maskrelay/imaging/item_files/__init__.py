@@ -1,7 +1,7 @@
 """The files of a whole item: label volumes, DICOM SEG, contact sheets and outlines.
 
-Every function gets the mask of one frame at a time, and writes to the file as it proceeds. So its memory does not grow
-with the number of frames. Read `seg` first.
+Every function gets the masks or the thumbnail of one frame at a time, and writes to the file as it proceeds. So its
+memory does not grow with the number of frames. Read `seg` first.
 """
 
 from collections.abc import Callable

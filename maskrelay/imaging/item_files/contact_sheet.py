@@ -28,7 +28,7 @@ _PAPER = (22, 24, 28)
 _INK = (236, 238, 240)
 _GAP = 4  # the distance between tiles, and around them, in pixels
 _FONT = 14
-_WIDE = 1.5  # the ratio of width to height, which is suitable for a screen
+_WIDE = 1.5  # the approximate ratio of the sheet's width to its height, which is suitable for a screen
 
 
 def thumbnail(pixels: _Pixels, masks: Sequence[npt.NDArray[np.bool_]]) -> bytes:

@@ -1,6 +1,6 @@
 """The outlines of the components of a mask, as polygons that follow the edges of pixels exactly.
 
-Straight edges are found with operations on whole arrays, and are then linked to rings. An edge has the mask on its
+Straight edges are found with operations on whole arrays, and are then linked into rings. An edge has the mask on its
 right side, and the ring turns right or left at the end of the edge. Where two pixels touch only at a corner, both turns
 are possible. If the pixels belong to the same component, because they are connected by sides elsewhere, the ring turns
 left, which separates a hole from the outline around it. Otherwise it turns right, which separates the two pixels.

@@ -47,8 +47,9 @@ def write_seg(
     """Write the BINARY segmentation of an item in Explicit VR Little Endian, with one segment for each prompt.
 
     `frames` contains, for each frame of the item, the number of its source object and the number of the frame within
-    that object, counted from 0. `header_of` returns the header of a source object, and is called in the order of the
-    frames. `mask_of` returns a (rows, columns) bool mask, and is called segment by segment.
+    that object, counted from 0. `header_of` returns the header of a source object. It is called in the order of the
+    frames, and once more for the first frame. `mask_of` returns a (rows, columns) bool mask, and is called segment by
+    segment.
 
     A mask without foreground has no frame in the segmentation. If all masks are empty, the segmentation has one empty
     frame, because the standard requires one. Positions are copied from the source character by character. They are left
@@ -75,6 +76,8 @@ def _spool(
     bits: IO[bytes], size: tuple[int, int], segments: int, frames: int, mask_of: MaskOf
 ) -> list[tuple[int, int]]:
     """Write every mask that has foreground to the file `bits`. Return the segment and the frame of each.
+
+    If no mask has foreground, one empty mask is written.
 
     Each pixel is one bit. The lowest bit of a byte is its first pixel, and there are no gaps between frames (PS3.5,
     8.1.1).

@@ -1,7 +1,8 @@
 """The functional groups and dimensions of a segmentation.
 
-They contain the position of each frame, and the source frame from which it was derived. Source: DICOM PS3.3, C.7.6.16.2
-(functional group macros), C.7.6.17 (dimensions) and C.8.20.3 (the macros of segmentations).
+The functional groups of a frame contain its position and a reference to its source frame. The dimensions say by which
+attributes the frames are indexed. Source: DICOM PS3.3, C.7.6.16.2 (functional group macros), C.7.6.17 (dimensions) and
+C.8.20.3 (the macros of segmentations).
 """
 
 from collections.abc import Sequence

@@ -114,7 +114,7 @@ def _add_identity(header: Dataset, source: Dataset) -> None:
     if (frame_of_reference := uid_of(source, "FrameOfReferenceUID")) is not None:
         header.FrameOfReferenceUID = frame_of_reference
         _copy_or_empty(header, source, "PositionReferenceIndicator")
-    # this describes the orientation of an image that has no position
+    # PatientOrientation describes the orientation of an image that has no position
     _copy_or_empty(header, source, "PatientOrientation")
 
 

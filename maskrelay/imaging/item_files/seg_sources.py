@@ -123,7 +123,8 @@ def _frame(header: Dataset, frame: int) -> SourceFrame:
 def _measures(group: Dataset) -> tuple[tuple[str, Decimals], ...]:
     """Return the pixel spacing and the slice thickness, or an empty tuple if one of them is missing.
 
-    One without the other would not be valid. If the distance between slices is known, it replaces a missing thickness.
+    One without the other would not be valid. If the distance between slices is known, it is returned too, and it
+    replaces a missing thickness.
     """
     spacing, apart = _decimals(group, "PixelSpacing", 2), _decimals(group, "SpacingBetweenSlices", 1)
     thickness = _decimals(group, "SliceThickness", 1) or apart

@@ -10,7 +10,7 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs of a mask, and the component of each. A run is the longest possible sequence of true pixels in a row."""
+    """The runs of a mask, and the component of each. A run is an unbroken row of true pixels."""
 
     #: The position of the first pixel of each run. A position is row * stride + column.
     starts: Positions
@@ -34,11 +34,12 @@ def count_components(mask: npt.NDArray[np.bool_]) -> int:
 def runs_of(mask: npt.NDArray[np.bool_], *, corners: bool) -> Runs:
     """Return the runs of a (height, width) mask with their components.
 
-    Pixels that share a side belong to the same component. If `corners` is true, so do pixels that share a corner.
+    Pixels that share a side belong to the same component. If `corners` is true, pixels that share only a corner also
+    belong to the same component.
 
-    The algorithm joins touching runs by union-find on whole arrays. In each round, the larger root of every pair of
-    touching runs with different roots is attached to the smaller root, and the trees are flattened. The number of a
-    component is the number of its first run.
+    The algorithm joins touching runs by union-find on whole arrays. Each round takes all pairs of touching runs that
+    have different roots. It attaches the larger root of each pair to the smaller root, and flattens the trees. The
+    number of a component is the number of its first run.
     """
     starts, ends, stride = _runs(mask)
     upper, lower = _touching(starts, ends, stride, corners=corners)

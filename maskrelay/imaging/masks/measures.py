@@ -27,7 +27,7 @@ def measure(mask: Mask, extra_flags: Sequence[str] = (), *, spacing: Spacing | N
 
     The centroid is the mean column index and the mean row index, so (0, 0) is the centre of the top left pixel. Pixels
     that share a side or a corner belong to the same component. The flags are `empty`, `full_frame`, `touches_border`,
-    and `many_fragments` if there are more than FRAGMENTS_EXPECTED components. `extra_flags` are added after them.
+    and `many_fragments` if there are more than FRAGMENTS_EXPECTED components. `extra_flags` follow these flags.
     `spacing` contains the distances between rows and between columns in millimetres, which are needed for the area in
     mm².
     """

@@ -22,8 +22,8 @@ def probabilities(stack: MapStack, encoding: Encoding) -> tuple[npt.NDArray[np.u
     becomes 255.
 
     A uint8 probability map whose values are all 0 or 1 has the flag `max_le_1`. It is not changed, so its mask is
-    empty. Raises AnswerInvalid if a float is NaN or is not between 0 and 1, and if a value is not 0 or 1 with the
-    encoding `binary01`.
+    empty. Raises AnswerInvalid if a float is NaN or is not between 0 and 1. With the encoding `binary01`, it is raised
+    if a value is not 0 or 1.
     """
     maps = _array(stack)
     flags: list[list[str]] = [[] for _ in maps]
