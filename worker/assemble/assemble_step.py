@@ -37,7 +37,8 @@ from worker.context.local_copies import owned_folder
 from worker.context.source_cache import SourceCache
 
 log = logging.getLogger(__name__)
-#: An item whose assembly has failed or crashed its process this many times is recorded as failed.
+#: If this many attempts at an item have failed or crashed their process, the next one makes no files and records that
+#: the making of the files failed.
 DEATHS = 2
 
 
@@ -85,7 +86,7 @@ class Assembler:
         self._visible = LruCache[str, VisibleOutcomes](self._read_item, most=2)
 
     def assemble(self, lease: AssemblyLease) -> None:
-        """Store the item's files, and then the record that they exist. Repeating this does no harm."""
+        """Store the files of the item, and then the record of the files and errors. Repeating this does no harm."""
         storage, key = self._context.storage, keys.assembled_item(lease.job, lease.item)
         if not has(storage, key):
             try:

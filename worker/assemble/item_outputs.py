@@ -99,9 +99,10 @@ def _segments(whole: WholeItem, codes: CodeTable) -> list[Segment]:
 
 
 def _making(whole: WholeItem) -> Making:
-    """Return the values that identify the DICOM SEG.
+    """Return the values that describe the creation of the DICOM SEG.
 
-    They depend only on the submission, so a second run stores the same object.
+    They depend on the submission, the model and the version of this software, but not on the current time. A repeated
+    attempt therefore makes the same file.
     """
     assert whole.first is not None
     model = whole.first.model_version or "unknown"

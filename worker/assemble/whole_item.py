@@ -93,7 +93,7 @@ def whole_outputs(item: PlannedItem) -> list[Output]:
 
 
 def read_item(storage: Storage, job: str, item: int, part: int) -> tuple[PlannedItem, list[PlannedFrame]]:
-    """Return an item that begins in this part of the plan, and its frames. Raises ObjectMissing."""
+    """Return the item, which must begin in this part of the plan, and its frames. Raises ObjectMissing."""
     planned = next(candidate for candidate in read_item_part(storage, job, part) if candidate.item == item)
     last = (planned.first + planned.frames - 1) // FRAMES_PER_PART
     frames = [frame for number in range(part, last + 1) for frame in read_frame_part(storage, job, number)]

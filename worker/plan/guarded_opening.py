@@ -1,6 +1,7 @@
 """The opening of sources during planning.
 
-A source that crashes or hangs its decoder is identified, and only this source fails.
+If a source crashes or hangs the process that opens it repeatedly, only this source fails, and the rest of the job is
+planned.
 """
 
 import logging
@@ -26,9 +27,9 @@ class StepLost(Exception):
 
 
 class GuardedOpener:
-    """A guard that opens the sources of one job during its plan step, in a thread that `close` ends.
+    """A guard that opens the sources of one job in a thread of its own, while the plan step of the job is held.
 
-    Call it from one thread.
+    Call it from one thread only. `close` ends the guard's thread.
     """
 
     def __init__(self, context: WorkerContext, lease: StepLease) -> None:
@@ -39,9 +40,10 @@ class GuardedOpener:
     def __call__(self, what: str, call: Callable[[], T], planes: int = 1) -> T | Failure:
         """Return the result of `call`, or the reason why the source cannot be opened.
 
-        The opening is recorded in the ledger first. The time limit is multiplied by `planes`, the number of planes to
-        read. A thread cannot be stopped, so if the limit is exceeded, this process ends. Another worker takes the step
-        when its lease lapses. Raises StepLost, LedgerUnavailable or StorageUnavailable.
+        `what` identifies this opening within the job. It is recorded in the ledger before `call` begins. The time limit
+        is `decode_timeout` for each of the `planes` to read. A thread cannot be stopped, so if the limit is exceeded,
+        this process ends. Another worker takes the step when its lease lapses. Raises StepLost, LedgerUnavailable or
+        StorageUnavailable.
         """
         steps = self._context.ledger.step_leases
         begun = steps.opening(self._lease, what)

@@ -1,6 +1,7 @@
 """The plan of a job, in parts with a fixed number of frames.
 
-It is made in three steps. The sources are surveyed, then arranged into items, and then the frames are laid out.
+It is made in three steps. The sources are surveyed, the surveyed sources are arranged into items, and the frames of
+the items are numbered and divided into parts.
 """
 
 import hmac
@@ -46,9 +47,11 @@ def planned_parts(
     first_part: int,
     check_time: Callable[[], None],
 ) -> Iterator[PlannedPart]:
-    """Yield the parts from number `first_part` on. `check_time` is called between sources and may raise an error.
+    """Yield the parts from number `first_part` on.
 
-    The plan of a job is deterministic, so earlier parts are skipped without opening a source.
+    `check_time` is called between sources and between items, and may raise an error. The plan of a job is
+    deterministic. The items before `first_part` are therefore counted again from the stored surveys, without opening a
+    source, and skipped.
     """
     items = list(read_items(context.storage, submission))
     planning = PlanLayout(context, sources, submission, items, opening, check_time)
@@ -92,11 +95,14 @@ class PlanLayout:
         self.ignored: list[IgnoredFile] = []
 
     def items(self, skip: int) -> Iterator[tuple[PlannedItem, list[PlannedFrame]]]:
-        """Yield the items that do not end before frame `skip`. Raises the errors of `check_time`."""
+        """Yield every item that has frame `skip` or a later frame, each with all its frames.
+
+        Raises the errors of `check_time`.
+        """
         first = 0
         drafts = arrange(self._surveyed(), self._submission.pixels, self._prompts_of, self._is_wanted)
         for number, draft in enumerate(drafts):
-            if draft.sources[0].ignored:  # there are only ignored files, so they become items instead
+            if draft.sources[0].ignored:  # if all files are ignored, `arrange` makes items of them
                 self.ignored.clear()
             frames = len(draft.frames) if draft.error is None else 1
             custom_id = self._custom_id(draft)
@@ -116,8 +122,9 @@ class PlanLayout:
     def _custom_id(self, draft: Draft) -> str:
         """Return the custom id of the item.
 
-        In a redrive, it is the item's previous custom id. Otherwise it is that of the submitted file. If a zip archive
-        contains several items, a number is appended to it from the second item on.
+        In a redrive, a member of a zip archive keeps the custom id of its earlier item. All other items have the custom
+        id of their first submitted file. If several items come from the same submitted file, a number is appended from
+        the second item on.
         """
         again = (self._again(source).get(source.extent.offset) for source in draft.sources if source.extent)
         if called := next(filter(None, again), None):
@@ -202,7 +209,7 @@ class PlanLayout:
         return source.name or self._asked[source.upload].source_name
 
     def _identifiers(self, draft: Draft) -> dict[str, str]:
-        """Return the UIDs that link the result to its series, in the form that the caller chose."""
+        """Return the UIDs that link the item to its study and series, in the form that the caller chose."""
         if draft.facts is None:
             return {}
         facts = draft.facts

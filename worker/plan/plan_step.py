@@ -46,7 +46,7 @@ def plan_jobs(context: WorkerContext, until: float) -> None:
 def plan_job(context: WorkerContext, sources: SourceCache, lease: StepLease, until: float) -> None:
     """Plan one job, beginning with the first part that the ledger has not counted yet.
 
-    Release the step when its time is over.
+    When `until` is over, or when other jobs wait, return the step to the queue.
     """
     try:
         submission = read_submission(context.storage, lease.job)
@@ -84,7 +84,10 @@ def _plan(context: WorkerContext, sources: SourceCache, submission: Submission, 
 
 
 def _extend(context: WorkerContext, submission: Submission, lease: StepLease, part: PlannedPart) -> bool:
-    """Write one part of the plan, or use the stored part if it exists. Then let its frames be claimed."""
+    """Write one part of the plan, or use the stored part if it exists. Then let its frames be claimed.
+
+    Return False if this worker no longer holds the step.
+    """
     job, storage = submission.id, context.storage
     items, frames = part.items, part.frames
     if part.ignored:
@@ -113,7 +116,7 @@ def _extend(context: WorkerContext, submission: Submission, lease: StepLease, pa
 
 
 def _written(storage: Storage, key: str, records: Sequence[Record]) -> bool:
-    """Write the records like `write_records`. They are durable when the store is flushed."""
+    """Write the records like `write_records`. They are durable only when the storage has been flushed."""
     with storage.flushed_later():
         return write_records(storage, key, records)
 

@@ -1,6 +1,6 @@
-"""The survey, which finds the sources in each submitted item, and the facts about them that planning needs.
+"""The survey, which finds the sources in each submitted item, and reads what planning needs to know about them.
 
-Plain images are not opened.
+Pixels are not decoded. Plain images outside of zip archives are not read at all.
 """
 
 import contextlib
@@ -39,8 +39,8 @@ from worker.context.source_cache import GZIP, SourceCache, begin_of
 from worker.context.turn import TimeIsUp
 from worker.plan.guarded_opening import GuardedOpener
 
-#: The number of submitted items whose surveys are stored in one object. If the planning process dies, at most these
-#: surveys are repeated.
+#: The number of submitted items whose surveys are stored in one object. If the planning process dies, the surveys of at
+#: most this many items are repeated.
 ITEMS_PER_SURVEY = 8
 #: To read the header of a DICOM object of up to this size, the whole object is read into memory. For a larger object, a
 #: local copy is made.
@@ -52,7 +52,8 @@ MOST_MEMBERS = 20_000
 class SourceSurvey:
     """The sources in a job's submitted items, in order.
 
-    If a source had to be opened, the results of the survey are stored.
+    The submitted items are surveyed in groups of ITEMS_PER_SURVEY. The sources of a group are stored, unless all its
+    items are plain images.
     """
 
     def __init__(
@@ -70,15 +71,16 @@ class SourceSurvey:
         self._asked = asked
         self._opening = opening
         self._check_time = check_time
-        self._found: list[Surveyed] = []  # the sources of the current part
-        # The sources that an earlier attempt found and this attempt has not used yet.
+        self._found: list[Surveyed] = []  # the sources found so far in the current group of items
+        # The sources of this group that an earlier attempt found before its time was over, without those used already.
         self._begun: deque[Surveyed] = deque()
         self._has_opened, self._begun_key = False, ""
 
     def __iter__(self) -> Iterator[Surveyed]:
-        """Yield the sources. The sources that were found are stored, even if an error is raised.
+        """Yield the sources.
 
-        Raises StepLost, StorageUnavailable, LedgerUnavailable, or TimeIsUp between two sources.
+        Raises StepLost, StorageUnavailable or LedgerUnavailable. Raises TimeIsUp between two sources, after the sources
+        found so far have been stored.
         """
         for first in range(0, len(self._asked), ITEMS_PER_SURVEY):
             yield from self._part(first, self._asked[first : first + ITEMS_PER_SURVEY])
@@ -102,7 +104,8 @@ class SourceSurvey:
     def _one(self, upload: int, survey: Callable[[], Surveyed]) -> Surveyed:
         """Return the next source.
 
-        It is opened only if no earlier attempt has surveyed it. Raises TimeIsUp if other steps should get their turn.
+        `survey` is called only if no earlier attempt has stored this source. Raises TimeIsUp if the step's time is
+        over.
         """
         if self._begun and self._begun[0].upload == upload:
             source = self._begun.popleft()
@@ -114,7 +117,10 @@ class SourceSurvey:
         return source
 
     def _give_way(self) -> None:
-        """Raise TimeIsUp if other steps should get their turn. At least one source is opened before that happens."""
+        """If the step's time is over, store the sources found so far and raise TimeIsUp.
+
+        The first call does nothing, so every attempt opens at least one source.
+        """
         if not self._has_opened:
             self._has_opened = True
             return
@@ -134,9 +140,10 @@ class SourceSurvey:
         return [self._one(upload, lambda: self._opened(item.source, about, str(upload)))]
 
     def _zip(self, upload: int, item: Item) -> list[Surveyed]:
-        """Return every member of a zip archive.
+        """Return every member of a zip archive as a source.
 
-        Files that are not images are ignored. The result for an archive without files is one failed source.
+        Files that are not images are marked as ignored. If the archive cannot be listed, or contains only hidden files
+        or none, a failed source stands for the whole archive.
         """
 
         def read(offset: int, length: int) -> bytes:
@@ -192,7 +199,10 @@ class SourceSurvey:
         return Surveyed(**about) if kind == "still" else self._opened(item.source, about, what)
 
     def _opened(self, key: str, about: dict[str, Any], what: str) -> Surveyed:
-        """Open a source and describe it. Files of other kinds in a zip archive are ignored."""
+        """Open a source and describe it.
+
+        A DICOMDIR, or a file in a zip archive that turns out not to be an image, is marked as ignored.
+        """
         settings, options = self._context.settings, self._submission.pixels
         extent, kind, size = about["extent"], about["kind"], about["size"]
 
@@ -229,9 +239,10 @@ def _is_hidden(source: Surveyed) -> bool:
 
 
 def _beside_directory(source: Surveyed) -> Surveyed:
-    """Return the source. Mark it as ignored if it is a plain image.
+    """Return the source, marked as ignored if it is a plain image or a TIFF file.
 
-    This is for archives with a DICOMDIR and DICOM images. There, plain images belong to the viewer program.
+    This is for archives with a DICOMDIR and DICOM images. In such an archive, images of other formats belong to the
+    viewer program.
     """
     if source.kind not in ("still", "tiff") or source.error is not None:
         return source

@@ -54,8 +54,10 @@ class WindowChooser:
         self._opening = opening
 
     def of(self, item: PlannedItem, draft: Draft) -> dict[str, Any]:
-        """Return the fields that say how the intensities of every frame are mapped: the `window`, or the preset for its
-        `percentiles`.
+        """Return the fields of `Reading` that say how the values of every frame are mapped to bytes.
+
+        This is either `window`, or `percentiles` with the name of the preset, from which the window is then computed
+        when the frame is read.
         """
         asked = self._submission.pixels.intensity
         facts, bits = draft.facts, draft.sources[0].bits
@@ -70,9 +72,10 @@ class WindowChooser:
         return {"window": self._kept(item, draft, name)}
 
     def _kept(self, item: PlannedItem, draft: Draft, name: Intensity) -> Window | None:
-        """Return the window for all pixels of the item, or None if no pixel can be read.
+        """Return the window for all pixels of the item. It is stored, and read from storage if it exists already.
 
-        In that case, each frame of the item fails later.
+        Return None if it could not be computed, for example because a frame crashes its decoder. The frames that can be
+        read are then converted without a window of the item.
         """
         storage, key = self._context.storage, keys.window(self._submission.id, item.item)
         with contextlib.suppress(ObjectMissing):
