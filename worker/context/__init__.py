@@ -32,7 +32,10 @@ class WorkerContext:
 
     @cached_property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """The configured endpoints. They are read on first use, as some workers have none. Raises SettingsError."""
+        """The configured endpoints. Raises SettingsError.
+
+        They are read on first use, because workers that do not score need no endpoints in their settings.
+        """
         return read_endpoints(self.settings)
 
     @cached_property
@@ -47,7 +50,7 @@ class WorkerContext:
 
     @cached_property
     def bad_objects(self) -> BadObjects:
-        """The objects that the passes of this process have skipped because they cannot be used."""
+        """The jobs and uploads that the passes of this process have skipped because their objects cannot be used."""
         return BadObjects(self.storage, self.ledger, self.recorder)
 
     def sources(self) -> SourceCache:

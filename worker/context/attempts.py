@@ -27,7 +27,7 @@ def attempt(context: WorkerContext, lease: StepLease, step: Callable[[], None]) 
     """Call `step`, and renew the lease on the job's step in the meantime.
 
     If storage or Redis is unavailable, the attempt does not count, and StorageUnavailable or LedgerUnavailable is
-    raised. Any other error counts as a failed attempt, and so does a crash of the process. The error is logged and not
+    raised. Any other error, or a crash of the process, counts as a failed attempt. Such an error is logged and not
     raised, so the steps of other jobs continue.
     """
     steps = context.ledger.step_leases

@@ -1,6 +1,7 @@
-"""Objects that cannot be used.
+"""Jobs and uploads that are skipped because one of their objects cannot be used.
 
-A pass over many objects skips them and continues. They are logged and counted, and their names are kept.
+A pass over many jobs or uploads continues with the next one. The skipped ones are logged and counted, and their names
+are kept.
 """
 
 import logging
@@ -16,7 +17,7 @@ from maskrelay.storage.factory import check_writable
 from maskrelay.storage.protocol import Storage
 
 log = logging.getLogger(__name__)
-#: The passes over many objects. These are also the values of the metric's label.
+#: The kinds of passes over many jobs or uploads. The metric of skipped objects has the kind as a label.
 Pass = Literal[
     "comparison",
     "removal",
@@ -29,13 +30,13 @@ Pass = Literal[
     "condemned",
     "delivery",
 ]
-#: The names of at most this many bad objects are kept. The log and the metric cover every bad object.
+#: The names of at most this many skipped jobs and uploads are kept. The log and the metric cover all of them.
 MOST = 1000
 T = TypeVar("T")
 
 
 class BadObjects:
-    """A record of the objects that the passes of one process have skipped. Any thread may use it."""
+    """A record of the jobs and uploads that the passes of one process have skipped. Any thread may use it."""
 
     def __init__(self, storage: Storage, ledger: Ledger, recorder: StageRecorder) -> None:
         self._storage = storage
@@ -47,9 +48,10 @@ class BadObjects:
     def alone(self, passing: Pass, name: str, call: Callable[[], T]) -> T | None:
         """Return the result of `call` for the job or upload `name`.
 
-        Return None if the call fails because of this object. If the call fails because the ledger or storage does not
-        respond, both are checked. If either is still down, LedgerUnavailable or StorageUnavailable is raised. If both
-        respond again, the call is repeated once.
+        If the call fails for another reason than an outage, the job or upload is skipped, and None is returned. If the
+        call fails because the ledger or storage does not respond, both are checked. If one of them is still down,
+        LedgerUnavailable or StorageUnavailable is raised. If both respond, the call is repeated once. If it fails
+        again, the job or upload is skipped.
         """
         try:
             return call()
@@ -65,7 +67,10 @@ class BadObjects:
             return None
 
     def leave_out(self, passing: Pass, name: str, error: Exception) -> None:
-        """Count the object and keep its name. Log it if it was not logged before, or if the reason has changed."""
+        """Count the job or upload `name` as skipped, and keep its name.
+
+        It is logged if it was not logged before, or if the reason has changed.
+        """
         self._recorder.happened("bad_object", passing)
         ours = error if isinstance(error, MaskrelayError) else None
         why = code_of(error)

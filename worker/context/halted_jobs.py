@@ -88,8 +88,8 @@ def conclude_halted(context: WorkerContext, record: JobRecord) -> bool:
 def release_halted(context: WorkerContext, job: str) -> bool:
     """Let a halted job continue with what is in storage. Return whether it was halted.
 
-    Repeating this does no harm, even after an interruption. The function removes `halted.json`. The ledger's record
-    then no longer matches storage, so the next comparison restores the record.
+    The function removes `halted.json`. The ledger's record then no longer matches storage, so the next comparison of
+    storage with the ledger restores the record. The call may be repeated after an interruption.
     """
     if halt_of(context.storage, job) is None:
         return False

@@ -14,10 +14,10 @@ log = logging.getLogger(__name__)
 
 
 class LeaseRenewal:
-    """A context manager that calls `renew` once in every `period`, whatever errors occur.
+    """A context manager that calls `renew` once in every `period`, even after errors.
 
-    If a renewal fails, for example because Redis is unavailable, it is tried again in the next period. The leases may
-    last until the problem is over. If they lapsed, the work of this process would be lost.
+    If a renewal fails, for example because Redis is unavailable, it is tried again in the next period. A lease lasts
+    longer than three periods, so it may still be valid when Redis is available again.
     """
 
     def __init__(self, period: timedelta, renew: Callable[[], object]) -> None:

@@ -1,4 +1,4 @@
-"""A spool for lines that are needed later: in memory first, then in a temporary file of limited size."""
+"""A spool for lines that are needed later. It keeps them in memory first, then in a temporary file of limited size."""
 
 import tempfile
 from typing import BinaryIO
@@ -7,7 +7,7 @@ from typing import BinaryIO
 MEMORY_BYTES = 8 << 20
 #: The largest size of the temporary file of one spool, in bytes.
 FILE_BYTES = 2 << 30
-#: The position of a line that was not stored.
+#: The value that stands for the position of a line that was not stored.
 NOWHERE = -1
 
 

@@ -1,8 +1,8 @@
 """Folders for the temporary files of workers.
 
-A running process owns each folder. The total size of all folders is limited. The folders are in TMPDIR, which several
-containers may share. No two processes own the same folder. The owner holds a lock on a file in its folder. The lock is
-released when the process ends, even if it is killed.
+The folders are in TMPDIR, which several containers may share. Each folder belongs to one process, which holds a lock on
+a file in it. The lock is released when the process ends, even if it is killed. `set_aside` reserves space only if the
+total size of all folders stays within a limit.
 """
 
 import fcntl
@@ -16,7 +16,7 @@ from pathlib import Path
 from maskrelay.errors import StorageUnavailable
 
 _PREFIX, _LOCK = "maskrelay-copies-", "lock"
-#: The file whose lock protects the calculation of used space and the reservation of space.
+#: The file whose lock is held while used space is calculated and space is reserved.
 _SPACE_LOCK = "maskrelay-space.lock"
 #: Space is reserved in steps of this many bytes.
 STEP = 16 << 20
@@ -44,8 +44,8 @@ def owned_folder() -> Iterator[Path]:
 def remove_leftovers() -> None:
     """Remove the folders of processes that have been killed.
 
-    These are the folders without a lock. Process ids cannot show whether an owner is running, because containers that
-    share a volume do not see each other's processes.
+    These are the folders in which the file is not locked. The id of the owner could not show whether it is running,
+    because containers that share a TMPDIR do not see each other's processes.
     """
     for folder in _folders():
         try:

@@ -2,9 +2,9 @@
 lost its data.
 
 Before a child process sends its first score, it stores a marker. After Redis has lost its data, nothing is sent until
-every child process with a marker has reported its slots, which takes a few seconds. If one does not report, the flow
-control waits for as long as a slot lease. `worker.cleanup.cleanup_pass` removes the markers of child processes that
-have not reported for a long time.
+every child process with a marker has reported its slots, which takes a few seconds. If a child process does not report,
+the flow control waits for as long as a slot lease. `worker.cleanup.cleanup_pass` removes the markers of child processes
+that have not reported for a long time.
 """
 
 import json
@@ -29,10 +29,10 @@ PERIOD = 3.0
 
 
 class Slots:
-    """The slots of one child process. It may be used from any thread.
+    """The slots of one child process. Any thread may use them.
 
-    A slot is added before it is requested from Redis. It is removed only after its end was reported to Redis. A report
-    is therefore always complete.
+    A slot is added before it is requested from Redis. It is removed only when no endpoint can be working on its score,
+    or when its lease is over. A report therefore contains every slot that is in use.
     """
 
     def __init__(self, lease: timedelta) -> None:
@@ -58,7 +58,7 @@ class Slots:
     def end(self, slot: str, *, keep: bool = False) -> None:
         """End a slot because its score has ended or never began.
 
-        `keep` means that the endpoint may still be working on the score.
+        `keep` means that the endpoint may still be working on the score. Such a slot is kept until its lease is over.
         """
         with self._lock:
             self._asking.discard(slot)
@@ -95,7 +95,7 @@ class SlotReporter:
         self._stopped = threading.Event()
 
     def mark(self) -> None:
-        """Store the marker. Nothing may be sent before this. Raises StorageError."""
+        """Store the marker of the child process. It may not send any score before this. Raises StorageError."""
         body = json.dumps({"endpoints": self._endpoints}).encode()
         self._storage.put(keys.sender(self._slots.child), body, "application/json")
         self._marked_at = time.monotonic()
@@ -121,12 +121,12 @@ class SlotReporter:
                 log.debug("the slots could not be reported: %s", error.code)
 
     def report(self) -> None:
-        """Report once. If Redis has lost its data, scores may be sent again when every child process has reported.
+        """Report once. If Redis has lost its data, let scores be sent again if every child process has now reported.
 
         Raises LedgerUnavailable.
         """
         if time.monotonic() - self._marked_at > self._flow.slot_lease.total_seconds():
-            self.mark()  # another process deletes the marker if this child process has not reported for long
+            self.mark()  # the cleanup may have deleted the marker because no report had reached Redis for a long time
         for endpoint in self._endpoints:
             since = self._flow.now_ms()
             held, asking = self._slots.of(endpoint)

@@ -35,7 +35,7 @@ GZIP = b"\x1f\x8b"
 
 @dataclass(slots=True)
 class LocalCopy:
-    """A local copy of a source. It is not removed as long as it has `readers`."""
+    """A local copy of a source. It is removed only when it has no `readers`, or when the cache is closed."""
 
     path: Path
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -46,11 +46,12 @@ class LocalCopy:
 class SourceCache:
     """A reader of sources from storage. Every method blocks, and may be called from any thread.
 
-    The local copies are in a folder of their own, which `close` removes. Their total size is at most `most_bytes`,
-    unless a single copy is larger. The total size of the copies of all workers that share a TMPDIR is at most
-    `space_bytes`. Methods raise SourceMissing, SourceTooLarge if the decompressed source has more than `max_bytes`, or
-    Truncated. They raise StorageUnavailable if storage does not respond, or if the copies of other workers take all the
-    space.
+    The local copies are in a folder of their own, which `close` removes. When a copy is no longer read, the least
+    recently used copies without readers are removed until the total size is at most `most_bytes`. The total size of the
+    copies of all workers that share a TMPDIR is at most `space_bytes`.
+
+    Methods raise SourceMissing, Truncated, and SourceTooLarge if the decompressed source has more than `max_bytes`.
+    They raise StorageUnavailable if storage does not respond, or if the copies of all workers take all the space.
     """
 
     def __init__(self, storage: Storage, *, max_bytes: int, most_bytes: int, space_bytes: int = 1 << 62) -> None:
@@ -64,7 +65,10 @@ class SourceCache:
         self._lock = threading.Lock()
 
     def read(self, key: str, extent: Extent | None = None) -> bytes:
-        """Return the whole source. If the source is a complete object, it is read in one call."""
+        """Return the whole source.
+
+        A source that is a complete object is read in one call, and its size is not checked.
+        """
         if extent is not None:
             whole = BytesIO()  # getvalue() returns the bytes without another copy
             whole.writelines(self._chunks(key, extent))

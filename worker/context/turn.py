@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from maskrelay.ledger.step_leases import Kind
 from worker.context import WorkerContext
 
-#: A long step stops after `LEAST` seconds if other steps wait. It checks this every `ASK` seconds.
+#: A long step stops after LEAST seconds if other steps wait. Whether they wait is checked every ASK seconds.
 LEAST, ASK = 5.0, 1.0
 _CONTROL: tuple[Kind, ...] = ("plan", "finish")
 
@@ -18,10 +18,10 @@ class TimeIsUp(Exception):
 
 @dataclass
 class Turn:
-    """The time until `until` (in monotonic seconds). It ends earlier if `waiting` returns that other steps wait.
+    """The time that one step may take, at most until `until` (in monotonic seconds).
 
-    It begins with the first call of `is_over`. This call always returns False, so some work is done even if there is
-    little time.
+    It begins with the first call of `is_over`, and ends earlier if `waiting` returns True, but not within the first
+    LEAST seconds. The first call always returns False, so some work is done even if there is little time.
     """
 
     until: float

@@ -1,4 +1,4 @@
-"""The conclusion of a job from its stored result: its event, its terminal state, and the end of its live marker."""
+"""The conclusion of a job from its stored result: its event, its terminal state, and the removal of its live marker."""
 
 from maskrelay.contract.records.job import Result, Submission
 from maskrelay.errors import ObjectMissing
@@ -20,9 +20,9 @@ def read_result(context: WorkerContext, job: str) -> Result | None:
 
 
 def conclude(context: WorkerContext, submission: Submission, result: Result) -> bool:
-    """Create the event, make the job terminal, and delete the live marker. Return whether the ledger has changed.
+    """Create the event, make the job terminal, and delete its live marker. Return whether the ledger has changed.
 
-    Repeating any of these steps does no harm.
+    If the deliveries of the job's events are not over, the live marker is kept. Repeating the call does no harm.
     """
     counts = result.counts.model_dump()
     announce(context, submission, f"job.{result.state}", state=result.state, at=result.finished_at, counts=counts)

@@ -59,7 +59,7 @@ def leave_live(storage: Storage, submission: Submission) -> bool:
         happened = event_type in asked and has(storage, keys.event(submission.id, event))
         if happened and not is_delivered(storage, submission.id, event):
             return False
-    with storage.flushed_later():  # if a marker comes back, the next comparison deletes it again
+    with storage.flushed_later():  # the comparison deletes a marker that a power failure brings back
         storage.delete(keys.live_cancel(submission.id))
         storage.delete(keys.live(submission.id))
     return True

@@ -38,9 +38,10 @@ def ref_of(key: str, body: bytes) -> ArtifactRef:
 
 
 def store_loose(storage: Storage, files: Mapping[str, bytes]) -> None:
-    """Store each file in an object of its own. An object that exists already was written by this same attempt.
+    """Store each file in an object of its own. An existing object with the same key is replaced.
 
-    The files are durable before the part that names them is visible.
+    The files are durable before the outcome part that names them is visible, unless this is the part of a job's only
+    frame (see `store_part`).
     """
     with storage.flushed_later():
         for key, body in files.items():
@@ -78,19 +79,20 @@ Held = tuple[str, RecordedPart]
 
 
 def part_name(at_ms: float, worker: str, written: int) -> str:
-    """Return the name of a part. Names sort by time.
+    """Return the name of an outcome part. Names sort by time.
 
-    `at_ms` is the time of Redis's clock, `worker` has 8 hex digits, and `written` is a serial number of the worker.
-    Raises ValueError if a number is too large for its field.
+    `at_ms` is the time in milliseconds, `worker` has 8 hex digits, and `written` is the number of the part among those
+    of this worker. Raises ValueError if a number is too large for its field.
     """
     return keys.outcome_part_name(round(at_ms), worker, written)
 
 
 def write_part(storage: Storage, claims: Claims, job: str, part: str, held: Sequence[Held]) -> set[int]:
-    """Write a part and settle its outcomes, each under the token that holds its frame. Return the accepted frames.
+    """Write a part and settle its outcomes, each under the token of the claim on its frame.
 
-    A name belongs to one group of one worker, so repeating the call does no harm. If a line is refused, the job is
-    marked, and the sweep then removes the files of superseded attempts.
+    Return the frames whose outcomes the ledger has accepted. A part name is used for only one group of outcomes, so
+    repeating the call does no harm. If an outcome is refused, the job gets a marker, and the cleanup later removes the
+    files of superseded attempts.
     """
     store_part(storage, job, part, held)
     accepted = claims.settle(job, part, _settlements(held))
@@ -99,10 +101,10 @@ def write_part(storage: Storage, claims: Claims, job: str, part: str, held: Sequ
 
 
 def store_part(storage: Storage, job: str, part: str, held: Sequence[Held]) -> None:
-    """Write a part. Files that are not stored yet are written first, into one pack.
+    """Write a part. The files of its outcomes that are not stored yet are written first, as one object.
 
     The part of a job's only frame is durable when the job's result is visible, or when the store is flushed. If such
-    a part is lost before, finishing the job finds that the frame has no outcome, and the frame is segmented again.
+    a part is lost earlier, finishing the job finds that the frame has no outcome, and the frame is segmented again.
     """
     outcomes = _packed(storage, job, part, [recorded for _, recorded in held])
     body = b"".join(outcome.model_dump_json(exclude_none=True).encode() + b"\n" for outcome in outcomes)
@@ -131,7 +133,7 @@ def settle_part(
 ) -> tuple[set[int], StepLease | None]:
     """Settle the outcomes of a stored part, as `Claims.settle_and_hold` does.
 
-    If a line is refused, the job is marked, and the sweep then removes the files of superseded attempts.
+    If an outcome is refused, the job gets a marker, and the cleanup later removes the files of superseded attempts.
     """
     accepted, finish = claims.settle_and_hold(job, part, _settlements(held), spent, token, lease)
     _mark_refused(storage, job, held, accepted)

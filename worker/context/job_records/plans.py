@@ -24,8 +24,8 @@ class LruCache(Generic[K, V]):
     """A cache of the most recently used values, with a total weight of at most `most`.
 
     The function `read` loads a missing value. Any thread may use the cache. Threads that request different values read
-    concurrently. Two threads that request the same value may both read it. In this case, only one of the two results is
-    kept.
+    concurrently. Two threads that request the same value may both read it. Then only one of the two results is kept.
+    The value that was added last is kept even if it alone weighs more than `most`.
     """
 
     def __init__(self, read: Callable[[K], V], most: int, weigh: Callable[[V], int] = lambda _: 1) -> None:

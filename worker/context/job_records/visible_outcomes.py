@@ -1,4 +1,8 @@
-"""The visible outcomes of a job. Outcome parts may contain several lines for a frame, one of which is visible."""
+"""The visible outcomes of a job.
+
+Each line of an outcome part is the outcome of one frame. The parts may contain several lines for a frame, one of which
+is visible.
+"""
 
 import hashlib
 import json
@@ -20,11 +24,12 @@ from worker.context.read_ahead import ahead
 from worker.context.turn import ENDLESS, Turn
 
 log = logging.getLogger(__name__)
-#: The size, in bytes, of the cache of parts. Parts whose lines are not in the spool are read again, through this cache.
+#: The size, in bytes, of the cache of parts that are read again because their lines are not in the spool.
 _KEPT_BYTES = 64 << 20
 
 
-#: A function that takes the name of a selection of lines, and returns the state that an earlier attempt saved for it.
+#: A function that takes `VisibleOutcomes.name`, and returns the state that an earlier attempt saved under this name, or
+#: None.
 Saved = Callable[[str], bytes | None]
 
 
@@ -44,13 +49,14 @@ def find_visible_outcomes(
 ) -> "VisibleOutcomes":
     """Find the visible line of every frame by reading each part once.
 
-    The lines are put into a spool of limited size. For a line that did not fit, `outcome` reads the part again.
-    `spool_bytes` may be 0 if only few outcomes are needed. Lost parts, and lines that cannot be used, are ignored. If
-    storage is unavailable, the spool is closed and StorageUnavailable is raised.
+    `listed` contains the names of the parts that the ledger lists, each with the frames whose lines it refused. Other
+    parts in storage are read too. The lines are put into a spool of limited size. For a line that did not fit,
+    `outcome` reads the part again. `spool_bytes` may be 0 if only few outcomes are needed. Lost parts, and lines that
+    cannot be used, are ignored. If storage is unavailable, the spool is closed and StorageUnavailable is raised.
 
-    If `turn` is over before all parts have been read, `complete` is False, and `state` returns what another attempt
-    needs to continue. `saved` is called with `name`, which is a hash of these parts, their refused lines and the
-    planned frames.
+    If `turn` is over before all parts have been read, `complete` is False for the returned object, and its `state`
+    returns what another attempt needs to continue. That attempt gets this state from `saved`, which is called with
+    `name`, a hash of the part names, the refused lines and the number of frames.
     """
     refused = dict(listed)
     stored = map(keys.part_of, storage.list(keys.outcomes(job)))
@@ -68,8 +74,9 @@ def find_visible_outcomes(
 class VisibleOutcomes:
     """The visible line of every frame of a job, as `find_visible_outcomes` finds it.
 
-    An instance takes about 21 bytes of memory per frame. `listed` contains the names of the parts that the ledger
-    lists, with their refused lines. `unlisted` contains the names of the parts that only storage has.
+    An instance takes about 21 bytes of memory per frame, without the spool. `listed` contains the names of the parts
+    that the ledger lists, each with the frames whose lines it refused. `unlisted` contains the names of the parts that
+    only storage has.
     """
 
     def __init__(
@@ -103,7 +110,7 @@ class VisibleOutcomes:
         self.was_complete = False
 
     def _name(self, frames: int) -> str:
-        """Return a hash, as 16 hex digits, of everything on which the selection of lines depends."""
+        """Return a hash, as 16 hex digits, of everything on which the choice of the visible lines depends."""
         digest = hashlib.sha256(f"{frames} {len(self._refused)}".encode())
         for name in self._names:
             refused = " ".join(map(str, sorted(self._refused.get(name, ()))))
@@ -130,7 +137,7 @@ class VisibleOutcomes:
     def state(self) -> bytes:
         """Return what was found so far, compressed.
 
-        Before compression, this is 9 bytes per frame and 8 per mask. The lines themselves are not included.
+        Before compression, this is about 9 bytes per frame and 8 per mask. The lines themselves are not included.
         """
         counts = {"looked": self.parts_read, "lines": self.lines_read, "unusable": self._unusable, "lost": self._lost}
         arrays = [self._lines.ranks(), self._part.tobytes(), self._line.tobytes()]
@@ -140,7 +147,7 @@ class VisibleOutcomes:
         return zlib.compress(json.dumps(head).encode() + b"\n" + b"".join(arrays), 1)
 
     def restore(self, state: bytes) -> None:
-        """Restore a state that `state` returned for a selection with the same `name`."""
+        """Restore a state that `state` returned for an instance with the same `name`."""
         head, _, rest = zlib.decompress(state).partition(b"\n")
         known, arrays, begin = json.loads(head), [], 0
         for length in known["lengths"]:
@@ -188,7 +195,7 @@ class VisibleOutcomes:
     def outcome(self, frame: int) -> Outcome | None:
         """Return the visible outcome of the frame, or None if it has none.
 
-        Raises ObjectMissing if its part was lost.
+        Raises ObjectMissing if the part with this outcome was lost.
         """
         if not self._lines.decided(frame):
             return None
