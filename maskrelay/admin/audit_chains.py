@@ -130,8 +130,8 @@ def _check_tied(storage: Storage, key: str, seal: Seal, last: _Last | None, kept
 def _caught_up(storage: Storage, key: str, before: Before | None, last: _Last) -> _Last:
     """Return the file `before`, which the seal of `key` names as the previous file. Raises Break.
 
-    Usually, this file is `last`. But if the process wrote more files while the log was being listed, the list may lack some of
-    them. Therefore, the seals are followed back from `before` to `last`, and every file on the way is checked.
+    Usually, this file is `last`. But if the process wrote more files while the log was being listed, the list may lack
+    some of them. Therefore, the seals are followed back from `before` to `last`, and every file on the way is checked.
     """
     newest, at = last, before
     while at != last.file:
