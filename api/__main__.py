@@ -17,7 +17,7 @@ from api.http.connections import MOST, guarded
 from maskrelay.errors import SettingsError
 from maskrelay.settings import Settings, name_of
 
-#: The number of file descriptors that are reserved for Redis, the object store and files.
+#: The largest number of file descriptors that are reserved for Redis, the object store and files.
 _RESERVED = 1024
 
 
@@ -42,8 +42,8 @@ def main(arguments: list[str]) -> int:
             host=given.host,
             port=given.port,
             http=guarded(connections),
-            # asyncio accepts up to this many connections before the first of them is counted, so it must be less than
-            # the reserve.
+            # asyncio accepts up to this many connections before the first of them is counted, so the backlog must not
+            # exceed the number of reserved descriptors.
             backlog=max(16, connections // 4),
             access_log=False,
             log_level="warning",
@@ -58,7 +58,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _require_public_url(host: str) -> None:
-    """Raise SettingsError if links would begin with the value of the `Host` header, which any caller can choose."""
+    """Raise SettingsError if other machines can reach the API and no public URL is set.
+
+    Links would then begin with the address at which a request arrived, which callers may not be able to reach.
+    """
     if not is_loopback(host) and Settings.from_environment(os.environ).public_url is None:
         name = name_of("public_url")
         raise SettingsError(f"{name} must be set unless the API listens only on loopback, because links start with it")
@@ -67,13 +70,16 @@ def _require_public_url(host: str) -> None:
 def most_connections(descriptors: int) -> int:
     """Return the largest number of callers' connections for a process with this limit on descriptors.
 
-    The smaller of _RESERVED and half of the descriptors is kept for other uses.
+    It is at most MOST. At least _RESERVED or half of the descriptors, whichever is less, is kept for other uses.
     """
     return min(MOST, max(descriptors - _RESERVED, descriptors // 2))
 
 
 def _descriptors() -> int:
-    """Raise this process's limit on open file descriptors to its maximum, and return the maximum."""
+    """Raise this process's limit on open file descriptors as far as possible, and return the new limit.
+
+    If the system sets no maximum, the limit is raised only to the number that this process can need.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = hard if hard != resource.RLIM_INFINITY else max(soft, MOST + _RESERVED)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

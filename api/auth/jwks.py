@@ -29,7 +29,7 @@ FRESH_S = 600
 LASTING_S = 3600
 #: The shortest time between the starts of two fetches, in seconds. Callers cannot cause more fetches than that.
 LEAST_PAUSE_S = 10
-#: The timeouts, in seconds, of one step of a fetch, and of both requests of a fetch together.
+#: The timeouts, in seconds, of one network operation of a fetch, and of a whole fetch, which consists of two requests.
 _TIMEOUT_S, _TOTAL_S = 5.0, 10.0
 #: The largest document that is read, in bytes.
 _MOST_BYTES = 1 << 20
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 class VerifyingKey:
     """A public key, and the only algorithm for which it is used.
 
-    The type of the key determines the algorithm, and never the token.
+    The algorithm is determined by the type of the key, and never by the token.
     """
 
     key: RSAPublicKey | EllipticCurvePublicKey
@@ -71,8 +71,9 @@ class IssuerKeys:
     async def key(self, kid: str) -> VerifyingKey | None:
         """Return the key with this id, or None if the issuer has no such key.
 
-        An unknown id or old keys cause a fetch, but at most one every ten seconds. Other callers wait for a fetch that
-        is in progress. Raises IssuerUnavailable if the issuer's keys cannot be fetched now.
+        An unknown id or old keys cause a fetch, but at most one every ten seconds. If a fetch is already in progress,
+        the call waits for it. Raises IssuerUnavailable if the last fetch failed, unless an earlier fetch within
+        LASTING_S returned a key with this id.
         """
         if kid in self._keys and self._age(self._fetched) <= FRESH_S:
             return self._keys[kid]
@@ -125,7 +126,8 @@ def _is_safe(url: str) -> bool:
 def _verifying(listed: dict[str, Any]) -> tuple[str, VerifyingKey | None]:
     """Return the id of a listed key and the key itself, or None instead of the key if it is not supported.
 
-    A key is not supported if it is a secret key, too short, meant for encryption, or on another curve than P-256.
+    A key is not supported if it is a secret key, too short, meant for encryption or for another algorithm, or on
+    another curve than P-256.
     """
     kid = str(listed.get("kid", ""))
     if listed.get("kty") not in {"RSA", "EC"} or listed.get("use", "sig") != "sig":

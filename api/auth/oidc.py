@@ -80,15 +80,15 @@ def _kid(token: str) -> str:
 
 
 def _scopes(claim: Any) -> frozenset[Scope]:
-    """Return the known scopes in the claim, which is a text separated by spaces (RFC 8693) or a list."""
+    """Return the known scopes in the claim, which is a list, or text with spaces between the scopes."""
     words = claim.split() if isinstance(claim, str) else claim if isinstance(claim, list) else []
     return frozenset(scope for scope in SCOPES if scope in words)
 
 
 def _name(claims: dict[str, Any]) -> str:
-    """Return the caller's name, which is a hash of the token's subject.
+    """Return the caller's name, which is a hash of the token's issuer and subject.
 
-    The name is stored, and the subject may be an e-mail address.
+    The name is stored, so it must not contain the subject itself, which may be an e-mail address.
     """
     return "oidc:" + hashlib.sha256(f"{claims['iss']}\n{claims['sub']}".encode()).hexdigest()[:16]
 

@@ -11,7 +11,7 @@ from maskrelay.errors import ScopeMissing
 #: The access that a route requires. It is a scope, `public` for everybody, or `operator` for callers with the
 #: operators' key. If no such key is set, everybody may call an `operator` route.
 Access = Scope | Literal["public", "operator"]
-#: The kinds of access without an API key.
+#: The kinds of access that need no API key.
 KEYLESS = frozenset({"public", "operator"})
 
 
@@ -19,8 +19,8 @@ KEYLESS = frozenset({"public", "operator"})
 class Caller:
     """A caller, who belongs to a tenant.
 
-    `name` identifies the key or the token's subject in logs and records, but does not contain it. The scope `admin`
-    allows everything within the tenant.
+    `name` identifies the key or the token's subject in logs and records, but contains neither of them. The scope
+    `admin` allows everything within the tenant.
     """
 
     tenant: str

@@ -99,8 +99,8 @@ def tenant_of(request: Request) -> str:
 def base_of(request: Request) -> str:
     """Return the beginning of links: the public URL if it is set, otherwise the address at which the request arrived.
 
-    The `Host` header is used only if there is no public URL and the API listens on loopback, because no other machine
-    can then set the header.
+    If that address is on loopback, only a program on this machine can have sent the request. In this case, the links
+    begin with the value of the `Host` header instead.
     """
     if public_url := dependencies_of(request).public_url:
         return public_url
@@ -121,7 +121,10 @@ def is_loopback(host: str) -> bool:
 
 
 async def check_own_database(request: Request) -> None:
-    """Raise LedgerUnavailable or StorageUnavailable if a request would write to the database of another deployment."""
+    """Raise an error if a request may change something, and the Redis database may be that of another deployment.
+
+    The error is LedgerUnavailable or StorageUnavailable.
+    """
     if request.method not in {"GET", "HEAD", "OPTIONS"}:
         await in_thread(dependencies_of(request).check_database)
 
@@ -134,7 +137,7 @@ async def in_thread(call: Callable[..., T], *arguments: object) -> T:
 def side_by_side(call: Callable[[V], T], values: Iterable[V]) -> list[T]:
     """Call `call` with each value concurrently, and return the results in order.
 
-    This is meant for small objects, where most of the time is spent waiting for the server.
+    This is meant for reading small objects, where most of the time is spent waiting for the store.
     """
     with ThreadPoolExecutor(_HANDS) as hands:
         return list(hands.map(call, values))

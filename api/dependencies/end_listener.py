@@ -42,7 +42,7 @@ class JobEndListener:
             self._leave(job, ended)
 
     def close(self) -> None:
-        """Release all waiting requests, and let no others wait."""
+        """Release all waiting requests. From now on, no request may wait."""
         self.closed = True
         for waiting in self._waiting.values():
             for ended in waiting:

@@ -40,8 +40,8 @@ async def _check_redis(ledger: Ledger) -> None:
 def _told_to_end(act: Callable[[], None]) -> Iterator[None]:
     """Call `act` on the event loop when SIGTERM or SIGINT arrives, in addition to the server's own handler.
 
-    The server itself reports the shutdown only after the last request has ended. When its grace period is over, it ends
-    the remaining requests with 500.
+    The end of the lifespan would be too late for the call. The server first waits until all requests have ended. When
+    its grace period is over, it ends the remaining requests with 500, and only then does the lifespan end.
     """
     if threading.current_thread() is not threading.main_thread():  # only the main thread can handle signals
         yield

@@ -10,8 +10,8 @@ from maskrelay.storage.stored_records import parsed
 class PlannedPart:
     """The planned items in `lines`, which are sorted by their first frames. `key` names the object in errors.
 
-    A page of a running job needs a few items of many parts, and parsing all 1000 items of a part takes longer than
-    everything else that the page does.
+    To make a page of a running job, a few items from each of many parts are needed. Parsing all items of a part, up to
+    1000, would take longer than all other work on the page.
     """
 
     def __init__(self, lines: Sequence[bytes], key: str) -> None:

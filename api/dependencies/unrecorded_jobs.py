@@ -9,15 +9,15 @@ from maskrelay import threads
 from maskrelay.errors import LedgerUnavailable
 from maskrelay.ledger.sweep_state import SweepState
 
-#: The seconds between two attempts to mark the jobs.
+#: The seconds between two attempts to add the jobs to the list in Redis.
 _AGAIN_S = 1.0
 
 
 class UnrecordedJobs:
     """Jobs that the sweep must compare with storage in its next pass. It may be used from any thread.
 
-    A background thread marks the jobs in Redis as soon as Redis responds. If this process ends before that, the regular
-    comparison of storage and ledger finds the changes.
+    A background thread adds the jobs to a list in Redis, which the sweep reads, as soon as Redis responds. If this
+    process ends before that, the regular comparison of storage and ledger finds the changes.
     """
 
     def __init__(self, sweep_state: SweepState) -> None:

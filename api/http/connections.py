@@ -10,19 +10,22 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-#: The headers must be complete this many seconds after the connection was made, or after the first byte of
-#: the next request.
+#: The headers of the first request must be complete this many seconds after the connection was made. Those of a later
+#: request must be complete this many seconds after its first byte.
 HEADERS_S = 10.0
-#: The longest time in seconds without a byte of an incomplete body, while the server is ready to read.
+#: The longest time, in seconds, for which a sender may pause in the middle of a body while the server is ready to read.
 IDLE_BODY_S = 30.0
-#: The largest number of connections. If there are more, the connection that has been without a complete request for the
-#: longest time is closed.
+#: The largest number of connections. If there are more, the oldest connection on which no request has begun yet is
+#: closed. A request begins when its headers are complete.
 MOST = 4096
 _LOOK_S = 1.0
 
 
 class Silent:
-    """The connections that have not sent a complete request, oldest first, and the number of all connections."""
+    """The connections on which no request has begun yet, oldest first, and the number of all connections.
+
+    A request begins when its headers are complete.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -32,7 +35,7 @@ class Silent:
     def begin(self, connection: "GuardedProtocol") -> None:
         """Add a connection.
 
-        If there are too many, close the oldest one without a complete request, which may be the new one.
+        If there are too many connections, close the oldest one on which no request has begun. It may be the new one.
         """
         self.open += 1
         self._waiting[connection] = None
@@ -78,7 +81,7 @@ class GuardedProtocol(H11Protocol):
             self._look.cancel()
 
     def abort(self) -> None:
-        """Close the connection without a response, because there is no complete request."""
+        """Close the connection at once. This is done if a deadline has passed, or if there are too many connections."""
         self.transport.abort()
 
     def _check_deadlines(self) -> None:

@@ -6,7 +6,8 @@ from starlette.datastructures import Headers
 
 from maskrelay.errors import Malformed, RangeNotSatisfiable
 
-#: 1 to 255 visible ASCII characters, with blanks allowed between them.
+#: The pattern of an idempotency key: 1 to 255 ASCII characters, visible ones or spaces. The first and the last are
+#: visible.
 KEY_PATTERN = r"^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$"
 _KEY = re.compile(KEY_PATTERN.strip("^$"))
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")

@@ -12,7 +12,7 @@ def cursor_of(kind: str, place: str) -> str:
 
 
 def places_of(cursor: str, kinds: Mapping[str, re.Pattern[str]]) -> tuple[str, list[str]]:
-    """Return the kind of a cursor and its dot-separated parts. Raises Malformed if it is not one of these kinds."""
+    """Return the kind of a cursor and its dot-separated parts. Raises Malformed if the cursor is none of `kinds`."""
     try:
         plain = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
     except ValueError:

@@ -15,8 +15,8 @@ from maskrelay.storage.markers import cancel_job, write_tombstone
 def cancel(dependencies: Dependencies, known: JobSnapshot) -> JobSnapshot:
     """Write the request to cancel to storage, and return the job as it is then.
 
-    If the ledger is unavailable, the sweep tells it. Repeating the call changes nothing. Raises
-    NotCancellable if the job is finishing or has ended.
+    If the ledger is unavailable, the sweep records the request in the ledger later. Repeating the call changes nothing.
+    Raises NotCancellable if the job is finishing or has ended.
     """
     if not may_cancel(known.state):
         raise NotCancellable
@@ -32,9 +32,10 @@ def cancel(dependencies: Dependencies, known: JobSnapshot) -> JobSnapshot:
 def delete(dependencies: Dependencies, job: str, caller: Caller) -> None:
     """Write the tombstone, then remove the job from the ledger, so that no more of its work is claimed or settled.
 
-    A job whose record is unreadable can be deleted too. If the ledger is unavailable, the sweep removes the job from
-    the ledger later. Repeating the call does no harm. Raises NotFound or Gone, or StorageUnavailable if the tombstone
-    could not be written.
+    A job whose record is unreadable can be deleted too. If the ledger is unavailable after the tombstone was written,
+    the sweep removes the job from the ledger later. Repeating the call does no harm. Raises NotFound or Gone,
+    StorageUnavailable if the tombstone could not be written, or LedgerUnavailable if the ledger is unavailable and the
+    job has no result yet.
     """
     check_owned(dependencies, caller.tenant, job)
     tombstone = Tombstone(tenant=caller.tenant, at=datetime.now(UTC), reason="deleted", by=caller.name)

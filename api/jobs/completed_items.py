@@ -18,7 +18,7 @@ from api.jobs.running_outcomes import (
 )
 from maskrelay.contract.records.item_lines import ItemLine, item_line
 
-#: The number of lines in a part of a bulk job.
+#: The number of lines in a full part of a bulk job, with the default settings.
 _LINES_OF_PART = 64
 #: The position of a line in the job's parts: the number of the part, and the number of the line in the part.
 Place = tuple[int, int]
@@ -42,7 +42,7 @@ def _from_own_parts(dependencies: Dependencies, job: str, first: Place, limit: i
     read: dict[int, Line] = {}
     for lines, following in lines_from(dependencies, job, first[0], at_once=1 + limit // _LINES_OF_PART):
         read |= {line.outcome.frame: line for line in lines}
-        # read after the list of parts, so the numbers of all parts up to these lines are known
+        # The numbers are read after the list of parts, so they include all parts up to these lines.
         numbers = numbers_of(dependencies, job, (line.item for line in lines if line.item.frames > 1))
         if numbers is None:
             return None
@@ -63,7 +63,7 @@ def _from_own_parts(dependencies: Dependencies, job: str, first: Place, limit: i
 
 
 def _completing(lines: Sequence[Line], numbers: Mapping[int, Numbers]) -> Iterator[Line]:
-    """Yield each line that completes its item. `numbers` contains the part numbers of the items of several frames."""
+    """Yield each line that completes its item. `numbers` contains the part numbers of items with several frames."""
     own = [line for line in lines if _is_own(line, numbers.get(line.item.item))]
     last = {(line.part, line.item.item): line.place for line in own}
     latest = {item: _latest(parts) for item, parts in numbers.items()}
@@ -74,13 +74,13 @@ def _completing(lines: Sequence[Line], numbers: Mapping[int, Numbers]) -> Iterat
 
 
 def _latest(numbers: Numbers) -> int | None:
-    """Return the number of the last part with a frame of the item, or None if some of its frames have no outcome."""
+    """Return the number of the last part with a frame of the item, or None if a frame of the item has no outcome."""
     known = [number for number in numbers if number is not None]
     return max(known) if len(known) == len(numbers) else None
 
 
 def _is_own(line: Line, numbers: Numbers | None) -> bool:
-    """Return whether the outcome of the line's frame is in the line's part."""
+    """Return whether the line's part is the one that contains the outcome of the frame according to the ledger."""
     return numbers is None or numbers[line.outcome.index] == line.part
 
 

@@ -24,8 +24,8 @@ from maskrelay.contract.views.dead_letter_views import DeadLetterList, DeadLette
 from maskrelay.contract.views.job_views import ErrorShown
 from maskrelay.storage.stored_records import lines_of, unreadable
 
-#: The two kinds of cursors. The first is a position in the list of parts, and the second is a byte offset in the final
-#: object.
+#: The two kinds of cursors: for a running job, a position in the list of parts, and for a job that has ended, a byte
+#: offset in the object that lists its failed frames.
 _RUNNING, _FINAL = "q", "d"
 _CURSORS = {_RUNNING: re.compile(r"[0-9]{1,9}\.[0-9]{1,9}"), _FINAL: re.compile("[0-9]{1,18}")}
 
@@ -65,7 +65,8 @@ def letters_of(dependencies: Dependencies, result: Result, offset: int = 0) -> I
 def redriven_as(dependencies: Dependencies, known: JobSnapshot) -> list[str]:
     """Return the jobs that redrive items of this job.
 
-    A marker is ignored if its job was never accepted.
+    A redrive writes a marker with the id of the new job before that job is accepted. A marker is ignored if its job was
+    never accepted.
     """
     named = (key.rsplit("/", 1)[1] for key in dependencies.storage.list(keys.redriven(known.id, "")))
     found = ((new, dependencies.archive.submission(new)) for new in named)
@@ -102,12 +103,13 @@ def _so_far(
     return shown, None
 
 
-#: A visible outcome with its position and its item. Without them, the position is where the next page begins.
+#: The position of a visible outcome, the outcome, and its item. Without outcome and item, it is the position at which
+#: the next page begins.
 _Visible = tuple[tuple[int, int], Outcome | None, PlannedItem | None]
 
 
 def _listed_lines(dependencies: Dependencies, known: JobSnapshot, first: tuple[int, int]) -> Iterator[_Visible]:
-    """Yield the visible outcomes from a line of a part on, of as many parts as a page may read."""
+    """Yield the visible outcomes from the position `first` on, in as many parts as one page may read."""
     seen: set[int] = set()
     for lines, following in lines_from(dependencies, known.id, first[0], at_once=2):
         for line in lines:
@@ -120,7 +122,7 @@ def _listed_lines(dependencies: Dependencies, known: JobSnapshot, first: tuple[i
 
 
 def _lines_of_all_parts(dependencies: Dependencies, known: JobSnapshot, first: tuple[int, int]) -> Iterator[_Visible]:
-    """Yield the visible outcomes from a line of a part on, for a job that the ledger does not list."""
+    """Yield the visible outcomes from the position `first` on, for a job whose parts the ledger does not list."""
     visible = no_lines(dependencies, known)
     for number, (name, refused) in enumerate(listed_parts(dependencies, known)):
         if number < first[0]:

@@ -1,4 +1,4 @@
-"""The events of a job's callback: a list of them, and their repetition on request."""
+"""The handlers that list the events of a job's callback, and that send an event again."""
 
 import json
 from contextlib import suppress
@@ -49,8 +49,8 @@ def _listed(dependencies: Dependencies, known: JobSnapshot) -> list[DeliveryShow
 def _shown(dependencies: Dependencies, job: str, event_type: str) -> DeliveryShown | None:
     """Return one event, or None if it has not happened.
 
-    A marker alone does not mean that it has happened. If the receiver has refused further events, there are markers for
-    all events.
+    The marker of a delivery alone does not mean that its event has happened. If the receiver has refused further
+    events, there are markers for all events of the job.
     """
     event = event_id(job, event_type)
     with suppress(ObjectMissing):
@@ -70,8 +70,8 @@ def _shown(dependencies: Dependencies, job: str, event_type: str) -> DeliverySho
 def _replay(dependencies: Dependencies, known: JobSnapshot, event: str) -> DeliveryShown:
     """Request that an event is sent again, and return the event.
 
-    The live marker is written before the marker of the delivery is removed. The sweep therefore finds the event even if
-    the ledger is unavailable.
+    First the live marker is written, and then the marker of the ended delivery is removed. The sweep therefore finds the
+    event even if the ledger is unavailable.
     """
     listed = {delivery.event: delivery for delivery in _listed(dependencies, known)}
     if event not in listed:

@@ -1,7 +1,8 @@
 """The visible outcomes of a running job, read with the help of the ledger's list of parts.
 
-For each part, the ledger lists the lines that are not visible. For items of several frames, it also records which part
-contains the outcome of each frame. The cost of a page therefore depends on the page, and not on the size of the job.
+For each part, the ledger lists the frames whose lines were refused, which means that they were not settled and are not
+visible. For items with several frames, it also records which part contains the outcome of each frame. The cost of a
+page therefore depends on the page, and not on the size of the job.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,8 +18,8 @@ from maskrelay.rules.visible_line import placed
 
 #: The largest number of parts that are read concurrently.
 _PARTS_AT_ONCE = 32
-#: When a page has read this many parts, it ends, even if it has fewer entries than requested or none. Otherwise, a page
-#: of what is rare, such as the failed frames, would read all parts of the job.
+#: A page ends after this many parts were read for it, even if it has fewer entries than requested or none. Otherwise, a
+#: page of entries that are rare, such as failed frames, could need all parts of the job.
 PARTS_OF_PAGE = 128
 #: For each frame of an item, the number of the part that contains its outcome, or None if it has no outcome.
 Numbers = Sequence[int | None]
@@ -47,11 +48,11 @@ def is_listed(known: JobSnapshot) -> bool:
 def lines_from(
     dependencies: Dependencies, job: str, first: int, at_once: int
 ) -> Iterator[tuple[list[Line], int | None]]:
-    """Yield the visible lines of the parts from number `first` on, of several parts together.
+    """Yield the visible lines of the parts from number `first` on, as one list for each group of parts.
 
-    Each time, the number of the next part is yielded too, or None after the last part.
-
-    at_once: the number of parts that are read first. Then come half as many, and twice as many each time.
+    With each list, the number of the next part is yielded, or None after the last part. The first group has `at_once`
+    parts and the second has half as many. After that, each group has twice as many parts as the one before, up to
+    _PARTS_AT_ONCE.
     """
     for size in chain([at_once], _growing(max(1, at_once // 2))):
         parts = _listed(dependencies, job, first, first + size - 1)
@@ -68,7 +69,7 @@ def _growing(size: int) -> Iterator[int]:
 
 
 def numbers_of(dependencies: Dependencies, job: str, items: Iterable[PlannedItem]) -> dict[int, Numbers] | None:
-    """Return the part numbers of each of these items, by the number of the item, or None if some are unknown."""
+    """Return the part numbers of each item, by the number of the item, or None if those of any item are unknown."""
     ranges = {item.item: range(item.first, item.first + item.frames) for item in items}
     found = dependencies.ledger.jobs.part_numbers(job, list(ranges.values())) if ranges else []
     known: dict[int, Numbers] = {

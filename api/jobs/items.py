@@ -21,8 +21,8 @@ from maskrelay.contract.records.planned_items import IgnoredFile
 from maskrelay.errors import ObjectMissing
 from maskrelay.storage.stored_records import lines_of, parsed, read_records
 
-#: The three kinds of cursors: a position in the list of parts, a byte offset in the final object, and a position in its
-#: list of flagged items.
+#: The three kinds of cursors: for a running job, a position in the list of parts, and for a job that has ended, a byte
+#: offset in the object with its items, or a position in the list of items with a flag.
 _RUNNING, _FINAL, _FLAGGED = "r", "f", "s"
 _CURSORS = {
     _RUNNING: re.compile(r"[0-9]{1,9}\.[0-9]{1,9}"),
@@ -73,7 +73,7 @@ def read_ignored(dependencies: Dependencies, known: JobSnapshot) -> list[Ignored
 
 
 def _final(dependencies: Dependencies, result: Result, offset: int, limit: int) -> ItemPage:
-    """Return items from the final object. Only one page of it is read, even for a large job."""
+    """Return items of a job that has ended. Of the object with all items, only the lines of this page are read."""
     end = result.items.length
     lines: list[ItemLine] = []
     if offset > end:
@@ -100,9 +100,9 @@ def _flagged(dependencies: Dependencies, result: Result, flag: str, first: int, 
 
 
 def final_line(dependencies: Dependencies, result: Result, item: int) -> ItemLine | None:
-    """Return the line of an item in the final object, or None if there is no such item.
+    """Return the line of an item of a job that has ended, or None if there is no such item.
 
-    The index gives its location.
+    The index object of the result gives the location of the line.
     """
     if item >= result.counts.total:
         return None

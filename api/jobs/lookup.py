@@ -28,7 +28,8 @@ class JobSnapshot:
     record: JobRecord | None
     #: The result if the job is terminal. A job that ended without a result has `halted` instead.
     result: Result | None
-    #: True if storage contains a request to cancel and the ledger has no record of the job.
+    #: True if storage is known to contain a request to cancel. This matters only if there is no record of the job in
+    #: the ledger.
     cancelling: bool = False
     #: The reason why the job ended without a result, if it did.
     halted: Halt | None = None
@@ -64,9 +65,7 @@ class JobSnapshot:
         return Counts(total=self.record.total, **self.record.items)
 
     def reason(self) -> str | None:
-        """Return the reason why the job was cancelled, or the code of the error with which it ended without a
-        result.
-        """
+        """Return why the job was cancelled, or the code of the error with which it ended without a result."""
         if self.result is not None:
             return self.result.reason
         if self.halted is not None:
@@ -82,9 +81,9 @@ class JobSnapshot:
 def find_job(dependencies: Dependencies, tenant: str, job: str) -> JobSnapshot:
     """Return the tenant's job with this id.
 
-    If the ledger is unavailable, a job whose result is in storage is still returned. For any other job,
-    LedgerUnavailable is raised in this case. Raises NotFound if the id is unknown or the job belongs to another tenant,
-    and Gone if the job was deleted or has expired.
+    If the ledger is unavailable, a job that has ended is read from storage, and LedgerUnavailable is raised for any job
+    that has not ended. Raises NotFound if the id is unknown or the job belongs to another tenant, and Gone if the job
+    was deleted or has expired.
     """
     if not keys.ID.fullmatch(job):
         raise NotFound
@@ -131,8 +130,7 @@ def _from_storage(dependencies: Dependencies, tenant: str, job: str) -> JobSnaps
 
 
 def check_owned(dependencies: Dependencies, tenant: str, job: str) -> None:
-    """Raise an error unless the tenant may delete the job: NotFound if the job is not the tenant's, Gone
-    if it was deleted.
+    """Raise NotFound unless the job is the tenant's, and Gone if the tenant's job was deleted or has expired.
 
     The job's record need not be readable. If the ledger is unavailable and the job has no result yet, LedgerUnavailable
     is raised, because the work of the job must be removed from the ledger.
@@ -152,7 +150,7 @@ def check_owned(dependencies: Dependencies, tenant: str, job: str) -> None:
 
 
 def _check_gone(dependencies: Dependencies, tenant: str, job: str) -> None:
-    """If the job was deleted, raise Gone for its owner, and NotFound for anyone else.
+    """If the job was deleted or has expired, raise Gone for its owner, and NotFound for anyone else.
 
     The tombstone names the owner. If it does not, the owner is read from the submission.
     """

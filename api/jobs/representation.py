@@ -55,8 +55,8 @@ def body_of(shown: BaseModel) -> Any:
 
 
 def _present(value: Any) -> Any:
-    """Return a JSON value without the members that are left out."""
-    # A page has thousands of scalars, so this is called only for what contains others.
+    """Return a JSON value without the members of _ABSENT that have no value."""
+    # A page has thousands of scalars, so this function is called only for objects and lists.
     if isinstance(value, dict):
         return {
             name: _present(member) if isinstance(member, dict | list) and name != "metadata" else member
@@ -110,7 +110,7 @@ def job_shown(known: JobSnapshot, base: str, *, secret: str | None = None) -> Jo
 def etag_of(known: JobSnapshot) -> str:
     """Return an ETag that changes with every change of the job.
 
-    It contains the ledger's version counter. It also contains a hash of the representation, because the counter
+    It contains the ledger's version counter. It also contains a hash of the state and the counts, because the counter
     restarts if Redis loses its data.
     """
     version = known.record.version if known.record is not None else 0
@@ -156,7 +156,7 @@ def item_shown(line: ItemLine, url: str) -> ItemShown:
 
 
 def _item_links(line: ItemLine, first: Outcome | None, url: str) -> ItemLinks:
-    """Return the links of an item. `first` is its outcome, if it has only one frame."""
+    """Return the links of an item. `first` is the outcome of the item if it has only one frame."""
     links = {output: f"{url}/artifacts/{name}" for name, output in whole_names(line).items()}
     each = [link for output, link in links.items() if output.startswith(PER_PROMPT)]
     single = {output: link for output, link in links.items() if not output.startswith(PER_PROMPT)}

@@ -16,6 +16,8 @@ Listed = Sequence[tuple[str, frozenset[int] | None]]
 def listed_parts(dependencies: Dependencies, known: JobSnapshot) -> Listed:
     """Return the job's parts in the order in which they were settled, each with its refused frames.
 
+    A frame is refused in a part if its line there was not settled.
+
     If the ledger has no record of the job or has removed its list of parts, return the parts in storage in the order of
     their names. In this case, the refused frames are unknown, and None is returned in their place.
     """
@@ -47,7 +49,7 @@ def visible_in(
 ) -> Iterator[tuple[int, Outcome, PlannedItem, bool]]:
     """Yield the visible lines of a part: place, outcome, item, and whether the frame had no visible line before.
 
-    Every line is offered to `lines`. A line whose frame is not in the plan is skipped.
+    Every line is offered to `lines`, except unusable lines and lines whose frame is not in the plan.
     """
     for place, outcome in enumerate(dependencies.archive.outcomes(known.id, part)):
         if outcome is None or (item := dependencies.archive.item_of(known.id, outcome.frame)) is None:

@@ -1,3 +1,5 @@
-"""Routes for operators and autoscalers (health, metrics and scaling), and lists of the endpoints and prompts that a job
-can request. Read `health` first.
+"""Routes for operators and autoscalers, and lists of what a job can request.
+
+The routes for operators and autoscalers are health, metrics and scaling. The lists contain endpoints and prompts. Read
+`health` first.
 """

@@ -1,6 +1,4 @@
-"""The lists of what a job can request: endpoints that the tenant may use, and targets on which the model was
-trained.
-"""
+"""The lists of what a job can request: the tenant's endpoints, and the targets on which the model was trained."""
 
 from typing import Annotated, Any
 

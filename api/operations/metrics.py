@@ -19,8 +19,8 @@ from maskrelay.errors import LedgerUnavailable
 from maskrelay.ledger.metrics_snapshot import BUCKETS, Histogram
 
 _GATES = ("open", "half-open", "closed", "frozen")
-#: Counters of the ledger. Each has its name in the ledger, the name of the metric, a label with its fixed values, and a
-#: description.
+#: Counters of the ledger. Each has its name in the ledger, the name of the metric, a label, the values of the label
+#: that are always shown, and a description.
 _COUNTED: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
     ("settled", "frames_settled", "outcome", ("succeeded", "failed"), "Frames settled, by outcome."),
     (
@@ -125,7 +125,7 @@ def work(known: Mapping[str, Any], wanted: int, cap: int) -> Iterator[Metric]:
 
 
 def redis(known: Mapping[str, Any]) -> Iterator[Metric]:
-    """Yield the metrics of the Redis server, and the ages of the last sweep and the last comparison."""
+    """Yield the metrics of the Redis server, and the times since the last sweep and the last comparison."""
     memory = known["memory"]
     yield _gauge("ledger_memory_bytes", "Memory that Redis uses.", memory["used"])
     yield _gauge("ledger_memory_limit_bytes", "Redis' maxmemory. 0 if there is no limit.", memory["most"])

@@ -1,5 +1,4 @@
-"""All paths of the API, with their handlers, the access that they require, and their descriptions in the OpenAPI
-document.
+"""All routes of the API: their paths, handlers, required access, and descriptions in the OpenAPI document.
 
 Read `route_table` first, then `route` and `openapi`.
 """

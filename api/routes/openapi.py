@@ -145,9 +145,7 @@ def _webhooks() -> dict[str, Any]:
 
 
 def describe(app: FastAPI) -> None:
-    """Complete the OpenAPI document of `app` with authentication, and with the schemas to which the other parts
-    refer.
-    """
+    """Add authentication, the webhooks and the missing schemas to the OpenAPI document of `app`."""
     generated = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api.auth.scopes import KEYLESS, Access
 from api.routes.openapi import Answers, answers
 
-#: The statuses of the errors that every route with a key can return.
+#: The statuses of the errors that every route that needs an API key can return.
 _UNAUTHORISED = (401, 403)
 
 
@@ -32,7 +32,7 @@ class Route:
     response: type[Response] | None = None
     #: The statuses of the errors that the route can return, without those that follow from `access`.
     problems: tuple[int, ...] = ()
-    #: Responses other than success and errors.
+    #: Responses, or parts of a response, that the fields `status`, `model` and `problems` do not describe.
     others: Answers = field(default_factory=dict)
     #: The request headers that the handler reads.
     headers: Sequence[Mapping[str, Any]] = ()

@@ -220,7 +220,7 @@ ROUTES = (
 )
 
 ACCESS: Mapping[tuple[str, str], Access] = MappingProxyType({(one.method, one.path): one.access for one in ROUTES})
-#: The paths without an API key. An ingress should make only `/openapi.json` public.
+#: The paths that need no API key. An ingress should make only `/openapi.json` public.
 PUBLIC = frozenset({*(one.path for one in ROUTES if one.access in KEYLESS), "/openapi.json"})
 #: The paths that MASKRELAY_METRICS_KEY protects if it is set.
 OPERATORS = frozenset(one.path for one in ROUTES if one.access == "operator")

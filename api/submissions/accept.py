@@ -39,8 +39,9 @@ from maskrelay.errors import (
 from maskrelay.ledger.quotas import Usage
 from maskrelay.storage.stored_records import record_body
 
-#: The time for which an id is reserved. During this time, a repeat of the request gets StillAccepting. If a request
-#: takes longer, a repeat may run at the same time. This does no harm, because `job.json` is created only once.
+#: The time for which an id and the capacity for a job are reserved. During this time, a repeat of the request gets
+#: StillAccepting. If a request takes longer, a repeat may run at the same time. This does no harm, because `job.json`
+#: is created only once.
 _HOLD = timedelta(seconds=15)
 
 
@@ -56,7 +57,8 @@ class SubmissionContext:
 def check_room(dependencies: Dependencies, request: SubmissionContext, declared: int) -> None:
     """Raise QuotaReached, LedgerFull or LedgerUnavailable if a body of this size could not be accepted as a job.
 
-    It is called before the body is read. A repeat of a request whose job was already accepted needs no quota.
+    This is checked before the body is read, and again while it is received. A repeat of a request whose job was already
+    accepted needs no quota.
     """
     more = Usage(jobs=1, frames=1, bytes=declared)
     try:
@@ -72,8 +74,8 @@ def accept(
 ) -> Submission:
     """Return the submission for this request: a new one, or the first one with the same idempotency key.
 
-    When this returns, the job is durable. If it raises LedgerUnavailable or StorageUnavailable, the job was
-    not accepted. It also raises StillAccepting, IdempotencyKeyReused, Gone, UploadExpired,
+    When the function returns, the job is durable. If it raises LedgerUnavailable or StorageUnavailable, the job was not
+    accepted. It also raises StillAccepting, IdempotencyKeyReused, Gone, UploadExpired, OptionInvalid,
     CallbackForbidden, LaneForbidden or QuotaReached.
     """
     dependencies.ledger.scripts.check_writable()
@@ -114,16 +116,17 @@ def reserved(dependencies: Dependencies, job: str) -> Iterator[None]:
 
 
 def prepare(dependencies: Dependencies, submission: Submission, items: Sequence[Item]) -> None:
-    """Write everything that precedes the submission: the marks on its uploads, the live marker, and the list of items
-    if it is long.
+    """Write everything that must be in storage before the submission.
 
-    If the stored submission could not be read back, raises RecordUnreadable before anything is written.
+    These objects are the live marker, the list of items if it is long, and one object for each upload, which says that
+    the job uses the upload. Raises RecordUnreadable, before anything is written, if the submission could not be read
+    back from storage.
     """
     job = submission.id
     record_body(submission)
     lines = _lines(items)
     _mark_uses(dependencies, job, {item.source for item in items})
-    with dependencies.storage.flushed_later():  # at the latest when `job.json` is created
+    with dependencies.storage.flushed_later():  # this is durable before `job.json` becomes visible
         dependencies.storage.put(keys.live(job), b"")
         if submission.items_key is not None:
             dependencies.storage.put(submission.items_key, lines, "application/x-ndjson")
@@ -133,8 +136,8 @@ def prepare(dependencies: Dependencies, submission: Submission, items: Sequence[
 def room_kept(dependencies: Dependencies, submission: Submission) -> Iterator[None]:
     """Count the job against its tenant's quota while it is being accepted. Raises QuotaReached or LedgerUnavailable.
 
-    After an error, the quota is released. Otherwise the job is counted by its record, or if the ledger has none yet,
-    until the reservation lapses.
+    The capacity for the job is reserved, and is released after an error. When the ledger has a record of the job, the
+    record counts instead of the reservation. Without a record, the reservation counts until it lapses.
     """
     room = dependencies.ledger.quotas
     interactive = submission.total if submission.lane == "interactive" else 0
@@ -159,9 +162,9 @@ def _id_of(dependencies: Dependencies, request: SubmissionContext) -> str:
 
 
 def derived_id(dependencies: Dependencies, meaning: bytes) -> str:
-    """Return the id that is derived with the current server key.
+    """Return the id that is derived from `meaning` with the current server key.
 
-    If a job exists under the id derived with the previous key, return that id.
+    If a job exists under the id that is derived with the previous key, return that id instead.
     """
     newest, *before = (_derived(server_key, meaning) for server_key in dependencies.server_keys)
     return next((job for job in before if earlier(dependencies, job) is not None), newest)

@@ -15,8 +15,9 @@ _ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=")
 def file_name_in(header: bytes, parsed: Mapping[bytes, bytes]) -> str | None:
     """Return the file name in a Content-Disposition `header` with the parameters `parsed`, or None if it has none.
 
-    `filename*` (RFC 5987: aiohttp, .NET, older requests) has priority over `filename`. The latter may be UTF-8
-    (browsers, curl), an encoded word (RFC 2047: .NET and PowerShell), or bytes of a Windows code page.
+    `filename*` (RFC 5987), which aiohttp, .NET and old versions of `requests` send, has priority over `filename`.
+    `filename` may be UTF-8 (from browsers and curl), an encoded word (RFC 2047, from .NET and PowerShell), or bytes of
+    a Windows code page.
     """
     extended = _EXTENDED.search(header)
     if extended is not None:

@@ -26,7 +26,7 @@ LONGEST_S = 366 * 86400
 
 
 class Expected(NamedTuple):
-    """The sentence in the error for a value of the wrong kind."""
+    """The sentence with which an error says what the value of an option must be."""
 
     words: str
 
@@ -179,7 +179,8 @@ class OptionsAsked(StrictModel):
 class CallbackOption:
     """The receiver of a job's events.
 
-    `secret` contains one secret, or two that are separated by a space. It is None if the secret must be derived.
+    `secret` contains one secret, or two that are separated by a space. It is None if the service
+    must generate the secret.
     """
 
     url: str

@@ -150,7 +150,7 @@ def _custom_id(value: Any, here: tuple[str | int, ...]) -> str:
 def _check_custom_ids(asked: Sequence[RequestedItem], items: Sequence[Any]) -> None:
     """Raise CustomIdDuplicate if two items have the same custom id.
 
-    An item without one has its index as its custom id.
+    If the request gives an item no custom id, the item's index is used.
     """
     first: dict[str, int] = {}
     for number, item in enumerate(asked):

@@ -67,13 +67,13 @@ _FRESH = {"Cache-Control": "no-store"}
 
 
 def redrive(dependencies: Dependencies, known: JobSnapshot, code: str | None, traceparent: str | None) -> Submission:
-    """Return the job that runs the failed items of this job again. With `code`, it has only items with this error code.
+    """Return the job that runs the failed items of this job again. With `code`, only items with this error are run.
 
     Errors that a second attempt cannot change (for example, the file is not an image) are left out unless `code` names
     them. The new job's id is derived from the old job and the code, so a repeat returns the same job.
 
     Raises NotEnded, NothingToRedrive, UploadGone or StillAccepting. Raises Gone if the new job was deleted, or if the
-    old one is being deleted. Raises the errors of a submission for its endpoint, its callback and its tenant's quotas.
+    old one is being deleted. It also raises the errors that a submission raises for an endpoint, a callback or a quota.
     If it raises LedgerUnavailable or StorageUnavailable, nothing was accepted.
     """
     dependencies.ledger.scripts.check_writable()
@@ -99,7 +99,7 @@ def _accept(
     _check_uploads(dependencies, {item.source for item in items})
     submission = _submission(dependencies, old, items, code, job, traceparent)
     with accept.room_kept(dependencies, submission):
-        # The marker is written before the job is accepted, so that every redriven job has one.
+        # This marker is written before the new job is accepted, so that every redrive of the old job is listed.
         dependencies.storage.put(keys.redriven(old.id, job), b"")
         accept.prepare(dependencies, submission, items)
         return submission if accept.stand(dependencies, submission) else accept.standing(dependencies, job)
@@ -108,7 +108,8 @@ def _accept(
 def _id_of(dependencies: Dependencies, job: str, code: str | None) -> str:
     """Return the id of the new job.
 
-    It is derived from text with NUL, which no idempotency key can contain, so it cannot collide with other ids.
+    It is derived from text that begins with NUL, so it cannot collide with the id of an idempotency key, which is
+    derived from text that begins with the name of a tenant.
     """
     return accept.derived_id(dependencies, f"\0redrive\0{job}\0{code or ''}".encode())
 

@@ -1,4 +1,4 @@
-"""Receivers of request bodies, which need constant memory. The sender is slowed down to the speed of storage."""
+"""Receivers of request bodies, which need limited memory. The sender is slowed down to the speed of storage."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,9 @@ JSON_BYTES = 32 << 20
 async def receive(
     request: Request, feed: Callable[[bytes], None], max_bytes: int, check: ByteCheck | None = None
 ) -> None:
-    """Pass the body to `feed`, in threads. Before each piece, call `check` with the number of bytes received so far.
+    """Pass the body to `feed` in pieces, in threads.
+
+    Before each piece of at least _FEED_BYTES, call `check` with the number of bytes received so far.
 
     Raises EncodingUnsupported, BodyIncomplete or BodyTooLarge, and the errors of `feed` and `check`.
     """

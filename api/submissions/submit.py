@@ -49,8 +49,8 @@ from maskrelay.errors import (
     UploadUnknown,
 )
 
-#: The time for which a repeat waits for the first request with its key. After that, it gets the error
-#: `still_accepting`.
+#: The number of seconds for which a repeated request waits for the first request with the same idempotency key. After
+#: that, it gets the error `still_accepting`.
 _PATIENCE_S = 5.0
 _PAUSE_S = 0.1
 
@@ -147,7 +147,7 @@ async def answer_accepted(request: Request, submission: Submission, wait: int | 
 def _known(dependencies: Dependencies, submission: Submission) -> JobSnapshot:
     """Return the job in its current state.
 
-    The job is accepted, so failures from here on must not look like a refusal.
+    The job is already accepted, so an error here must not look like a refusal.
     """
     try:
         return find_job(dependencies, submission.tenant, submission.id)

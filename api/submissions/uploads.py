@@ -21,7 +21,7 @@ from maskrelay.errors import BodyTooLarge, ObjectMissing, StorageError, UploadUn
 from maskrelay.storage.protocol import Storage, Writer
 from maskrelay.storage.stored_records import read_record, record_body
 
-#: The time before the removal of an unused upload in which new jobs may not use it.
+#: New jobs may not use an upload in this last period before it is removed as unused.
 REFUSED_BEFORE = timedelta(hours=1)
 _NAME_LENGTH, _PATH_LENGTH = 255, 1024
 _DRIVE = re.compile("[A-Za-z]:")
@@ -63,8 +63,8 @@ class UploadFacts(Record):
 class Incoming:
     """The uploads of one request, which arrive one after another.
 
-    `kept` is set when they belong to an accepted job, or when their ids were returned to the caller. Every method
-    blocks, and may raise StorageUnavailable.
+    `kept` is true when the uploads must not be removed, because they may belong to an accepted job, or because jobs can
+    refer to them by id. Every method blocks, and may raise StorageUnavailable.
     """
 
     def __init__(self, storage: Storage, tenant: str, max_bytes: int) -> None:
@@ -95,7 +95,9 @@ class Incoming:
 
     def end(self) -> None:
         assert self._writer is not None
-        with self._storage.flushed_later():  # the facts, the marks or `job.json` are written before the answer
+        # The upload need not be durable yet. Its record or `job.json` is written before the response is sent, and that
+        # write makes the upload durable too.
+        with self._storage.flushed_later():
             self._writer.commit()
         self._writer = None
         key = keys.upload(self._tenant, self._id)
@@ -110,9 +112,9 @@ class Incoming:
         self.kept = True
 
     def discard(self) -> None:
-        """Remove the uploads and the marks on them.
+        """Remove the uploads, their records, and the objects that say which job uses them.
 
-        If this fails, the sweep removes them later. Nobody else knows their ids.
+        If this fails, the sweep removes them later. Until then they do no harm, because no caller has their ids.
         """
         with suppress(StorageError):
             if self._writer is not None:

@@ -12,12 +12,12 @@ from maskrelay.errors import BodyTooLarge, Malformed, Unauthenticated
 
 
 class Authentication:
-    """ASGI middleware that stores the `Caller` in the request's state. Routes check the scopes.
+    """ASGI middleware that stores the `Caller` in the request's state. It does not check the scopes.
 
     Paths in `public` need no caller. If `metrics_key` is given, it protects the paths in `operators`.
 
-    Raises Unauthenticated or IssuerUnavailable, and BodyTooLarge if the declared length is more than `max_body_bytes`.
-    A body without a declared length is checked while it is received.
+    Raises Unauthenticated or IssuerUnavailable. Raises Malformed if the declared length is not a number, and
+    BodyTooLarge if it is more than `max_body_bytes`. The real length is checked by the code that receives the body.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ from api.http.json_pointer import pointer
 from maskrelay import errors
 
 MEDIA_TYPE = "application/problem+json"
-#: The status of each class of errors. For a class that is not listed, that of its nearest ancestor is used.
+#: The status of each class of errors. For other classes, the status of the nearest listed ancestor is used.
 _STATUS: dict[type[Exception], int] = {
     errors.Malformed: 400,
     errors.Unauthenticated: 401,
@@ -162,7 +162,7 @@ def _places(error: errors.MaskrelayError) -> list[ProblemError]:
 
 
 def _begin_trace(scope: Scope) -> None:
-    """Set the trace of this request: the caller's if its header is well-formed, otherwise a new id."""
+    """Set the trace of this request: the one in its `traceparent` header if that is well-formed, otherwise a new id."""
     given = next((value for name, value in scope["headers"] if name == b"traceparent"), b"").decode("latin-1")
     known = _TRACEPARENT.fullmatch(given)
     state = scope.setdefault("state", {})

@@ -1,4 +1,4 @@
-"""Audit middleware, which writes one entry for every response to an authenticated caller."""
+"""Audit middleware, which writes one entry for every authenticated request to a known route."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -13,7 +13,8 @@ from maskrelay.contract.records.audit_entries import AuditEntry
 from maskrelay.storage.audit_log import AuditLog
 
 _READING = frozenset({"GET", "HEAD"})
-#: The longest delay of a response, in seconds, until its entry is durable. After that, the response is sent anyway.
+#: The longest time, in seconds, for which a response waits until its audit entry is durable. After that, it is sent
+#: anyway.
 _PATIENCE_S = 5.0
 
 
@@ -25,8 +26,8 @@ def note(request: Request, **made: Any) -> None:
 class RequestAudit:
     """ASGI middleware around the error handling.
 
-    The response to a request that changed something is sent when its entry is durable. Entries about reads and refusals
-    are written a few seconds later.
+    The response to a request that changed something is sent when the entry of the request is durable, or after
+    _PATIENCE_S. Entries about reads and errors become durable a few seconds later.
     """
 
     def __init__(self, app: ASGIApp, audit: AuditLog) -> None:

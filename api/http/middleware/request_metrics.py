@@ -1,4 +1,4 @@
-"""Middleware that measures the response times of this process by route. Its `/metrics` shows them."""
+"""Middleware that measures the response times of this process by route. `/metrics` shows them."""
 
 import time
 

@@ -3,14 +3,14 @@
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: The amount of the body, in bytes and in seconds, that is read after the response, so that a caller that is still
-#: sending gets the response.
+#: The limits on reading the rest of a body after the response: a number of bytes and a number of seconds. The body is
+#: read so that a caller that is still sending gets the response.
 _Patience = tuple[int, float]
-#: The limits for a short body, which is read completely. A proxy that is still sending when the connection closes would
-#: return 502.
+#: The limits for a body with a declared length of at most 64 MiB. It is read completely, unless this takes more than ten
+#: seconds. A proxy that is still sending when the connection closes would return 502.
 _WHOLE: _Patience = (64 << 20, 10.0)
-#: The limits for a body that is long or of unknown length. Only a little of it is read. Then the sender is stalled
-#: until it has read the response.
+#: The limits for a body of more than 64 MiB or of unknown length. Only a little of it is read. For the rest of the time,
+#: nothing is read, so the sender has to stop sending, and can read the response.
 _BRIEF: _Patience = (64 << 10, 3.0)
 
 
@@ -42,7 +42,7 @@ class UnreadBodies:
 
 
 class _Body:
-    """The request's body as it is received. `ended` is set when no more of it will come."""
+    """The request's body as it is received. `ended` is true when no more of it will come."""
 
     def __init__(self, receive: Receive, patience: _Patience) -> None:
         self._receive = receive
@@ -57,9 +57,9 @@ class _Body:
     async def linger(self) -> None:
         """Read the body up to the limit, then stop reading until the time is over.
 
-        If the connection were closed with unread bytes, it would be reset. A proxy that is still sending would then
-        report 502 without reading the response. If the bytes are only left unread, the sender's buffers fill up. The
-        sender then stops sending, and reads the response.
+        If the connection were closed at once, with unread bytes, it would be reset. A proxy that is still sending would
+        then report 502 without reading the response. While the connection stays open and nothing is read, the sender's
+        buffers fill up. The sender then stops sending, and can read the response.
         """
         taken = 0
         with anyio.move_on_after(self._seconds):
