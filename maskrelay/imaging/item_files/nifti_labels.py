@@ -69,7 +69,10 @@ def _header(grid: Grid, dtype: np.dtype[np.unsignedinteger]) -> bytes:
 
 
 def _declare(header: Any, forms: Forms, affine: npt.NDArray[np.float64]) -> None:
-    """Declare both forms of the source. Then programs place the source and the labels alike, whichever form they use."""
+    """Declare the sform and qform of the source.
+
+    Then programs place the source and the labels alike, whichever form they use.
+    """
     qform = affine if forms.qform is None else np.array([*forms.qform, (0.0, 0.0, 0.0, 1.0)])
     sform = affine if forms.sform is None else np.array([*forms.sform, (0.0, 0.0, 0.0, 1.0)])
     header.set_qform(qform, code=forms.qform_code)

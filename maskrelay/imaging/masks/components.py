@@ -10,7 +10,10 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs of a mask, and the component of each. A run is an unbroken row of true pixels."""
+    """The runs of a mask, and the component of each.
+
+    A run is a sequence of true pixels in a row. The pixels before and after it are false.
+    """
 
     #: The position of the first pixel of each run. A position is row * stride + column.
     starts: Positions

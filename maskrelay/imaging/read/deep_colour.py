@@ -22,7 +22,7 @@ _GRAY_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _BIG_ENDIAN = {"I;16BS": "I;16NS", "I;32B": "I;32N", "I;32BS": "I;32NS", "F;32BF": "F;32NF"}
 _BIG, _LITTLE = ("16B", "16L")
 _OTHER_ORDER = {_BIG: _LITTLE, _LITTLE: _BIG, "16N": _BIG if sys.byteorder == "little" else _LITTLE}
-# The layouts that Pillow can read in both byte orders, without combining samples with each other.
+# The layouts that Pillow can read in both byte orders, without computing one sample from another.
 _BOTH_WAYS = ("RGB", "RGBA", "RGBX")
 
 

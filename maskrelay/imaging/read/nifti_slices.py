@@ -58,7 +58,7 @@ _SAME_PLACE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class NiftiFacts:
-    """The facts of a file's header that are needed to read its slices."""
+    """The information from the header of a file that is needed to read its slices."""
 
     #: The numbers of voxels along x, y and z in one volume.
     shape: tuple[int, int, int]
@@ -80,7 +80,7 @@ class NiftiFacts:
     #: The value of a voxel is its stored value times `slope` plus `shift`.
     slope: float
     shift: float
-    #: Both affines that the header declares.
+    #: The sform and the qform, as far as the header declares them.
     forms: Forms
     #: Irregularities of the affines, by code.
     findings: dict[str, Any]
@@ -215,9 +215,9 @@ def _findings(header: NiftiHeader, forms: Forms) -> dict[str, Any]:
 def _value_type(stored: np.dtype[Any], slope: float, shift: float) -> np.dtype[Any]:
     """Return the type of the values after scaling.
 
-    It is an integer type of up to 64 bits if the stored type is an integer, slope and shift are whole numbers, and all
-    scaled values fit in such a type. Stored floats that are not scaled keep their type. In all other cases it is
-    float64.
+    Values that are not scaled keep their type, except for signed bytes. Signed bytes and scaled integers have the
+    smallest type in `_WHOLE` that fits all possible results, if slope and shift are whole numbers. In all other cases,
+    the type is float64.
     """
     native = stored.newbyteorder("=")
     unscaled = (slope, shift) == (1, 0)

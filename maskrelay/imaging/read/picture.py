@@ -1,4 +1,4 @@
-"""Decoding of a still image file to pixels in the form that all later steps expect: uint8, gray or RGB, and upright."""
+"""Decoding of a still image file to upright pixels, gray or RGB. They have the bits of the source, or 8 bits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Conversion of a loaded Pillow image to an array, in bands of rows.
 
 For a whole image, `np.asarray` would allocate twice the size of the image, and a conversion would allocate as much
-again. For a large image, this is more memory than the image itself takes.
+again. In bands, only the result and the memory for one band are allocated.
 """
 
 from collections.abc import Callable
