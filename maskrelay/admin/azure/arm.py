@@ -1,7 +1,7 @@
 """Long-running operations of Azure's control plane: a call starts one, and polling waits until it ends.
 
-Source: "Track asynchronous Azure operations". Polling an operation needs a permission at a level above the resource.
-Without this permission, the resource itself is polled.
+Source: Microsoft's page "Track asynchronous Azure operations". Polling an operation needs a permission at a level above
+the resource. Without this permission, the resource itself is polled.
 """
 
 import time
@@ -28,9 +28,9 @@ ENDED = frozenset({"Succeeded", "Failed", "Canceled"})
 
 
 class Arm(Calls):
-    """A client that runs operations, waits at most `patience` seconds for each, and reports progress.
+    """A client that runs operations, waits for them, and reports their progress by calling `say`.
 
-    Every method raises the errors of `Calls`.
+    Every method raises AzureError, for example AzureUnfinished after waiting for `patience` seconds.
     """
 
     def __init__(
@@ -62,13 +62,16 @@ class Arm(Calls):
                 self._rest(answer, work)
 
     def ready(self, path: str) -> Resource:
-        """Wait for the operation in progress on a resource. Raises AzureFailed if it failed."""
+        """Wait for the operation in progress on a resource, and return the resource.
+
+        Raises AzureError if the operation failed.
+        """
         work = _Work(last_of(path))
         while True:
             answer = self.send("GET", self.address(path))
             found = self.resource(answer, f"read {work.doing}")
             state = state_of(found)
-            if state not in ENDED or work.state:  # if it had ended before the first poll, there is nothing to report
+            if state not in ENDED or work.state:  # an operation that ended before the first poll is not reported
                 self._tell(work, state)
             if state in ENDED:
                 break
@@ -83,7 +86,10 @@ class Arm(Calls):
         return self.ready(path)
 
     def _followed(self, answer: httpx.Response, work: "_Work") -> None:
-        """Poll the operation whose address is in the response until it ends. Without an address, return at once."""
+        """Poll the operation whose address is in the response, until the operation ends.
+
+        Return at once if the response has no address, or if this identity may not read the operation.
+        """
         link, tells = answer.headers.get("azure-asyncoperation"), True
         if link is None and answer.status_code == 202:
             link, tells = answer.headers.get("location"), False

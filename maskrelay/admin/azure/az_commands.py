@@ -1,4 +1,7 @@
-"""The equivalent `az` commands as text. A command that changes something prints them when `--apply` is not given."""
+"""The `az` commands that do the same as a command of `maskrelay endpoint`, as text.
+
+A command that changes something prints them if `--apply` is not given.
+"""
 
 from collections.abc import Mapping
 from importlib import resources
@@ -11,8 +14,9 @@ ENDPOINT_FILE, DEPLOYMENT_FILE = "endpoint.yml", "deployment.yml"
 
 
 def files(wanted: DeploymentSpec) -> dict[str, str]:
-    """Return the files that `az ml` needs: two YAML files, and the files to which the YAML of a lean deployment
-    refers.
+    """Return the text of each file that `az ml` needs, by the path of the file.
+
+    These are two YAML files. For a lean deployment, they are also the files to which the YAML refers.
     """
     described = {ENDPOINT_FILE: as_yaml(wanted.endpoint_yaml()), DEPLOYMENT_FILE: as_yaml(wanted.deployment_yaml())}
     return described | (_lean_files() if wanted.lean else {})
@@ -25,7 +29,10 @@ def _lean_files() -> dict[str, str]:
 
 
 def creating(wanted: DeploymentSpec, workspace: Workspace | None) -> str:
-    """Return both specifications as one YAML stream. Comments contain the commands that use them."""
+    """Return the YAML of the endpoint and of the deployment as one stream.
+
+    Comments in the stream contain the commands that use the YAML files.
+    """
     described = files(wanted)
     flags = _flags(workspace)
     kinds = {ENDPOINT_FILE: "online-endpoint", DEPLOYMENT_FILE: "online-deployment"}

@@ -21,8 +21,9 @@ class GivenToken:
 
 
 class MachineToken:
-    """Entra tokens for one scope, which are renewed before they expire. Raises SettingsError without the extra
-    `azure`.
+    """Entra tokens for one scope, which are renewed before they expire.
+
+    Raises SettingsError if the extra `azure` is not installed.
     """
 
     def __init__(self, scope: str, proxy: SecretStr | None = None) -> None:

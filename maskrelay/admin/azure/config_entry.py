@@ -24,9 +24,8 @@ _CREDENTIALS = ("key", "key_file", "token_url")
 def entry_of(seen: DeploymentStatus, azure_url: str, key_file: str | None) -> dict[str, Any]:
     """Return what the control plane knows about the endpoint, as the fields of its entry in the endpoints file.
 
-    `concurrency` and `max_in_flight` are the capacity of all deployments with traffic. Each instance scores as many
-    requests as its deployment declares, and queues the same number. Raises AzureMissing if no deployment can score, and
-    SettingsError if the endpoint uses a key and no file for it is given.
+    `concurrency` and `max_in_flight` are both the total capacity of the deployments with traffic. Raises AzureMissing
+    if no deployment can score, and SettingsError if the endpoint uses a key but `key_file` is None.
     """
     uri, shares = seen.endpoint["properties"].get("scoringUri"), traffic_of(seen.endpoint)
     serving = [deployment for deployment in seen.deployments if deployment["name"] in shares]
@@ -54,9 +53,10 @@ def entry_of(seen: DeploymentStatus, azure_url: str, key_file: str | None) -> di
 
 
 def merged(entries: list[dict[str, Any]], entry: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the entries of a file with this entry added or replaced. The other settings of a replaced entry are kept.
+    """Add `entry` to the entries of a file, and return all entries.
 
-    Raises SettingsError if the service would not accept the result.
+    If an entry of the file has the same name, that entry is updated instead. Fields that `entry` does not have are
+    kept, except old credentials. Raises SettingsError if the service would not accept the result.
     """
     old = next((other for other in entries if other.get("name") == entry["name"]), {})
     new = {name: value for name, value in old.items() if name not in _CREDENTIALS} | entry
@@ -69,9 +69,9 @@ def merged(entries: list[dict[str, Any]], entry: dict[str, Any]) -> list[dict[st
 
 
 def read_entries(path: Path) -> list[dict[str, Any]]:
-    """Return the entries of the endpoints file, or none if it does not exist.
+    """Return the entries of the endpoints file, or an empty list if the file does not exist.
 
-    Raises SettingsError for other content.
+    Raises SettingsError if the file does not contain a JSON list of objects.
     """
     try:
         read = json.loads(path.read_bytes())
@@ -99,6 +99,9 @@ def write(path: Path, text: str, *, mode: int) -> None:
 
 
 def _capacity(deployment: dict[str, Any]) -> int:
-    """Return the number of requests that a deployment accepts before it returns 429: twice its concurrency."""
+    """Return the number of requests that a deployment accepts before it returns 429.
+
+    Each instance processes as many requests at once as the deployment declares, and queues the same number.
+    """
     limits = deployment["properties"].get("requestSettings") or {}
     return 2 * int(limits.get("maxConcurrentRequestsPerInstance") or 1) * int(deployment["sku"]["capacity"])

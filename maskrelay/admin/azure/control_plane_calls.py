@@ -22,8 +22,8 @@ _VERSIONS = {"Microsoft.MachineLearningServices": VERSION, "Microsoft.Authorizat
 _TIMEOUT, _LOOK, _LONGEST, _SHORTEST = 60.0, 10.0, 60.0, 0.05
 #: The largest response that is read, in bytes.
 _MOST_BYTES = 64 << 20
-#: The statuses that are retried, and the number of attempts. Every call is idempotent, because PUT, PATCH and DELETE
-#: describe the target state.
+#: The statuses that are retried, and the number of attempts. Every call can be repeated safely: PUT, PATCH and DELETE
+#: describe the target state, and POST only requests keys or tokens.
 _AGAIN, _TRIES = frozenset({429, 500, 502, 503, 504}), 4
 _ABOVE = frozenset({"SubscriptionNotFound", "InvalidSubscriptionId", "ResourceGroupNotFound"})
 _AWAY_WAYS = (
@@ -43,8 +43,8 @@ class Bearer(Protocol):
 class Calls:
     """A client of the control plane at `url`. Every method raises AzureError.
 
-    Without `proxy`, the proxy of the environment is used. Raises SettingsError for a URL that is neither https:// nor
-    on this machine, because every request carries a token.
+    Without `proxy`, the proxy of the environment is used. The constructor raises SettingsError for a URL that is
+    neither https:// nor on this machine, because every request carries a token.
     """
 
     def __init__(self, url: str, bearer: Bearer, proxy: Proxy | None = None) -> None:
@@ -62,7 +62,7 @@ class Calls:
     def get(self, path: str) -> Resource | None:
         """Return the resource, or None if it does not exist.
 
-        Raises AzureMissing if its subscription or group does not exist.
+        Raises AzureMissing if the subscription or the resource group does not exist.
         """
         answer, doing = self.send("GET", self.address(path)), f"read {last_of(path)}"
         if answer.status_code != 404:
@@ -104,9 +104,9 @@ class Calls:
         return str(self._url.join(f"{path}?api-version={_VERSIONS[provider]}"))
 
     def own(self, link: str) -> str:
-        """Return `link` if it leads to the control plane.
+        """Return `link` if it leads to the host of the control plane, or to a subdomain of this host.
 
-        Raises AzureUnreachable otherwise, because the request has a token.
+        Raises AzureUnreachable otherwise, because the request to the link would carry the token.
         """
         url = httpx.URL(link)
         near = url.host == self._url.host or url.host.endswith("." + self._url.host)
@@ -117,7 +117,8 @@ class Calls:
     def send(self, method: str, url: str, body: Resource | None = None) -> httpx.Response:
         """Send one request.
 
-        Retry it after network errors, and after statuses that can be temporary. Raises AzureUnreachable.
+        Retry it after network errors, and after statuses that can be temporary. Raises AzureUnreachable if no attempt
+        gets a response.
         """
         for tried in range(1, _TRIES + 1):
             headers = {"authorization": f"Bearer {self._bearer.token()}", "accept": "application/json"}

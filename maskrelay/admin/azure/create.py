@@ -16,7 +16,7 @@ _SET = frozenset({"description", "publicNetworkAccess", "properties", "traffic",
 def create(arm: Arm, workspace: Workspace, wanted: DeploymentSpec, say: Say) -> None:
     """Create the endpoint and its deployment as specified. Change nothing that already matches the specification.
 
-    If no deployment of the endpoint has traffic yet, this one gets all of it. Raises AzureError.
+    If no deployment of the endpoint has traffic yet, the specified deployment gets all traffic. Raises AzureError.
     """
     location = workspace_of(arm, workspace)["location"]
     _create_endpoint(arm, workspace.endpoint(wanted.name), wanted.endpoint_body(location), say)
@@ -67,7 +67,7 @@ def scale(arm: Arm, workspace: Workspace, name: str, deployment: str | None, ins
 
 
 def delete(arm: Arm, workspace: Workspace, name: str, deployment: str | None, say: Say) -> None:
-    """Delete a deployment, or the endpoint with all its deployments. It is not an error if it does not exist."""
+    """Delete a deployment, or the endpoint with all its deployments. If there is nothing to delete, only say so."""
     workspace_of(arm, workspace)  # without this check, a misspelled workspace would look like a success
     path = workspace.deployment(name, deployment) if deployment else workspace.endpoint(name)
     if arm.get(path) is None:

@@ -1,4 +1,7 @@
-"""The implementation of each `maskrelay endpoint` command. Each function takes the parsed arguments."""
+"""The implementation of the `maskrelay endpoint` commands.
+
+The function of a command takes the parsed arguments and returns the exit code.
+"""
 
 import argparse
 import importlib
@@ -210,7 +213,7 @@ def _workspace(given: argparse.Namespace) -> Workspace | None:
 
 
 def _proxy() -> SecretStr | None:
-    """Return the proxy for endpoints that is configured for the service. Raises SettingsError."""
+    """Return the proxy that the service's settings name for endpoints, or None. Raises SettingsError."""
     name = name_of("endpoint_proxy")
     text, file = os.environ.get(name), os.environ.get(f"{name}_FILE")
     if file and not text:

@@ -1,7 +1,7 @@
-"""Explain the errors of Azure's control plane, by patterns that are searched in their text.
+"""Explain the errors of Azure's control plane. Patterns are searched for in the text of an error.
 
 Sources: the error format of Azure Resource Manager (code, message, details), error texts that users have published, and
-"Troubleshoot online endpoint deployment", which lists the codes.
+Microsoft's page "Troubleshoot online endpoint deployment", which lists the codes.
 """
 
 import json
@@ -45,7 +45,7 @@ _LOGS_WAYS = (
 class Sign(NamedTuple):
     """One row of the table: a pattern and its meaning.
 
-    All codes and messages are searched for the pattern. `detail` may refer to its groups.
+    All codes and messages of an error are searched for the pattern. `detail` may refer to groups of the pattern.
     """
 
     pattern: str

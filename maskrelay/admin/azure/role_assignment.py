@@ -1,7 +1,8 @@
-"""Define a role that can only score, and assign it to an identity at one endpoint.
+"""Define a role that allows only scoring, and assign it to an identity at one endpoint.
 
-The built-in role that can score, AzureML Data Scientist, can also change and delete endpoints. Therefore a custom role
-is created once in each resource group. The ids are computed, so that a repeated grant addresses the same resource.
+The built-in role AzureML Data Scientist allows scoring, but also allows changing and deleting endpoints. Therefore, a
+custom role is created once in each resource group. The ids of the role and of the assignment are derived from names, so
+a repeated grant addresses the same resources.
 """
 
 import json
@@ -25,10 +26,10 @@ _ROLES = "/providers/Microsoft.Authorization/roleDefinitions/"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The right of an identity, given by its object id, to score at one endpoint.
+    """The right to score at one endpoint, for one identity. `principal` is the object id of the identity.
 
     `kind` is `ServicePrincipal` (also for managed identities), `User` or `Group`. `role` is the id of an existing role;
-    by default, the custom role is used. Raises AzureNameInvalid.
+    by default, the custom role is used. Raises AzureNameInvalid if `principal` or `role` is not an id.
     """
 
     workspace: Workspace
@@ -91,8 +92,9 @@ class Grant:
 
 
 def grant(arm: Arm, wanted: Grant, say: Callable[[str], None]) -> None:
-    """Create the custom role if necessary, and assign the role. An existing assignment is not an error. Raises
-    AzureError.
+    """Create the custom role unless the grant names a role, and assign the role.
+
+    An existing assignment is not an error. Raises AzureError.
     """
     endpoint_of(arm, wanted.workspace, wanted.endpoint)
     if wanted.role is None:

@@ -1,7 +1,7 @@
 """The specification of an endpoint and a deployment, as YAML for `az ml` and as REST bodies.
 
 Sources: the YAML schemas of managed online endpoints and deployments, and the corresponding REST models. The Python
-package azure-ai-ml converts one into the other. `make azure` compares its result with ours.
+package azure-ai-ml converts the YAML into REST bodies. `make azure` compares these bodies with those of this module.
 """
 
 import re
@@ -19,8 +19,7 @@ AUTH_MODES: dict[Auth, tuple[str, str]] = {
     "aml_token": ("aml_token", "AMLToken"),
     "entra": ("aad_token", "AADToken"),
 }
-#: The name of the lean deployment's scoring script, and the folders in its YAML: that of the code, and that of the
-#: image.
+#: The file name of the lean deployment's scoring script, the folder of this script, and the folder of the Dockerfile.
 LEAN_SCRIPT, LEAN_CODE, LEAN_ENVIRONMENT = "lean_scoring_script.py", "lean_code", "lean_environment"
 _SCHEMAS = "https://azuremlschemas.azureedge.net/latest/"
 _NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*[a-zA-Z0-9]")
@@ -125,7 +124,8 @@ class DeploymentSpec:
     def _environment(self) -> dict[str, str]:
         """Return the environment variables of the container.
 
-        By default, the container's server runs one process, and a process handles one request at a time.
+        WORKER_COUNT is the number of server processes in the container, which is otherwise 1. A process handles one
+        request at a time.
         """
         return {"WORKER_COUNT": str(self.concurrency)}
 

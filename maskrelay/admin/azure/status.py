@@ -1,6 +1,4 @@
-"""The current status of an endpoint: its state, its deployments, the quota that they use, and where to find
-their logs.
-"""
+"""The current status of an endpoint: its state, its deployments, their quota, and where to find their logs."""
 
 import re
 from collections.abc import Iterator
@@ -27,8 +25,9 @@ SHARED_QUOTA_LIFE = timedelta(hours=168)
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The quota of cores for one family of machines in the region. `cores` is the number of cores of one instance of
-    `sku`.
+    """The quota of cores for one family of machines in the region.
+
+    `cores` is the number of cores of one machine of the type `sku`.
     """
 
     sku: str
@@ -40,7 +39,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentStatus:
-    """An endpoint as the control plane describes it."""
+    """An endpoint and its deployments, as the control plane describes them."""
 
     workspace: Workspace
     location: str
@@ -69,7 +68,8 @@ def every(arm: Arm, workspace: Workspace) -> str:
 def quotas(arm: Arm, seen: DeploymentStatus) -> list[Quota] | None:
     """Return the quota of each machine type in use, or None if this identity may not read the subscription's quota.
 
-    Azure spells the name of a machine family differently in the list of sizes and in the list of usages.
+    Azure spells the name of a machine family differently in the list of sizes and in the list of usages. Therefore,
+    only the letters and digits of the names are compared.
     """
     sizes = {deployment["properties"]["instanceType"] for deployment in seen.deployments}
     try:

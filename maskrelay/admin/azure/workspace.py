@@ -8,14 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from maskrelay.errors import SettingsError
 
-#: The files that Azure's own client also searches, from the current folder upwards. `maskrelay endpoint import` writes
-#: the first.
+#: The files that may name the workspace. They are searched for in the current folder, and then in the folders above it,
+#: as Azure's own client does. `maskrelay endpoint import` writes the first of these files.
 PLACES = (Path(".azureml/config.json"), Path("config.json"))
 _PROVIDER = "Microsoft.MachineLearningServices"
 
 
 class Workspace(BaseModel):
-    """An Azure ML workspace, identified by three names. The paths are those of Azure Resource Manager."""
+    """An Azure ML workspace, identified by three names. All paths that it returns are those of Azure Resource Manager."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -25,8 +25,9 @@ class Workspace(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Return the workspace that a file names. Raises SettingsError for invalid content, and OSError for a missing
-        file.
+        """Return the workspace that a file names.
+
+        Raises SettingsError for invalid content, and OSError for a missing file.
         """
         try:
             return cls.model_validate(json.loads(path.read_bytes()))
@@ -39,7 +40,7 @@ class Workspace(BaseModel):
             raise SettingsError(f"{path} is not JSON") from None
 
     def keep(self, folder: Path) -> Path:
-        """Write the three names to the file that every command finds from this folder, and return the file's path."""
+        """Write the three names to `.azureml/config.json` in the folder, and return the path of the file."""
         path = folder / PLACES[0]
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(self.model_dump(), indent=2) + "\n")

@@ -1,11 +1,12 @@
-"""The scoring script of the lean deployment: the same model, asked and answered in a fraction of the bytes.
+"""The scoring script of the lean deployment, whose requests and answers need far fewer bytes for the same model.
 
-Azure runs this file next to the model instead of the model's own scoring script, so it imports nothing of maskrelay. It
-accepts two kinds of requests: the JSON of the stock deployment, with the same statuses and messages, and the lean form.
-The `Accept` header chooses the form of the answer. Without this header, the answer has the form of the request.
+Azure runs this file next to the model instead of the stock scoring script. maskrelay is not installed there, so this
+file imports nothing of it. The script accepts two kinds of requests: the JSON of the stock deployment, and the lean
+form. Errors in JSON requests get the same statuses and messages as in the stock deployment. The `Accept` header chooses
+the form of the answer. Without this header, the answer has the form of the request.
 
 A lean body consists of MAGIC, the length of a header as four bytes (big-endian), the header in JSON, and the parts. The
-header gives the lengths of the parts, in their order. Nothing follows them.
+header gives the length of each part, in the order of the parts. Nothing follows the last part.
 
     request   {"version": 1, "rows": [{"prompts": ["liver", "spleen"], "encoding": "png", "bytes": 160558}],
                "params": {…} or absent}
@@ -15,8 +16,8 @@ header gives the lengths of the parts, in their order. Nothing follows them.
               one part per map: the rows of its box, in C order; every value outside the box is zero. `deflate` is a
               zlib stream, `stored` the plain bytes
 
-The model gets what the stock deployment gives it: a table with an 8-bit RGB PNG in base64, and the prompts joined by
-` & `. Its answer is only packed, so unpacking it gives the same bytes.
+The model gets the same input as in the stock deployment: a table with an 8-bit RGB PNG in base64, and the prompts
+joined by ` & `. The model's answer is packed without loss, so unpacking it gives the same bytes.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ MAX_BODY, MAX_HEADER, MAX_IMAGE, MAX_ROWS, MAX_PROMPTS, MAX_PROMPT = 100 << 20, 
 ITEM_BYTES = {"uint8": 1, "bool": 1, "float16": 2, "float32": 4}
 _DEFLATE_LEVEL = 6
 
-#: Scores the `input_data` of a request. `init` sets it.
+#: The function that scores the `input_data` of a request with its `params`. `init` sets it.
 predict: Callable[[Any, Any], Any]
 
 
@@ -63,7 +64,7 @@ class Refused(Exception):
 def init() -> None:
     """Load the MLflow model that is somewhere below AZUREML_MODEL_DIR."""
     global predict  # noqa: PLW0603 - the server calls init() and run() of a module
-    import mlflow.pyfunc  # noqa: PLC0415 - only the real container has it, and reading the script needs no model
+    import mlflow.pyfunc  # noqa: PLC0415 - only the container on Azure has it; this file can be imported elsewhere too
     import pandas as pd  # noqa: PLC0415
 
     model = mlflow.pyfunc.load_model(model_folder(os.environ["AZUREML_MODEL_DIR"]))
@@ -76,7 +77,10 @@ def init() -> None:
 
 
 def model_folder(root: str) -> str:
-    """Return the folder of the first file with the name MLmodel, level by level, because the folder's name varies."""
+    """Return the first folder, at or below `root`, that contains a file with the name MLmodel.
+
+    The folder is searched for, because its name varies.
+    """
     for folder, folders, files in os.walk(root, followlinks=True):
         folders.sort()
         if "MLmodel" in files:
@@ -112,7 +116,7 @@ def run(request: Any) -> AMLResponse:
 
 
 def refusal(refused: Refused) -> AMLResponse:
-    """Return the response to a refused request. For the stock form, the messages are those of the stock server."""
+    """Return the response to a refused request. For JSON requests, the messages are those of the stock deployment."""
     said = {"message": str(refused)}
     if refused.code is not None:
         said["code"] = refused.code
@@ -124,7 +128,7 @@ def media_type(header: str | None) -> str:
 
 
 def accepted(header: str | None, *, lean: bool) -> bool:
-    """Return whether the answer must be lean. `lean` says whether the request is."""
+    """Return whether the answer must be lean. `lean` says whether the request is lean. Raises Refused."""
     ranges = [media_range.strip() for media_range in (header or "*/*").split(",")]
     for media_range in ranges:
         if media_type(media_range) == MEDIA_TYPE and version_of(media_range) == VERSION:
@@ -136,7 +140,10 @@ def accepted(header: str | None, *, lean: bool) -> bool:
 
 
 def version_of(media_range: str) -> int | None:
-    """Return the version that a media range names. Without one, every version is accepted."""
+    """Return the version that a media range names, or None if this is not a number.
+
+    A media range without a version accepts every version, so VERSION is returned.
+    """
     for parameter in media_range.split(";")[1:]:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "version":
@@ -146,7 +153,7 @@ def version_of(media_range: str) -> int | None:
 
 
 def read_article(request: Any) -> tuple[Any, Any]:
-    """Return `input_data` and `params` of the stock deployment's JSON."""
+    """Return `input_data` and `params` of a JSON request, as the stock deployment reads them. Raises Refused."""
     missing = Refused(400, None, "A value is not provided for the 'input_data' parameter.")
     if request.method == "GET":
         raise missing
@@ -169,7 +176,7 @@ def read_article(request: Any) -> tuple[Any, Any]:
 
 
 def read_lean(request: Any) -> tuple[Any, Any]:
-    """Return a lean request in the form of the stock deployment's `input_data`, and its `params`."""
+    """Return `input_data` and `params` of a lean request, in the form of the stock deployment. Raises Refused."""
     if version_of(request.headers.get("Content-Type")) != VERSION:
         raise Refused(415, "version_unknown", f"This deployment reads version {VERSION}.")
     if (request.content_length or 0) > MAX_BODY:
@@ -243,7 +250,7 @@ def text_of(row: dict[str, Any], number: int) -> str:
 
 
 def rgb_png(image: bytes, encoding: Any, number: int) -> bytes:
-    """Return the image as an 8-bit RGB PNG with the same pixels. An image that already is one is returned unchanged."""
+    """Return the image as an 8-bit RGB PNG with the same pixels. An image that has this form is returned unchanged."""
     if encoding not in ("png", "webp"):
         raise Refused(415, "encoding_unknown", f"row {number}: encoding is neither png nor webp.")
     if encoding == "webp" and image[12:16] != b"VP8L":
@@ -283,7 +290,7 @@ def png_of(pixels: np.ndarray) -> bytes:
 
 
 def packed_answer(answers: Any) -> bytes | None:
-    """Return the lean form of the model's answer, or None if the answer lacks the stock deployment's form."""
+    """Return the lean form of the model's answer, or None if the answer does not have the usual structure."""
     try:
         rows, parts = [], []
         for answer in answers:
@@ -302,14 +309,14 @@ def packed_answer(answers: Any) -> bytes | None:
 def packed_maps(features: Any) -> Iterator[tuple[dict[str, Any], bytes]]:
     """Yield the description and the bytes of each map.
 
-    Raises ValueError if the maps are not as their description says.
+    Raises ValueError if the data are not valid, or do not have the stated shape.
     """
     width = ITEM_BYTES[features["dtype"]]
     values = np.frombuffer(base64.b64decode(features["data"], validate=True), f"u{width}")
     shape = features["shape"]
     if len(shape) not in (2, 3) or math.prod(shape) != values.size or min(shape) < 1:
         raise ValueError("the shape is not that of the data")
-    for one in values.reshape(-1, *shape[-2:]):  # as whole numbers, so that −0.0 is not treated as zero
+    for one in values.reshape(-1, *shape[-2:]):  # the values are read as integers, so that any() finds −0.0 too
         rows, columns = np.flatnonzero(one.any(axis=1)), np.flatnonzero(one.any(axis=0))
         if not rows.size:
             yield {"box": [0, 0, 0, 0], "encoding": "stored", "bytes": 0}, b""
