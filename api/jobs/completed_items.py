@@ -34,7 +34,7 @@ def completed_items(dependencies: Dependencies, known: JobSnapshot, first: Place
 
 
 def _from_own_parts(dependencies: Dependencies, job: str, first: Place, limit: int) -> Completed | None:
-    """Read only the parts that contain the frames of the page's items.
+    """Read only the parts from `first` to the end of the page, and earlier parts with frames of the page's items.
 
     Return None if the part of any of these frames is unknown.
     """

@@ -70,8 +70,8 @@ def _shown(dependencies: Dependencies, job: str, event_type: str) -> DeliverySho
 def _replay(dependencies: Dependencies, known: JobSnapshot, event: str) -> DeliveryShown:
     """Request that an event is sent again, and return the event.
 
-    First the live marker is written, and then the marker of the ended delivery is removed. The sweep therefore finds the
-    event even if the ledger is unavailable.
+    First the live marker is written, and then the marker of the ended delivery is removed. The sweep therefore finds
+    the event even if the ledger is unavailable.
     """
     listed = {delivery.event: delivery for delivery in _listed(dependencies, known)}
     if event not in listed:

@@ -89,7 +89,7 @@ def _final(dependencies: Dependencies, result: Result, offset: int, limit: int) 
 
 
 def _flagged(dependencies: Dependencies, result: Result, flag: str, first: int, limit: int) -> ItemPage:
-    """Return flagged items in the order that finish recorded."""
+    """Return flagged items in the order that the finish stage recorded."""
     if result.flagged is None:
         return ItemPage((), None)
     flagged = read_records(dependencies.storage, result.flagged.key, FlaggedItems)

@@ -143,8 +143,8 @@ async def list_items(
 
     While the job runs, these are the completed items in order of completion. When it has ended, these are all items in
     the order of the submission. `next` is null if there are no more items at present. A page of a running job may have
-    fewer items than `limit`, or none, and still have a `next`. On the first page, `ignored` lists the files that did
-    not become items, if there are any.
+    fewer items than `limit`, or none, and still have a `next`. On the first page, unless `flag` is given, `ignored`
+    lists the files that did not become items, if there are any.
 
     With `Accept: application/x-ndjson`, the response has one item per line. With `flag`, it has only the items with a
     mask that has this flag; when the job has ended, the most suspicious item comes first.

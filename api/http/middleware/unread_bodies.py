@@ -6,11 +6,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 #: The limits on reading the rest of a body after the response: a number of bytes and a number of seconds. The body is
 #: read so that a caller that is still sending gets the response.
 _Patience = tuple[int, float]
-#: The limits for a body with a declared length of at most 64 MiB. It is read completely, unless this takes more than ten
-#: seconds. A proxy that is still sending when the connection closes would return 502.
+#: The limits for a body with a declared length of at most 64 MiB. It is read completely, unless this takes more than
+#: ten seconds. A proxy that is still sending when the connection closes would return 502.
 _WHOLE: _Patience = (64 << 20, 10.0)
-#: The limits for a body of more than 64 MiB or of unknown length. Only a little of it is read. For the rest of the time,
-#: nothing is read, so the sender has to stop sending, and can read the response.
+#: The limits for a body of more than 64 MiB or of unknown length. Only a little of it is read. For the rest of the
+#: time, nothing is read, so the sender has to stop sending, and can read the response.
 _BRIEF: _Patience = (64 << 10, 3.0)
 
 
