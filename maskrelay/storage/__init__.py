@@ -1,5 +1,5 @@
 """Object storage: folders and S3 behind one protocol.
 
-Objects are bytes under a key. They are created once, read, listed and deleted.
-Read `protocol` first, then `factory`.
+Objects are bytes under a key. They are written as a whole, read, listed and deleted. Read `protocol` first, then
+`factory`.
 """

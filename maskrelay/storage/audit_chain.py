@@ -32,6 +32,7 @@ class File:
     body: bytes
     hour: str
     lines: int
+    #: Whether this is the last file of the process for this hour.
     closed: bool
     #: The number of entries that were lost before this file. Its seal contains this number.
     lost: int
@@ -64,7 +65,7 @@ class Chain:
         """Write the file that `next` returned, and return True.
 
         If a different file has the same name, return False and start a new chain. Raises StorageError if storage fails.
-        The file may have been written nevertheless. Call this method again with the same file.
+        In this case, the file may have been written nevertheless, so call this method again with the same file.
         """
         try:
             self._storage.create(file.key, file.body, "application/x-ndjson")

@@ -1,8 +1,8 @@
 """The audit log of one process.
 
-Entries are collected for a short time, then written together as one object, which contains the hash of the previous
-one. It is not possible to append to an object, so the log is a series of small files. Each file is created once and
-never changed.
+Entries are collected for a short time, then written together as one file. It is not possible to append to an object in
+storage, so the log is a series of small files. Each file is created once and never changed. Its last line is the seal,
+which contains the hash of the previous file.
 """
 
 import logging
@@ -26,8 +26,8 @@ FLUSH_S = 5.0
 #: it.
 GATHER_S = 0.001
 FILE_LINES = 2000
-#: The number of entries that are kept in memory while storage is unavailable. Further entries are lost. The next seal
-#: contains their number.
+#: The number of entries that are kept in memory while storage is unavailable. Further entries are lost. The seal of the
+#: next file contains their number.
 KEPT_LINES = 100_000
 
 
@@ -69,7 +69,10 @@ class AuditLog:
         return durable
 
     def close(self) -> None:
-        """Write the waiting entries and close the hour. Call this at the end of the process."""
+        """Write the waiting entries, and mark the last file as the last one of its hour.
+
+        Call this at the end of the process.
+        """
         self._flush(ending=True)
         self._closing.set()
         self._hurry.set()
@@ -125,8 +128,9 @@ class AuditLog:
     def _next(self, *, ending: bool) -> File | None:
         """Return the next file, or None if there is nothing to write.
 
-        The file contains lines of one hour. If the hour is over and all its lines are written, the file contains only
-        the seal that closes the hour.
+        The file contains lines of one hour. The seal of the last file of an hour says that the hour is closed: there
+        are no more files of this process for the hour. If all lines of an hour were written before the hour was over,
+        the last file contains only this seal.
         """
         with self._lock:
             now, started = self._hour(datetime.now(UTC)), self._chain.open

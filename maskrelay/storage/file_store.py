@@ -26,8 +26,8 @@ class FileStorage:
     """A `Storage` on a local or shared file system that supports hard links. The folder `root` must exist.
 
     Content types are not stored. If a process is killed while it writes an object, its temporary file remains. The name
-    of such a file begins with `~`, so it is never read or listed. `remove_leftovers` removes it. A folder is removed
-    together with its last object.
+    of such a file begins with `~`, so it is never read or listed. `remove_leftovers` removes it. When the last object
+    of a folder is deleted, the folder is removed too, unless it is on one of the top levels (see `remove_empty`).
     """
 
     def __init__(self, root: Path) -> None:

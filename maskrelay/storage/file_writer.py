@@ -1,6 +1,7 @@
 """Atomic writes of files.
 
-A file is written under a temporary name, which is not a valid key. Then it is synced to disk, and renamed in one step.
+A file is written under a temporary name, which is not a valid key. Then it is flushed to the disk, unless it may be
+flushed later (see `flushing`), and gets its final name in one step.
 """
 
 import os
@@ -16,8 +17,8 @@ from maskrelay.storage.folders import FILE_MODE, WRITING, enter, storage_errors
 from maskrelay.storage.leftovers import claim, temporary_name
 from maskrelay.storage.protocol import check_key
 
-#: The content of a large object is flushed in pieces of this many bytes, so that others that flush the file system
-#: need not wait for all of it.
+#: The content of a large object is flushed in pieces of about this many bytes, so that other threads and processes that
+#: flush the file system need not wait for all of it.
 _UNFLUSHED_MOST = 32 << 20
 
 
@@ -72,7 +73,8 @@ class FileWriter:
     def commit_new(self) -> None:
         """Commit like `commit`, but raise ObjectExists if there is a file with this name.
 
-        Others may rely on the content of the file as soon as it has its name, so the content is always flushed before.
+        Other processes may rely on the content of the file as soon as it has its name. So the content is always flushed
+        first, even within a block of `flushed_later`.
         """
         self._flush_bytes(deferred=False)
         deferred = self._flushing.is_deferred
@@ -89,9 +91,10 @@ class FileWriter:
         self.abort()
 
     def _flush_bytes(self, *, deferred: bool) -> None:
-        """Flush the bytes to the disk, together with everything else that is not flushed yet.
+        """Flush the content of the file to the disk, together with the other writes that are not flushed yet.
 
-        An empty file has none, and it reaches the disk with the flush of its folder.
+        If `deferred` is true, only record that the content must be flushed later. An empty file needs no flush of its
+        own, because it reaches the disk when its folder is flushed.
         """
         if deferred:
             self._flushing.note()

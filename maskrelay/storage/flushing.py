@@ -15,9 +15,9 @@ from pathlib import Path
 
 from maskrelay.storage.folders import WRITING, enter, storage_errors
 
-#: The file systems on which syncfs(2) is used. They write changes of names to the disk in the order in which they were
-#: made, so a later object is never durable without the folders of an earlier one. On others, such as network file
-#: systems and FUSE, syncfs may flush less than fsync does.
+#: The file systems on which syncfs(2) is used. They write changes of names to the disk in the order in which the
+#: changes were made, so a later object is never durable without the folders of an earlier one. On other file systems,
+#: such as network file systems and FUSE, syncfs may flush less than fsync does.
 _TOGETHER = frozenset({"ext3", "ext4", "xfs", "tmpfs"})
 _MOUNTS = Path("/proc/self/mountinfo")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -26,7 +26,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Flushing:
     """The writes of one process to the store at `root` that are not flushed yet. It may be used from any thread.
 
-    Where the file system has no call that flushes everything, there are no such writes: `is_deferred` is never true.
+    If the file system cannot flush everything with one call, every write is flushed at once, and `is_deferred` is never
+    true.
     """
 
     def __init__(self, root: Path) -> None:
@@ -36,8 +37,8 @@ class Flushing:
         self._thread = threading.local()
         #: The number of writes that were not flushed at once, and how many of them are flushed by now.
         self._written = self._flushed = 0
-        #: A descriptor that was opened before the first write that is not flushed. It receives the errors of all of
-        #: them.
+        #: A descriptor that was opened before the first write that is not flushed. So it reports the errors of all
+        #: writes that are not flushed.
         self._folder: int | None = None
 
     @cached_property
@@ -77,7 +78,7 @@ class Flushing:
         """Flush every write that was noted before the call. Raises StorageUnavailable."""
         with self._lock:
             wanted = self._written
-        with self._flushing:  # those who wait here meanwhile usually find that their writes are flushed
+        with self._flushing:  # threads that had to wait here usually find that their writes are flushed
             with self._lock:
                 begun, folder = self._written, self._folder
                 if self._flushed >= wanted or folder is None:

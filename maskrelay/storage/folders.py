@@ -63,7 +63,7 @@ def storage_errors(meanings: Mapping[int, type[StorageError]]) -> Iterator[None]
 def opened(root: Path, segments: Sequence[str], *, make: bool = False) -> Iterator[int]:
     """Open the folder at `segments` below `root`, and close its descriptor at the end of the `with` block.
 
-    The folder `root` must exist. If `make` is true, other missing folders are created.
+    The folder `root` must exist. If `make` is true, missing folders below `root` are created.
     """
     here = enter(root, segments, make=make)
     try:
@@ -73,9 +73,10 @@ def opened(root: Path, segments: Sequence[str], *, make: bool = False) -> Iterat
 
 
 def enter(root: Path, segments: Sequence[str], *, make: bool, flush: bool = True) -> int:
-    """Return a descriptor of the folder, like `opened`. The caller must close it.
+    """Return a descriptor of the folder at `segments` below `root`. The caller must close it.
 
-    If `flush` is false, the caller must flush the created folders to the disk.
+    `make` has the same meaning as for `opened`. If `flush` is false, the caller must flush the created folders to the
+    disk.
     """
     with storage_errors({}):
         here = os.open(root, _FOLDER)
@@ -95,5 +96,5 @@ def _enter_one(here: int, segment: str, *, make: bool, flush: bool) -> int:
         with suppress(FileExistsError):
             os.mkdir(segment, _FOLDER_MODE, dir_fd=here)
         if flush:
-            os.fsync(here)  # needed even for the folder of another process, which may not have called fsync yet
+            os.fsync(here)  # even if another process created the folder, because that may not have called fsync yet
     return os.open(segment, _FOLDER | os.O_NOFOLLOW, dir_fd=here)

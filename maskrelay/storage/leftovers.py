@@ -22,8 +22,9 @@ from maskrelay.storage.folders import READING, opened, storage_errors
 
 #: A temporary file that another machine created is kept for this time after the last write to it.
 OLD = timedelta(hours=1)
-#: The number of folder levels below `uploads` that are kept even if they are empty: `uploads` itself and the folder of
-#: each tenant. Elsewhere, only the first level is kept. The next object would need these folders again.
+#: The number of folder levels of the uploads that are kept even if they are empty: `uploads` itself and the folder of
+#: each tenant. For other objects, only the first level is kept. These folders are kept because the next object would
+#: need them again.
 _TENANT_LEVELS = 2
 _TEMPORARY = re.compile(r"~[0-9a-f]{24}")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -38,7 +39,7 @@ def temporary_name() -> str:
 def _machine() -> str:
     """Return 8 hex digits that identify this machine since its last boot.
 
-    All processes that can see each other's locks get the same digits.
+    Processes that get the same digits can see each other's locks.
     """
     with suppress(OSError):
         return hashlib.sha256(f"{_BOOT_ID.read_text()}{socket.gethostname()}".encode()).hexdigest()[:8]
@@ -139,7 +140,8 @@ def _is_left(file: int, name: str, now: datetime) -> bool:
     """Return whether the process that wrote the file has ended.
 
     A file that this machine created is locked while its process lives. The locks of other machines may not be visible
-    here, so a file of another machine is judged by its age.
+    here, so a file of another machine is judged by its age. The same applies to every file if the file system does not
+    support locks.
     """
     old = now.timestamp() - os.fstat(file).st_mtime > OLD.total_seconds()
     try:

@@ -2,7 +2,7 @@
 
 boto3 determines the URL and the region of the bucket and the credentials. obstore only signs and sends the requests.
 The threads of obstore do not survive a fork, so a request in a forked process would never return. A process that is
-going to fork must not use this module before that (see `before_fork` of `S3Clients.open`).
+going to fork must not use this module before the fork (see `before_fork` of `S3Clients.open`).
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -138,11 +138,11 @@ class ObstoreRequests:
                 retry_config={"max_retries": 0},
                 credential_provider=lambda: given,
             )
-        except (BaseError, ValueError):  # a bundle with a certificate that rustls cannot parse, for example
+        except (BaseError, ValueError):  # for example, because rustls cannot parse a trusted certificate
             raise Boto3Needed("configuration") from None
 
     def _where(self) -> tuple[str, str]:
-        """Return the base URL and the region of the bucket, which boto3 would use. No request is sent."""
+        """Return the base URL and the region that boto3 would use for the bucket. No request is sent."""
         signed = self._client.generate_presigned_url("get_object", Params={"Bucket": self._bucket, "Key": _PROBE})
         parts = urlsplit(signed)
         [credential] = parse_qs(parts.query)["X-Amz-Credential"]

@@ -122,10 +122,11 @@ class Storage(Protocol):
     def flushed_later(self) -> AbstractContextManager[None]:
         """Return a context manager in whose block `put`, `delete` and `Writer.commit` need not wait for the disk.
 
-        This applies to the calls of the thread that entered the block. What they have written is visible at once. It is
-        durable before the next object becomes visible that this process writes outside of such a block, or when `flush`
-        returns. Until then, a power failure may leave such an object incomplete. So write only objects in the block
-        that nobody uses before the object that names them exists, and objects without content.
+        This applies to the calls of the thread that entered the block. What they have written is visible at once. It
+        becomes durable when `flush` is called, or when this process next writes an object outside of such a block. That
+        object becomes visible only afterwards. Until then, a power failure may leave an object from the block
+        incomplete. So write only two kinds of objects in the block: objects without content, and objects that nobody
+        uses before a later object names them.
 
         An object that `create` writes in the block is complete as soon as it is visible, but it may be lost too.
         """

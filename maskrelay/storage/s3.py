@@ -59,7 +59,7 @@ class S3Storage:
         return self._prefix + key
 
     def _tried(self, request: Callable[[ObjectRequests], T], body_bytes: int = 0) -> T:
-        """Send a request, and repeat it up to the configured number of times.
+        """Send a request. If it fails, repeat it, up to the configured number of attempts.
 
         A request that the server refuses is not repeated.
         """
@@ -92,8 +92,8 @@ class S3Storage:
     def _nonce(self, path: str) -> str | None:
         """Return the nonce that the creator of the object stored with it.
 
-        If the object is missing, raises StorageUnavailable, so `create` tries again. This happens because S3 also
-        answers 409 while the object is being deleted.
+        If the object is missing, raises StorageUnavailable, so `create` tries again. The object can be missing because
+        S3 also answers 409 (conflict) while an object is being deleted.
         """
         try:
             _, nonce = self._head(path)

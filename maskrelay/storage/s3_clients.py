@@ -1,8 +1,8 @@
 """Clients of S3.
 
-The environment variables and files of boto3 configure them. They are created again when these files change. obstore
-sends the requests for single objects, because it needs a fraction of the CPU time of boto3. boto3 sends all other
-requests, and the requests that obstore cannot send.
+The environment variables and files of boto3 configure the clients, which are created again when these files change.
+obstore sends the requests for single objects, because it needs a fraction of the CPU time of boto3. boto3 sends all
+other requests, and the requests that obstore cannot send.
 """
 
 import logging
@@ -92,7 +92,11 @@ class S3Clients:
             return self._made
 
     def send(self, request: Callable[[ObjectRequests], T], body_bytes: int = 0) -> T:
-        """Send one request. obstore sends it if it can send a body of this size, otherwise boto3."""
+        """Send one request. obstore sends it if it can send a body of this size, otherwise boto3.
+
+        If obstore turns out to be unable to send requests to this bucket, boto3 sends this request, and all later ones
+        until the clients are created again.
+        """
         clients = self.now()
         if clients.obstore is None or not clients.obstore.can_send(body_bytes):
             return request(clients.boto3)

@@ -25,8 +25,8 @@ class ObjectRequests(Protocol):
     def put(self, key: str, body: bytes, content_type: str, nonce: str | None = None) -> None:
         """Write an object.
 
-        With a nonce, the object is only created: the nonce is stored with it, and the call raises ObjectExists if an
-        object with this key exists.
+        With a nonce, the call only creates a new object. It stores the nonce with the object, and raises ObjectExists
+        if an object with this key exists.
         """
 
     def open(self, key: str, start: int, length: int | None) -> Generator[bytes, None, None]:

@@ -27,7 +27,7 @@ class S3Writer:
     """A writer of one object of an S3Storage (see `protocol.Writer`).
 
     It keeps one part in memory. An object that is smaller than one part is written with one `put`. The parts are sent
-    by `client`, which is boto3's, because obstore cannot abort an upload.
+    by `client`, a client of boto3, because obstore cannot abort an upload.
     """
 
     def __init__(self, client: Any, named: dict[str, str], content_type: str, put: Callable[[bytes], None]) -> None:

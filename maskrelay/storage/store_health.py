@@ -33,7 +33,7 @@ class StoreHealth:
     def check(self) -> None:
         """Raise StorageUnavailable if the store does not respond now, or did not accept the last trial object."""
         try:
-            next(iter(self._storage.list(keys.TRIALS)), None)  # never many, so this is quick in a folder too
+            next(iter(self._storage.list(keys.TRIALS)), None)  # quick in a folder too, with few trial objects
             self._check_writable()
         except StorageUnavailable as error:
             self.failed(error)

@@ -19,8 +19,8 @@ from maskrelay.storage.protocol import Storage
 
 #: The size limit of a record, in bytes. The longest possible records name 20,000 members of each of 20 zip archives.
 LONGEST_BYTES = 256 << 20
-#: The beginning of the record of a submission. This service creates both values. Text from the caller follows only
-#: after them.
+#: The beginning of the record of a submission. This service creates the id and the tenant in it. Text from the caller
+#: follows only after them.
 _OWNER = re.compile(
     rf'\s*{{\s*"id"\s*:\s*"({keys.ID.pattern})"\s*,\s*"tenant"\s*:\s*"({keys.TENANT.pattern})"'.encode()
 )
