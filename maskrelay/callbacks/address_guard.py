@@ -21,7 +21,8 @@ from maskrelay.callbacks.public_addresses import (
 from maskrelay.errors import CallbackForbidden, SettingsError
 
 Lookup = Callable[[str, int], Iterable[str]]
-#: The number of concurrent lookups. The system's resolver has no timeout, so a lookup that hangs keeps its thread.
+#: The largest number of concurrent lookups. The system's resolver has no timeout, so a lookup that hangs keeps its
+#: thread.
 _LOOKUPS = 32
 _PORTS = {"http": 80, "https": 443}
 _ENTRY = re.compile(r"(?P<host>\[[^\]]+\]|[^:]+)(:(?P<port>\d{1,5}))?")
@@ -37,10 +38,11 @@ def system_lookup(host: str, port: int) -> list[str]:
 class AddressGuard:
     """The rule that decides where callbacks may go.
 
-    It judges the addresses of a host, and not its name. For each attempt, the name is resolved once, and the connection
-    is made to an address that was checked. `allow` contains host names, which may have any address, and addresses or
-    networks (`10.1.0.0/16`). Each entry may name a port, and then allows only this port (`pacs.example:8443`,
-    `[fd00::1]:443`).
+    A host is judged by its addresses. Only a host that `allow` names may have any address. For each attempt, the host
+    name is resolved once, and the connection is made to one of the addresses that were found.
+
+    `allow` contains host names, addresses and networks (`10.1.0.0/16`). Each entry may name a port, and then allows
+    only this port (`pacs.example:8443`, `[fd00::1]:443`).
     """
 
     def __init__(self, allow: Sequence[str], lookup: Lookup = system_lookup) -> None:
@@ -58,8 +60,8 @@ class AddressGuard:
     def check_url(self, url: str) -> None:
         """Raise CallbackForbidden if the URL itself shows that callbacks may not be sent to it.
 
-        The host name is not resolved, because a slow resolver would block the caller. Its addresses are checked at
-        every attempt to send.
+        The host name is not resolved, because a slow resolver would block the caller. The addresses of the host are
+        checked at every attempt to send.
         """
         target = target_of(url)
         self.check_host(target.raw_host.decode(), port_of(target))
@@ -73,7 +75,7 @@ class AddressGuard:
     def resolve(self, host: str, port: int, within: timedelta) -> tuple[str, ...]:
         """Check all addresses of `host`, and return them. If the resolver finds none in time, the result is empty.
 
-        Raises CallbackForbidden if one of the addresses is not allowed, even if others are.
+        Raises CallbackForbidden if any of the addresses is not allowed, unless `allow` names the host.
         """
         self.check_host(host, port)
         addresses = tuple(self._addresses(host, port, within))

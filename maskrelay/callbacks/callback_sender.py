@@ -63,9 +63,9 @@ class CallbackSender:
     `timeout` applies to the whole exchange, from the DNS lookup to the last byte of the response. `tls` sets the
     trusted authorities and the client certificate; by default it is `client_context()`.
 
-    A `proxy` resolves the host names itself. It must therefore restrict the destinations, and only a host that is given
-    as an address is checked here. The proxies of the environment are not used, because the addresses behind them
-    could not be checked.
+    A `proxy` resolves the host names itself, so the proxy must also restrict the destinations. This client then checks
+    only hosts that are given as addresses. The proxies in environment variables are not used, because the addresses to
+    which they connect could not be checked.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class CallbackSender:
             pool.stream("POST", url, headers=fields, content=body) as answer,
         ):
             asked = next((value for name, value in answer.headers if name.lower() == b"retry-after"), b"")
-            # Only the status matters. The body is read so that the receiver can finish sending it.
+            # Only the status and the header matter. The body is read so that the receiver can finish sending it.
             with suppress(*_BROKEN):
                 left = _ANSWER_BYTES
                 for chunk in answer.iter_stream():
@@ -187,9 +187,7 @@ def _judged(status: int, retry_after_s: float | None) -> DeliveryResult:
 
 
 def _seconds(retry_after: str, now: int) -> float | None:
-    """Return the value of `Retry-After` (seconds or an HTTP date) as seconds from `now`, or None for any other
-    value.
-    """
+    """Return the value of `Retry-After` (seconds or an HTTP date) as seconds from `now`, or None if it is neither."""
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])

@@ -33,8 +33,8 @@ class Dialler(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         failure: Exception = httpcore.ConnectError()
         for tried, address in enumerate(self._addresses):
-            # Each address gets a share of the remaining time, so that one that does not respond cannot use up all of
-            # it.
+            # Each address gets a share of the remaining time. Otherwise, an address that does not respond could use up
+            # all of this time.
             share = time_left(self._ends) / (len(self._addresses) - tried)
             try:
                 stream = httpcore.SyncBackend().connect_tcp(address, port, share, local_address, socket_options)
@@ -45,7 +45,7 @@ class Dialler(httpcore.NetworkBackend):
 
 
 class _TimedStream(httpcore.NetworkStream):
-    """A stream with a deadline. Every operation gets only the remaining time, so a slow receiver cannot extend it."""
+    """A stream with a deadline. Every operation gets only the remaining time, so a slow receiver cannot exceed it."""
 
     def __init__(self, stream: httpcore.NetworkStream, ends: float) -> None:
         self._stream = stream

@@ -48,7 +48,8 @@ def unseal(server_key: bytes, sealed: str, context: str) -> str:
 
 
 def _cipher(server_key: bytes) -> AESGCM:
-    """Derive a key that is used only for sealing, because the server key has other uses too (ids and derived
-    secrets).
+    """Return a cipher with a key that is derived only for sealing.
+
+    The server key itself is not used, because it has other uses too (ids and derived secrets).
     """
     return AESGCM(HKDF(SHA256(), 32, salt=None, info=b"maskrelay callback seal").derive(server_key))

@@ -30,8 +30,8 @@ _TRIES = 3
 #: The largest artifact that is saved, in bytes.
 _MOST_BYTES = 64 << 30
 _ALLOWED = re.compile(r"[^\w.()+=@,-]+")
-#: The stem and the ending of a name. Endings are `.mask.png`, `.labels.nii.gz`, `.seg.dcm` and the like. The dots of a
-#: UID belong to the stem.
+#: Splits a name into its stem and its ending. Endings are `.mask.png`, `.labels.nii.gz`, `.seg.dcm` and the like. The
+#: dots of a UID belong to the stem.
 _ENDING = re.compile(r"(.+?)((?:\.[a-z][a-z0-9-]{1,14}){1,3})", re.DOTALL)
 
 
@@ -65,7 +65,7 @@ class Wanted:
 
     @property
     def source_name(self) -> str | None:
-        """Return the name of the image's source: its own file if the item consists of several files."""
+        """Return the name of the frame's file if the item consists of several files, otherwise that of the item."""
         own = self.picture.source_name if self.picture is not None else None
         return own or self.item.source_name
 
@@ -108,8 +108,9 @@ class Folder:
         return wanted.as_saved(path)
 
     def _free(self, wanted: Wanted, name: str, sha256: str | None) -> Path:
-        """Return the first name that is free: no other artifact of the job has it, and there is no file with this name
-        and other content.
+        """Return the first free path for an artifact.
+
+        A path is free if no other artifact of the job has it, and if there is no file with other content at this path.
         """
         parent = self._folder.joinpath(*_folders(wanted.source_name))
         if wanted.item.source_name in self._shared:  # two items with the same source name get different file names

@@ -1,4 +1,4 @@
-"""Write `manifest.json` next to the saved files. It lists the source, the content and the measures of each file."""
+"""Write `manifest.json` next to the saved files. It describes each file, and contains the result of each item."""
 
 import json
 import os
@@ -18,8 +18,8 @@ _NOTICE = "For research use only, not for clinical use."
 def write_manifest(folder: Path, job: str, items: Sequence[ItemShown], saved: Sequence[SavedFile]) -> Path:
     """Write the manifest atomically, and return its path.
 
-    If the folder already contains the manifest of another job, that file is kept, and the name of the new manifest
-    contains the job's id.
+    If the folder already contains another file with the name `manifest.json`, such as the manifest of another job, that
+    file is kept. The name of the new manifest then contains the job's id.
     """
     path = folder / _NAME
     if os.path.lexists(path) and _job_of(path) != job:
@@ -75,7 +75,7 @@ def _measures(item: ItemShown, file: SavedFile) -> dict[str, Any]:
 
 
 def _item(item: ItemShown) -> dict[str, Any]:
-    """Return the result of an item with the results of its failed frames."""
+    """Return the result of an item with the errors of its failed frames."""
     about = item.model_dump(mode="json", exclude={"masks", "frames", "links"}, exclude_none=True)
     failed = list(_failed(item))
     return {**about, **({"failed_frames": failed} if failed else {})}

@@ -1,4 +1,4 @@
-"""The argument parser of all commands, and their standard output."""
+"""Functions that all commands use: add a command to the argument parser, and print its results."""
 
 import argparse
 import sys

@@ -10,7 +10,7 @@ _BAR = 24
 
 
 class JobProgress:
-    """A display of a job's progress, which is updated on `stream` each time it is called."""
+    """A display of a job's progress. Call the object with the job to update the display on `stream`."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -30,7 +30,7 @@ class JobProgress:
         self._last = line
 
     def end(self) -> None:
-        """End the line of the bar if the last call of this object has not done so, because the job has not ended."""
+        """End the line of the bar. This is needed if the display stops before the job has ended."""
         if self._moves and self._last:
             self._stream.write("\n")
 

@@ -103,8 +103,9 @@ class Client:
         so only retries within this call return the same job. With `wait_s`, the call returns when the job has ended, or
         after that many seconds (at most 50). `options` contains any other options by name.
 
-        A few small files are sent within the request. In all other cases, the files are uploaded first. Raises
-        SourceMissing for a path that is not a file, and OptionInvalid for an invalid file, prompt or output.
+        Without `custom_ids`, a few small files are sent within the request. In all other cases, the files are uploaded
+        first. Raises SourceMissing for a path that is not a file, and OptionInvalid for an invalid file, prompt or
+        output.
         """
         sources, asked = sources_of(files), texts(prompts, "Prompt")
         about = {"url": callback} if callback else None
@@ -160,9 +161,9 @@ class Client:
             time.sleep(max(0.0, min(asked + _LEAST_PAUSE, deadline or now + 1) - now))
 
     def items(self, job_id: str) -> Iterator[ItemShown]:
-        """Yield the job's items: in order of completion while the job runs, and in order of submission once it has
-        ended.
+        """Yield the job's items.
 
+        While the job runs, the items come in order of completion. After it has ended, they come in order of submission.
         If the job ends while you read its items, an item may come twice, but none is missed.
         """
         for page in pages(self._connection, f"/v1/jobs/{job_id}/items", ItemList):
@@ -172,10 +173,10 @@ class Client:
         """Save all available artifacts in `folder`, which is created, and return the saved files in order of the items.
 
         The files have the names that the service gives them, with unsafe characters replaced. They are in the same
-        subfolders as their sources. An identical file that already exists is not fetched again, so a second call
-        completes an interrupted one. A different file is never overwritten. In this case, the name of the new file
-        contains the job's id. `manifest.json` lists the source, the content and the measures of each file. Raises
-        OSError if a file cannot be written.
+        subfolders as their sources. If an identical file already exists, it is not fetched again, so a second call
+        completes an interrupted one. If a different file has the name of an artifact, it is not overwritten, and the
+        name of the artifact's file contains the job's id. `manifest.json` describes each file. Raises OSError if a file
+        cannot be written.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ Ask = Callable[[httpx.Client], httpx.Request]
 class Connection:
     """Connections to the service at `url` with one API key.
 
-    The key is sent only to this address, even if a link names another.
+    The key is sent only to this address, even if a link names another address.
     """
 
     def __init__(self, url: str, api_key: str, timeout: timedelta) -> None:
@@ -59,7 +59,8 @@ class Connection:
     def get(self, path: str, *, patience: timedelta = timedelta(0), wait_s: int = 0, **query: Any) -> Any:
         """Return the JSON at `path`.
 
-        While the service is unreachable, the request is repeated for `patience`. `wait_s` requests a long poll.
+        `patience` is the same as in `answer`. `wait_s` requests a long poll: a response that comes when the job has
+        ended, or after this many seconds.
         """
         params = {name: value for name, value in query.items() if value is not None}
         headers = {"Prefer": f"wait={wait_s}"} if wait_s else {}
@@ -80,8 +81,8 @@ class Connection:
     def answer(self, ask: Ask, *, patience: timedelta = timedelta(0)) -> Iterator[httpx.Response]:
         """Yield the successful response as a stream.
 
-        While the service is unreachable or busy, the request is sent up to four times. It is sent more often if
-        `patience` is not over by then. Raises the class of `maskrelay.errors` that the problem document names, or
+        While the service is unreachable or busy, the request is sent up to four times, and then again and again until
+        the time `patience` has passed. Raises the class of `maskrelay.errors` that the problem document names, or
         ServiceUnreachable or ServiceAnswerUnknown.
         """
         given_up, tries = time.monotonic() + patience.total_seconds(), 0
@@ -168,7 +169,10 @@ class Connection:
 
 
 def _service_answer(status: int, code: str, problem: dict[str, Any]) -> ServiceAnswer:
-    """Read the other members of a problem. A member whose form this client does not know is treated as absent."""
+    """Return the service's answer with the optional members of the problem document.
+
+    A member whose form this client does not know is treated as absent.
+    """
     retry_after_s, places, trace_id = (problem.get(name) for name in ("retry_after_s", "errors", "trace_id"))
     return ServiceAnswer(
         status,
@@ -191,7 +195,7 @@ def _lies_elsewhere(answer: httpx.Response) -> bool:
 def _pause(tries: int, error: MaskrelayError) -> float:
     """Return the seconds until the next attempt.
 
-    If the service requests no pause, this is a growing pause with jitter.
+    If the service requests no pause, the pause grows with each attempt and has jitter.
     """
     if error.answer is not None and error.answer.retry_after_s is not None:
         return min(error.answer.retry_after_s, _LONGEST_ASKED)

@@ -1,6 +1,6 @@
 """The submission of files as a job.
 
-A few small files are part of the request. In all other cases, the files are uploaded first.
+A few small files without custom ids are part of the request. In all other cases, the files are uploaded first.
 """
 
 import hashlib
@@ -68,8 +68,8 @@ def texts(given: str | Sequence[str], what: str) -> list[str]:
 def _uploads(connection: Connection, batch: Sequence[NamedSource]) -> list[str]:
     """Upload files and return their ids in order.
 
-    If the files are too large or too many for one request, several are sent. Raises ServiceAnswerUnknown if the service
-    does not name each of them.
+    If the service finds the request too large, each file is sent in its own request. Raises ServiceAnswerUnknown if the
+    service does not return an upload for each file.
     """
     try:
         answer = _post_files(connection, "/v1/uploads", batch, {}, {}, connection.timeout)

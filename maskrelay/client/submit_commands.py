@@ -1,4 +1,4 @@
-"""The commands that show the progress of a job until it has ended: submit and wait."""
+"""The commands `submit` and `wait`, which can show the progress of a job until it has ended."""
 
 import argparse
 import json
@@ -82,7 +82,7 @@ def _submit(given: argparse.Namespace) -> int:
 
 
 def _accepted(client: Client, given: argparse.Namespace) -> JobShown:
-    """Return the job of this command.
+    """Submit the files of this command as a job, and return the accepted job.
 
     A repetition of a command gets the job of the first run, unless `--again` is given.
     """

@@ -38,7 +38,11 @@ Part = tuple[str, tuple[str, IO[bytes] | bytes, str]]
 
 @dataclass(frozen=True, slots=True)
 class NamedSource:
-    """A file to send. `name` is its path relative to the deepest folder that contains all given files."""
+    """A file to send.
+
+    The name of a file on disk is its path relative to the deepest folder that contains all given files. The name of
+    other content contains only its number.
+    """
 
     name: str
     content: Path | bytes
@@ -59,7 +63,7 @@ class NamedSource:
 
 
 def sources_of(given: Source | Sequence[Source]) -> list[NamedSource]:
-    """Return the files of one source, or of a sequence of sources in its order.
+    """Return the file of one source, or the files of a sequence of sources in the same order.
 
     Raises SourceMissing for the first path that is not a file, and OptionInvalid for an unsupported type.
     """

@@ -15,7 +15,7 @@ _PROVIDER = "Microsoft.MachineLearningServices"
 
 
 class Workspace(BaseModel):
-    """An Azure ML workspace, identified by three names. All paths that it returns are those of Azure Resource Manager."""
+    """An Azure ML workspace, identified by three names. Its paths are those of Azure Resource Manager."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
