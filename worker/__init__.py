@@ -1,5 +1,6 @@
 """The workers, with one package for each stage of a job.
 
-Celery delivers wake-ups. A worker that is woken does the work of its role that waits in the ledger, such as planning or
-scoring. Read `process.tasks` first, then the `*_step` module of a stage.
+Celery delivers wake-ups. A worker that is woken looks in the ledger for waiting work of its role, such as planning or
+scoring, and does it. Read `process.tasks` first, then the main module of a stage: a `*_step` module, `segment.loop` or
+`deliver`.
 """

@@ -48,9 +48,9 @@ def _work(arguments: list[str]) -> int:
 
 
 def _tell_parent() -> None:
-    """Report to the control worker that a pass is over, because it kills a sweep that does not report.
+    """Report to the control worker that a pass is over. The control worker kills a sweep that does not report.
 
-    A sweep ends by itself when its control worker is gone.
+    If the control worker is gone, the report fails. This error is ignored, because the sweep then ends by itself.
     """
     with contextlib.suppress(BrokenPipeError):
         os.write(sys.stdout.fileno(), b".")

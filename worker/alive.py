@@ -10,8 +10,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-#: A heartbeat is missing if the last one is older than this many seconds. A worker makes a heartbeat six times as
-#: often.
+#: The heartbeat counts as missing if the last one was made more than this many seconds ago. A worker makes one every
+#: five seconds.
 STILL = 30.0
 
 

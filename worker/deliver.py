@@ -1,6 +1,6 @@
 """The deliver step, which signs and sends one event when its delivery is due.
 
-A marker object records that the delivery is over.
+An object in storage, the delivery marker, records that the delivery is over.
 """
 
 import contextlib
@@ -29,13 +29,13 @@ from worker.context import WorkerContext
 from worker.context.job_records.event_records import is_delivered, leave_live
 
 log = logging.getLogger(__name__)
-#: The delay while storage is unavailable. It does not count as an attempt.
+#: The delay until the next try if storage is unavailable. The failed try does not count as an attempt.
 POSTPONED = timedelta(seconds=1)
 #: The delay if the secret cannot be decrypted. Probably the server key was changed by mistake, which the operator can
 #: correct.
 UNSEALED = timedelta(minutes=5)
-#: The delay if the callback proxy is unavailable or refuses the request. The receiver does not cause this, so it does
-#: not count as an attempt.
+#: The delay if the callback proxy is unavailable or refuses the request. This try does not count as an attempt, because
+#: the receiver did not cause the failure.
 PROXY_AWAY = timedelta(seconds=30)
 #: The delay after an unexpected error. An operator may repair the stored data of the job in the meantime.
 UNFORESEEN = timedelta(minutes=5)
@@ -63,9 +63,9 @@ def deliver_due(context: WorkerContext, sender: CallbackSender, until: float) ->
 
 
 def deliver(context: WorkerContext, sender: CallbackSender, delivery: Delivery) -> None:
-    """Make one attempt, if the limits of the receiver and of the tenant allow another delivery.
+    """Make one attempt, unless deliveries to the receiver pause, or the tenant or the host has reached its limit.
 
-    Otherwise the delivery waits, which does not count as an attempt.
+    In these cases the delivery waits, which does not count as an attempt.
     """
     outbox = context.ledger.outbox
     try:
@@ -97,8 +97,8 @@ def _attempt_unless_over(
 ) -> None:
     """Make one attempt, unless the delivery is already over.
 
-    The marker in storage is checked first. Otherwise, a delivered event would be sent again after Redis has lost its
-    data.
+    The delivery marker in storage is checked before the attempt. Otherwise, a delivered event would be sent again after
+    Redis has lost its data.
     """
     storage, outbox = context.storage, context.ledger.outbox
     if tombstone_of(storage, delivery.job):
@@ -191,9 +191,10 @@ def _note(context: WorkerContext, delivery: Delivery, receiver: str, sent: Deliv
 
 
 def _tried(delivery: Delivery, event: str, sent: DeliveryResult) -> tuple[int, int | None]:
-    """Return the attempts and the status for the marker of an event whose receiver refuses all further events.
+    """Return the number of attempts and the last status, for the delivery marker of `event`.
 
-    Attempts of other events are not counted.
+    The receiver has refused all further events in its response to `delivery`. For the other events of the job, the
+    result is 0 and None.
     """
     return (delivery.attempt, sent.status) if event == delivery.event else (0, None)
 

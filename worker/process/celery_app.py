@@ -69,7 +69,8 @@ def run(role: Role, environment: Mapping[str, str]) -> int:
     await_own_database(settings)
     sweep = SweepSupervisor(sweep_supervisor.command()) if role == "control" else None
     app = _app(role, settings, sweep)
-    app.Worker(quiet=True, **_options(role, settings)).start()  # Celery's command line takes long to import
+    # not started through Celery's command line, which takes long to import
+    app.Worker(quiet=True, **_options(role, settings)).start()
     return EXIT_CODE if sweep is not None and sweep.given_up else 0
 
 
@@ -83,9 +84,9 @@ def _check_endpoints(settings: Settings) -> None:
 def await_own_database(settings: Settings) -> None:
     """Wait until Redis and the store respond.
 
-    Then check that the store is usable, and that Redis belongs to this store. A worker with the Redis of another
-    deployment would take that deployment's wake-ups. A worker whose store refuses writes would take work and lose the
-    results. Raises SettingsError in both cases.
+    Raises SettingsError if the store is not usable, or if Redis belongs to another store. A worker whose store refuses
+    writes would take work and lose the results. A worker with the Redis of another deployment would take that
+    deployment's wake-ups.
     """
     storage, waiting = open_storage(settings.storage_url, settings.s3_endpoint_url, before_fork=True), False
     while True:
@@ -176,7 +177,10 @@ def _briefly_connected(settings: Settings) -> Iterator[Scripts]:
 
 
 def _announce_endpoints(settings: Settings) -> None:
-    """Announce which endpoints are in use. This is repeated even without any work, because Redis may have lost them."""
+    """Announce which endpoints are in use.
+
+    The announcement is repeated, even while there is no work, because Redis may have lost it.
+    """
     with suppress(LedgerUnavailable), _briefly_connected(settings) as scripts:
         Endpoints(scripts).announce(read_endpoints(settings))
 

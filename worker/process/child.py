@@ -1,7 +1,7 @@
 """A child process of a worker.
 
-It builds its objects after the fork, keeps them between tasks, and closes them at the end. A role that keeps more has
-a subclass in a module of its own: `segment_child` and `deliver_child`.
+It builds its objects after the fork, keeps them between tasks, and closes them at the end. A role that keeps further
+objects has a subclass in a separate module, `segment_child` or `deliver_child`.
 """
 
 import contextlib
@@ -15,9 +15,9 @@ from maskrelay.ledger.wakeups import Task
 from maskrelay.settings import Settings
 from worker.context import WorkerContext, build
 
-#: A task that runs for this many times its time budget is regarded as hanging. The worker then kills the child process
-#: and forks another. A segment task ends when its budget is over. Any other task ends after the current step, which
-#: takes minutes for a large item.
+#: A task that runs for longer than this many times its time budget is regarded as hanging (see `time_limit`). The
+#: worker then kills the child process and forks another. The number is small for a segment task, which ends when its
+#: budget is over. Any other task ends only after its current step, which takes minutes for a large item.
 HANGS_AFTER: dict[Task, int] = {"segment": 20, "assemble": 120, "plan": 120, "finish": 120}
 #: The seconds between two checks whether Redis is available again.
 ASK_AGAIN = 0.5
@@ -48,9 +48,9 @@ class WorkerChild:
     def _counted(self, task: Task) -> Iterator[None]:
         """Count as a running loop of this task during the block.
 
-        Wake another loop if there is work for more than one loop. This loop first takes one job, item or delivery, so
-        another loop is woken if more than one is waiting. After the block, check again, because the time of this loop
-        may be over before the work is done.
+        Before the block, wake another loop if more than one job, item or delivery is waiting, because this loop
+        processes only one of them at a time. After the block, wake another loop if any work is still waiting, because
+        the time of this loop may be over before all work is done.
         """
         wakes, loop = self.parts().ledger.wake_ups, secrets.token_hex(8)
         wakes.running(task, loop, self.settings.task_budget * 2)
@@ -65,10 +65,10 @@ class WorkerChild:
     def outliving(self) -> Iterator[None]:
         """Let the task end only while Redis responds.
 
-        The sweep later continues the work that an outage has interrupted. Without Redis, Celery could not acknowledge
-        the end of the task, and would count the child process as busy. A consumer whose only child process is busy does
-        not read from Redis. It would therefore not notice that its connection is lost, and would never receive a
-        wake-up again.
+        Without Redis, Celery could not acknowledge the end of the task, and would count the child process as busy. A
+        consumer whose only child process is busy does not read from Redis. It would therefore not notice that its
+        connection is lost, and would never receive a wake-up again. If an outage of Redis interrupts the block, the
+        error is ignored, because the sweep later sends a wake-up for the interrupted work.
         """
         try:
             with contextlib.suppress(LedgerUnavailable):

@@ -1,8 +1,9 @@
-"""The reconnection of a Celery consumer that takes no messages, although messages are waiting and it is not busy.
+"""The reconnection of a Celery consumer that takes no messages, although messages wait and the worker is not busy.
 
 Redis may become unavailable between the end of a task and its acknowledgement. Celery then cannot acknowledge the
-message, and counts it as being processed from then on. A consumer with one child process therefore never requests
-another message, and does not notice that its connection is lost.
+message, and counts it as unacknowledged from then on. The number of unacknowledged messages is limited to the number of
+child processes. A consumer with one child process therefore never requests another message, and does not notice that
+its connection is lost.
 """
 
 import logging
@@ -22,7 +23,7 @@ class ConsumerWatch:
 
     `is_free` returns whether a child process or thread of this worker is idle, and `received` returns how many messages
     the worker has received so far. `waiting` returns the number of messages that nobody has taken, or None if Redis
-    does not respond. After a reconnection, Celery counts no message as being processed.
+    does not respond. After a reconnection, Celery counts no message as unacknowledged.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """The supervision of a control worker's sweep process.
 
-It is started, watched and restarted, until it fails too often.
+The supervisor starts and watches the sweep, and restarts it, until it has failed too often.
 """
 
 import logging

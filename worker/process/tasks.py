@@ -1,6 +1,7 @@
 """The Celery tasks of each role. They are wake-ups without arguments, and each only calls the function of its stage.
 
-A role imports only its own stages. It does so before its pool forks, so that its child processes share them.
+A worker imports only the stages of its role. It imports them before it forks, so that its child processes share the
+memory of the modules.
 """
 
 from collections.abc import Callable

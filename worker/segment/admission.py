@@ -1,6 +1,6 @@
 """The wait of a score for its admission by the flow control.
 
-Each child process has at most one waiter per lane, so few calls are made.
+In each child process, at most one score waits for each lane and set of endpoints, so few calls to Redis are made.
 """
 
 import asyncio
@@ -20,17 +20,17 @@ from worker.context.slot_inventory import Slots
 
 #: The longest time that a prepared frame waits for a gate to open. After this time, the frame is released.
 PATIENCE = timedelta(seconds=5)
-#: The longest pause between two calls of a waiter to the flow control. A waiter that pauses for longer loses its
-#: position in the queue.
+#: The longest pause between two requests of a waiter to the flow control. A waiter that makes no request for three
+#: seconds loses its position in the queue.
 ASK_AGAIN = timedelta(seconds=1)
-#: The seconds since a waiter last asked for which it may take a slot without asking again. The lease of the slot may
-#: have begun at any moment since, and must outlast the score.
+#: The seconds after a request of a waiter in which the waiter may use a slot that a call grants. Later, it asks again,
+#: because the lease of the slot may have begun at any time since the request, and must not end before the score.
 CALL_HOLDS = 2.0
 #: The seconds for which the state of a gate is cached.
 GLANCE = 0.25
-#: The seconds for which a score's wait because of the limit on bytes counts as recent.
+#: A wait because of the limit on bytes counts as recent for this many seconds.
 BINDING = 2.0
-#: The delay before a frame is tried again if it may use no endpoint at all.
+#: The time that `closed_for` returns for a frame that may use no endpoint at all.
 NOWHERE = timedelta(seconds=30)
 
 
@@ -50,18 +50,20 @@ class Waiter:
 
     name: str
     slot: str
-    #: Set when the waiter is called: it was granted its slot at `endpoint`, or it should ask again.
+    #: Set when the flow control calls the waiter. The call says that the slot was granted at `endpoint`, or, if
+    #: `endpoint` is empty, that the waiter should ask again.
     called: asyncio.Event
     endpoint: str = ""
 
 
 class Size(NamedTuple):
-    """The size of a score: the bytes of its request, the number of its prompts, and the endpoints that will give a lean
-    answer.
-    """
+    """The size of a score, by which the flow control limits the bytes per second."""
 
+    #: The size of the image2d request, in bytes.
     bytes_up: int
+    #: The number of prompts of all rows.
     prompts: int
+    #: The size of the lean2d request, in bytes, for each endpoint that gets a lean2d request instead.
     lean: Mapping[str, int]
 
 
@@ -87,7 +89,7 @@ class Admissions:
         self._closes_at = at
 
     async def closed_for(self, among: Sequence[str]) -> timedelta:
-        """Return the time until a gate of `among` opens, or zero if one is open.
+        """Return the time until the first gate of `among` opens, or zero if a gate is open.
 
         The result may be slightly out of date.
         """
@@ -109,9 +111,9 @@ class Admissions:
     ) -> Admission:
         """Wait until a score, or a probe of a closed gate, may begin in `slot`, and return its admission.
 
-        `size.lean` names the endpoints that will give a lean answer. Raises EndpointBusy (with `come_back_s`) if the
-        gates stay closed for longer than a prepared frame waits, or if the worker ends. Raises LedgerUnavailable if the
-        flow control cannot be reached. In this case, nothing may be sent.
+        `bytes_up`, `prompts` and `lean` are explained at `Size`. Raises EndpointBusy (with `come_back_s`) if the gates
+        stay closed for longer than a prepared frame waits, or if the worker ends. Raises LedgerUnavailable if the flow
+        control cannot be reached. In this case, nothing may be sent.
         """
         waiter = Waiter(secrets.token_hex(8), slot, asyncio.Event())
         async with self._turns.setdefault((asked.lane, asked.among), asyncio.Lock()):
@@ -125,7 +127,11 @@ class Admissions:
                 del self._waiters[waiter.name]
 
     async def _withdraw(self, asked: ScoreRequest, waiter: Waiter) -> None:
-        """Give up. If Redis does not hear of it, the waiter is forgotten soon, and the next report frees the slot."""
+        """Tell the flow control that the waiter gives up.
+
+        If Redis does not respond, the flow control forgets the waiter after a few seconds. If the slot was granted, the
+        next report of the slots of this child process frees it.
+        """
         with contextlib.suppress(LedgerUnavailable):
             await asyncio.to_thread(self._flow.withdraw, waiter.name, waiter.slot, among=asked.among, child=self._child)
 
@@ -176,7 +182,8 @@ class Admissions:
     async def _listen(self) -> None:
         """Pass calls of the flow control on to the waiters of this child process, until there are no waiters.
 
-        A waiter that no longer exists has withdrawn, so the slot that it was granted is free again.
+        A call to a waiter that no longer exists is ignored. The waiter has learned of its slot by asking again, or it
+        has withdrawn, which frees the slot.
         """
         while self._waiters:
             try:

@@ -2,14 +2,15 @@
 
 import ctypes
 
-#: Constants from glibc's malloc.h.
+#: The parameters of `mallopt` that are set here, as glibc's malloc.h defines them.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
-#: Buffers larger than this value are returned to the system at once. Image buffers have 1 to 6 MB. glibc before 2.35
-#: accepts no larger value.
+#: A buffer with more bytes than this is returned to the system as soon as it is freed. Image buffers have 1 to 6 MB.
+#: glibc before 2.35 accepts no larger value.
 _LARGEST_KEPT = 32 << 20
-#: The number of unused bytes that are kept at the end of an arena.
+#: The largest number of unused bytes that are kept at the end of an arena.
 _KEPT = 256 << 20
-#: The number of arenas. Two threads process pixels. Each further arena would only keep more memory.
+#: The largest number of arenas, from which threads allocate memory. Two are enough for the two threads that process
+#: pixels. Each further arena would only keep more memory.
 _ARENAS = 2
 
 

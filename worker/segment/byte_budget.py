@@ -49,7 +49,7 @@ class ByteBudget:
             turn.set_result(None)
 
     async def take(self, amount: int) -> None:
-        """Wait until `amount` bytes are reserved. This must not be more than the total."""
+        """Wait until `amount` bytes are reserved. `amount` must not be more than the total."""
         assert amount <= self.total
         if self.try_take(amount):
             return

@@ -15,10 +15,11 @@ from worker.segment.wire_choice import WireChoice
 def canvas_coding(
     pool: EndpointPool, wires: WireChoice, pictures: PictureChoice, admissions: Admissions, among: Sequence[str]
 ) -> CanvasCoding:
-    """Return the encoding that all of these endpoints accept.
+    """Return the encoding for a canvas, which all of these endpoints accept.
 
-    What is smaller is used only while the limit on bytes makes scores wait, because WebP and small PNGs take more CPU
-    time. A lean deployment can give so many answers that its PNGs are made fast.
+    WebP and smaller PNGs are used only while the limit on bytes makes scores wait, because they take more CPU time. If
+    all endpoints have lean deployments, PNGs are never made smaller, because these deployments answer so fast that they
+    would have to wait for the encoding.
     """
     stock = [endpoint for endpoint in pool.named(among) if not wires.is_lean(endpoint)]
     if not admissions.bytes_bind():

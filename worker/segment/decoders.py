@@ -1,6 +1,4 @@
-"""The decoding threads of a child process, which are shared fairly among tenants by the seconds that their files
-take.
-"""
+"""The fair sharing of the decoding threads of a child process among tenants, by the seconds that their files take."""
 
 import asyncio
 import time
@@ -10,7 +8,7 @@ from contextlib import asynccontextmanager
 
 
 class Decoders:
-    """A gate that admits as many files as there are threads. An instance belongs to one event loop.
+    """A semaphore that admits one file for each decoding thread. An instance belongs to one event loop.
 
     A free thread goes to the waiting tenant that has used the fewest seconds. The files of one tenant are served in
     order. So if one tenant has many slow files, an image of another tenant waits for at most one of them. A tenant gets
@@ -44,7 +42,7 @@ class Decoders:
     def whole_seconds(self, tenant: str) -> int:
         """Return the seconds that the tenant has used since the last call, rounded down.
 
-        The rest is included in the next call.
+        The fraction of a second that remains is included in the next call.
         """
         seconds = int(self._uncounted[tenant])
         self._uncounted[tenant] -= seconds
@@ -71,7 +69,7 @@ class Decoders:
         except asyncio.CancelledError:
             if turn.cancelled():
                 self._drop(tenant, turn)
-            else:  # the thread was granted at the same moment
+            else:  # the thread was given to this file just before the cancellation
                 self._leave_place()
             raise
 

@@ -60,9 +60,9 @@ async def of_one_version(
 ) -> tuple[str, ...]:
     """Return those of `among` that serve the model version of the item.
 
-    For the item's first frame, a version is drawn at random. Its probability depends on the weights of the endpoints
-    whose gates are open. If all endpoints have the same version, or if the item's version is no longer configured, the
-    result is all of `among`. Raises LedgerUnavailable.
+    For the item's first frame, an endpoint is drawn at random by weight, among those with an open gate if there are
+    any. The item then has the model version of this endpoint. If all endpoints have the same version, or if none of
+    them has the item's version any more, the result is all of `among`. Raises LedgerUnavailable.
     """
     if len({endpoint.model_version for endpoint in pool.named(among)}) < 2:
         return tuple(among)

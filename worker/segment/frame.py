@@ -41,8 +41,8 @@ from worker.segment.prompt_groups import score_prompts
 from worker.segment.row_batches import ScoredRow
 
 T = TypeVar("T")
-#: The memory that a row takes while it is scored, as a multiple of the size of its image and of its probability maps.
-#: Both exist twice: as bytes and in base64.
+#: The memory that a row takes while it is scored, as multiples of the size of its image and of the size of its
+#: probability maps. The image and the maps are each in memory twice, as bytes and in base64.
 ROW_COPIES, MAP_COPIES = 2.4, 2.4
 
 
@@ -52,8 +52,8 @@ async def segment_frame(
     """Return the outcome of the frame: its masks, or its own coded error.
 
     In the interactive lane, the files of the frame are stored. In the bulk lane, they are returned with the outcome, so
-    that several frames can share an object. Errors that the frame did not cause are raised, and the caller then
-    releases the frame. These are EndpointError, StorageUnavailable, LedgerUnavailable, ClaimLost and DecodeOverran.
+    that several frames can share an object. Raises EndpointError, StorageUnavailable, LedgerUnavailable, ClaimLost or
+    DecodeOverran if the frame gets no outcome this time.
     """
     if planned.error is not None:
         return RecordedPart(failed(planned, planned.error, 1))
@@ -127,8 +127,10 @@ async def _check_open(context: FrameContext, asked: ScoreRequest) -> None:
 async def _judged(context: FrameContext, claim: Claim, frame: int, asked: ScoreRequest) -> tuple[int, str | None]:
     """Return the number of attempts that count against the frame.
 
-    If there are too many, also return the frame's error code. A recorded failure counts only if its endpoint has since
-    answered another input successfully. If no other input has been sent to it since, the canary is sent.
+    If there are too many, also return the error code of the last failure, otherwise None. The last failure counts only
+    if the endpoint has answered another input successfully since then. If it has not, the canary is sent first, and an
+    EndpointError is raised if the answer to the canary is not correct. Failures in an outage of the endpoint do not
+    count.
     """
     trouble = claim.trouble(frame)
     attempts = trouble.attempts
@@ -154,7 +156,7 @@ async def _restored(
 ) -> RecordedPart:
     """Draw the masks of a scored frame, and return its outcome with its files.
 
-    Raises AnswerInvalid or DecodeOverran.
+    If the image was not kept although it is needed, the source is decoded again. Raises AnswerInvalid or DecodeOverran.
     """
     footprint = drawing_footprint(planned, prepared)
     if prepared.picture is not None or not needs_pixels(planned.outputs):
@@ -182,7 +184,7 @@ async def _scored(
 ) -> ScoredRow:
     """Return the endpoint's answer for the frame.
 
-    If the answer breaks the endpoint's contract, it is stored as it was received, and then the error is raised.
+    If the answer is not valid, it is stored as it was received, and AnswerInvalid is raised.
     """
     try:
         name = f"{claim.job}:{planned.frame}"

@@ -1,6 +1,4 @@
-"""What the segmentation of a frame needs: shared objects, a stopwatch for the stages, and the errors that end an
-attempt.
-"""
+"""The objects that all frames of a child process share, the stopwatch of a frame, and two errors of a frame."""
 
 import time
 from concurrent.futures import Executor
@@ -35,8 +33,9 @@ class DecodeOverran(Exception):
 class FrameContext:
     """The objects with which a frame is segmented.
 
-    Memory is reserved before it is used. The budgets are listed in an order. A frame that holds memory of one budget
-    never waits for a budget that is listed earlier, so there is no deadlock.
+    Memory is reserved before it is used. A frame that waits for memory of `decoding` may already have memory of
+    `files`. A frame that has memory of `decoding` never waits for memory of `files`, and no frame ever waits for memory
+    of `pictures`. So the frames cannot wait for each other in a circle.
     """
 
     storage: Storage
@@ -79,7 +78,7 @@ class Stopwatch:
     _since: float = field(default_factory=time.monotonic)
 
     def lap(self, stage: str) -> None:
-        """Add the time since the last call to `stage`."""
+        """Add the time since the previous call of `lap` to the time of `stage`."""
         now = time.monotonic()
         self.timings[stage] = round(self.timings.get(stage, 0.0) + (now - self._since) * 1000, 1)
         self._since = now

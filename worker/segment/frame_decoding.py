@@ -22,7 +22,10 @@ T = TypeVar("T")
 async def prepare_frame(
     context: FrameContext, claim: Claim, planned: PlannedFrame, watch: Stopwatch, coding: CanvasCoding
 ) -> PreparedFrame:
-    """Return the decoded source. Raises the ItemError of the source, or DecodeOverran after the time limit."""
+    """Decode the source of the frame, and encode its canvas for a request.
+
+    Raises the ItemError of the source, or DecodeOverran if the time limit is exceeded.
+    """
     if planned.size > context.max_decode_bytes:
         raise SourceTooLarge(f"the file has {planned.size} bytes; at most {context.max_decode_bytes} are allowed")
     reading = planned.reading
@@ -34,7 +37,7 @@ async def prepare_frame(
             return prepare_opened(opened, planned.prompts, lap=watch.lap, **about)
 
         def begin() -> PreparedFrame | OpenedFrame:
-            """Open the source. If enough memory is free, which is usual, decode it in the same call."""
+            """Open the source. If enough memory is free, which is usual, also decode it."""
             watch.lap("fetch")
             opened = open_frame(source, reading, max_pixels=context.max_pixels)
             if not context.decoding.try_take(opened.footprint):
@@ -95,10 +98,9 @@ def drawing_footprint(planned: PlannedFrame, prepared: PreparedFrame) -> int:
 def keep_picture(
     context: FrameContext, prepared: PreparedFrame, outputs: Sequence[Output], held: ExitStack
 ) -> PreparedFrame:
-    """Return the frame.
+    """Return the frame, with its image only if the image is needed again for drawing and there is memory for it.
 
-    It keeps its image only if masks are drawn into it, and if there is memory for it. The memory is reserved until
-    `held` ends.
+    The memory is reserved until `held` ends.
     """
     size = prepared.picture.pixels.nbytes if prepared.picture is not None else 0
     if needs_pixels(outputs) and context.pictures.try_take(size):

@@ -55,7 +55,7 @@ def record(
 
 
 def _filed(files: dict[str, bytes], key: str, body: bytes | None) -> ArtifactRef | None:
-    """Return the reference to a file that is to be stored, or None if the file was not requested."""
+    """Add a file to `files`, and return the reference to it. Return None if the file was not requested."""
     if body is None:
         return None
     files[key] = body
@@ -63,7 +63,5 @@ def _filed(files: dict[str, bytes], key: str, body: bytes | None) -> ArtifactRef
 
 
 def overran(planned: PlannedFrame) -> Outcome:
-    """Return the outcome of a frame whose decoding exceeded the time limit while no other frame was in the child
-    process.
-    """
+    """Return the failed outcome of a frame that was alone in its child process and took too long to decode."""
     return failed(planned, failure_of(DecodeTimeout()), 1)

@@ -25,7 +25,11 @@ class FrameRelease:
         self._recorder = recorder
 
     async def release_to_wait(self, claim: Claim, frame: int, error: MaskrelayError) -> None:
-        """Release the frame without counting an attempt. If the frame caused the error, it is recorded."""
+        """Release the frame without counting an attempt.
+
+        If the endpoint failed on this frame, the failure is recorded. Whether it counts as an attempt is decided when
+        the frame is claimed again.
+        """
         where = {"endpoint": error.endpoint} if isinstance(error, EndpointError) and error.endpoint else {}
         log.info("frame released to wait", extra={**about(claim, frame), "code": error.code, **where})
         self._recorder.happened("parked", error.code)
@@ -38,7 +42,7 @@ class FrameRelease:
             await self.release_after(claim, frame, after)
 
     async def release_after(self, claim: Claim, frame: int, after: timedelta, *, suspect: bool = False) -> None:
-        """Let the frame be claimed again after a pause. A suspect frame will be claimed alone."""
+        """Let the frame be claimed again after the pause `after`. A suspect frame will be claimed alone."""
 
         def release() -> None:
             self._claims.release(claim.token, frame, after=after, suspect=suspect or claim.alone)

@@ -13,9 +13,9 @@ from worker.context.slot_inventory import Slots
 class HeldSlot:
     """A slot that was granted to this child process. It belongs to one event loop.
 
-    If others may wait for the slot, it is released when the answer has been received, and only then is the answer
-    parsed. What the answer says about the endpoint is reported afterwards. If the child process dies in between, only
-    this report is lost. If it dies before, the slot is free when its lease ends.
+    If other scores may wait for the slot, it is released as soon as the answer has been received, before it is known
+    whether the answer is valid. The end of the score is reported later. If the child process dies between the release
+    and the report, only the report is lost. If it dies before the release, the slot becomes free when its lease ends.
     """
 
     def __init__(self, flow: Flow, slots: Slots, name: str, admission: Admission) -> None:
@@ -28,7 +28,7 @@ class HeldSlot:
         self._releasing: asyncio.Future[str] | None = None
 
     def received(self, size: int) -> None:
-        """Note that the whole answer has been received, `size` bytes of it. The call returns at once."""
+        """Note that the whole answer of `size` bytes has been received. The call returns at once."""
         self._is_received = True
         if self._may_be_wanted:
             self._releasing = asyncio.get_running_loop().run_in_executor(None, self._release, size)
@@ -41,7 +41,7 @@ class HeldSlot:
     async def report(self, report: Report, frame: str, transfer: Transfer | None) -> None:
         """Report how the score of the input `frame` ended. Raises LedgerUnavailable.
 
-        An endpoint whose answer has been received no longer works on it, so the slot is not kept.
+        If the whole answer has been received, the slot is not kept, because the endpoint no longer works on the score.
         """
         report = replace(report, keep_slot=report.keep_slot and not self._is_received)
         try:
@@ -51,7 +51,7 @@ class HeldSlot:
             self._slots.end(self.name, keep=report.keep_slot)
 
     async def _released(self) -> str | None:
-        """Return the result of the release, or None if the slot was not released, so that the report frees it."""
+        """Return the result of the release, or None if the slot was not released. Then the report frees the slot."""
         try:
             return await self._releasing if self._releasing else None
         except LedgerUnavailable:

@@ -33,14 +33,14 @@ from worker.segment.frame_release import FrameRelease, about
 from worker.segment.outcome_batches import OutcomeBatcher
 
 log = logging.getLogger(__name__)
-#: The time for which an idle loop waits for work before it ends. Meanwhile, single images that come one after another
-#: need no wake-ups.
+#: The seconds for which a task waits for new frames before it ends early. An image that is submitted in this time needs
+#: no wake-up.
 IDLE = 2.0
-#: How often the ledger is polled, in seconds. New frames are announced, but an announcement may be lost, and frames
-#: that become due after a pause are not announced.
+#: The seconds between two polls of the ledger. A notification of new frames causes an earlier poll, but a notification
+#: may be lost, and there is none for frames that become due after a pause.
 GLANCE = 0.25
-#: The seconds between two reports that a loop is running. A loop that has not reported for three times as long counts
-#: as gone.
+#: The time between two reports that a loop is running. A loop that has not reported for three times as long counts as
+#: ended.
 BEAT = timedelta(seconds=2)
 #: The largest number of outcomes that may wait to be settled. If there are more, no frames are claimed.
 UNSETTLED = 512
@@ -49,8 +49,8 @@ UNSETTLED = 512
 class SegmentLoop:
     """A loop that segments frames concurrently in one child process. `stopping` returns whether the worker must end.
 
-    With a `pace`, the number of frames in progress depends on the measured times of the stages, and on the endpoints'
-    limit on requests in flight, divided among all loops.
+    At most `hands` frames are in progress. With a `pace`, this number is adapted to the measured times of the stages,
+    and to the loop's share of the `in_flight` frames that the endpoints can score at the same time.
     """
 
     def __init__(
@@ -79,12 +79,13 @@ class SegmentLoop:
         self._alone = False
         self._frame_ended = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
-        self._nothing_until: dict[tuple[Lane, ...], float] = {}  # by lanes, until when there is no work
+        #: For each list of lanes in which no frames were found, the time until which these lanes are not polled again.
+        self._nothing_until: dict[tuple[Lane, ...], float] = {}
         self._rings = 0
         self._renewal = LeaseRenewal(renewal_period, self._renew)
 
     def start_renewal(self) -> None:
-        """Renew the leases of held frames from a thread, for the lifetime of the process."""
+        """Start the thread that renews the leases of the frames in progress until `close` is called."""
         self._renewal.__enter__()
 
     def _renew(self) -> None:
@@ -128,12 +129,12 @@ class SegmentLoop:
     async def _work_waits_for_a_gate(self) -> bool:
         """Return whether work is waiting only for a gate.
 
-        In this case the loop stays, because another loop would start at once and could do no more.
+        In this case, `lend` continues. If it returned, another loop would be woken at once, and could do no more.
         """
         return await self._gates_are_closed() and await asyncio.to_thread(self._ledger.wake_ups.work, "segment") > 0
 
     def _listen(self) -> None:
-        """Start to listen for notifications on the first call. A notification of new frames ends the loop's wait."""
+        """Listen for notifications of new frames from now on. A notification ends the loop's wait."""
         if self._listening is None or self._listening.done():
             self._listening = asyncio.create_task(self._ledger.notifications.listen("frames", self._rung))
 
@@ -143,17 +144,17 @@ class SegmentLoop:
         self._frame_ended.set()
 
     def _pass_on(self) -> None:
-        """Report that this loop ends.
+        """Report that this loop has ended.
 
-        Then check once more for work, because work that arrived before the report woke no other loop.
+        Then check once more for work, because work that arrived before the report may have woken no other loop.
         """
         self._ledger.wake_ups.ended("segment", self._name)
         self._wake_another()
 
     async def _claim_more(self) -> bool:
-        """Claim frames once if there is capacity and a gate is open.
+        """Claim frames once if there is capacity and a gate is open, or else wait a moment.
 
-        Otherwise, wait a moment. Return whether there was work.
+        Return False if no frames were found, or if all gates are closed and no frames are in progress.
         """
         held_back = self._groups.held_back()
         if self._full() or held_back or (held_back is not None and self._held):
@@ -171,7 +172,7 @@ class SegmentLoop:
         if isinstance(claim, Claim):
             self._take_up(claim)
             return True
-        if claim is not None:  # a suspect frame is waiting
+        if claim is not None:  # a suspect frame waits until no frames are in progress here
             await self._wait_for_all(until=None)
             return True
         self._hurry()
@@ -182,8 +183,8 @@ class SegmentLoop:
     def _full(self) -> bool:
         """Return whether nothing more may be claimed.
 
-        This is the case if there is no capacity, or if many outcomes are unsettled. The latter means that storage or
-        Redis is slow or unavailable.
+        This is the case while a suspect frame is processed alone, while as many frames as allowed are in progress, and
+        while many outcomes are unsettled, because storage or Redis is slow or unavailable.
         """
         unsettled = len(self._held) - self._busy
         return self._alone or self._busy >= self._hands or unsettled >= UNSETTLED
@@ -244,9 +245,7 @@ class SegmentLoop:
         self._hurry()
 
     def _hurry(self) -> None:
-        """If every frame in progress waits to be settled, write the open groups now, because no other frame will join
-        them.
-        """
+        """Write the open groups of outcomes now if all claimed frames wait in them, so no other frame can join them."""
         if self._held and self._groups.waiting() >= len(self._held):
             self._groups.hurry()
 
@@ -264,7 +263,7 @@ class SegmentLoop:
     async def _wait_for_frame(self, seconds: float) -> None:
         """Wait at most `seconds` for the end of a frame or for a notification.
 
-        Return at once if there was one since the last wait.
+        Return at once if a frame has ended or a notification has come since the last wait.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -277,8 +276,9 @@ class SegmentLoop:
             await self._wait_for_frame(GLANCE)
 
     async def drain(self, until: float, last_score: float) -> None:
-        """Finish frames until `until`, start no score after `last_score` (both monotonic seconds),
-        and release the rest.
+        """Finish frames until `until`, and then release the rest.
+
+        No score starts after `last_score`. Both times are in monotonic seconds.
         """
         self._context.admissions.close(last_score)
         await self._wait_for_all(until)
@@ -298,7 +298,8 @@ class SegmentLoop:
     async def _leave(self, claim: Claim, frame: int) -> NoReturn:
         """End the child process after a decode that exceeded its time limit, because its thread cannot be stopped.
 
-        A frame that was alone in the process fails. Any other frame becomes a suspect.
+        If the frame was alone in the process, it fails. Otherwise it becomes a suspect, which will be claimed alone.
+        All other frames in progress are released.
         """
         log.error("decoding took too long", extra={**about(claim, frame), "alone": claim.alone})
         try:

@@ -1,4 +1,7 @@
-"""Offers of deployments as one child process knows them, read from the ledger every few seconds."""
+"""Offers of deployments as one child process knows them, read from the ledger every few seconds.
+
+An offer says which wire format or image encodings a deployment accepts in addition to those that all accept.
+"""
 
 import asyncio
 import contextlib
@@ -26,7 +29,7 @@ class OfferCache(Generic[AnyOffer]):
         return offer
 
     async def must_ask(self, endpoint: Endpoint) -> bool:
-        """Read the offer from the ledger if it is not fresh.
+        """Read the offer from the ledger, unless it was read in the last few seconds.
 
         Return whether this child process must now ask the deployment for it. Raises LedgerUnavailable.
         """
@@ -41,11 +44,11 @@ class OfferCache(Generic[AnyOffer]):
     async def keep(self, endpoint: Endpoint, offer: AnyOffer) -> None:
         """Store what a deployment has offered."""
         self._known[endpoint.name] = time.monotonic(), offer
-        with contextlib.suppress(LedgerUnavailable):  # other processes will then ask too
+        with contextlib.suppress(LedgerUnavailable):  # if it is not stored, other processes ask the deployment too
             await asyncio.to_thread(self._offers.keep, endpoint.name, offer)
 
     async def forget(self, endpoint: Endpoint) -> None:
         """Forget the offer of an endpoint."""
         self._known.pop(endpoint.name, None)
-        with contextlib.suppress(LedgerUnavailable):  # the ledger loses the offer, or it expires within an hour
+        with contextlib.suppress(LedgerUnavailable):  # if it stays in the ledger, it expires within an hour
             await asyncio.to_thread(self._offers.forget, endpoint.name)

@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 TRIES = 6
 #: The longest pause in scoring while outcomes cannot be written. After a pause, one frame is scored as a trial.
 LONGEST_PAUSE = timedelta(seconds=30)
-#: The largest number of parts under one worker name. After that, a new name is chosen, because the numbers in part
-#: names have a fixed width.
+#: The largest number of parts under one worker name. After this number, a new worker name is chosen, because the
+#: numbers in part names have a fixed width.
 PARTS_MOST = 999_999
 #: The size, in bytes, of a group's files at which the group is written, even if it could wait longer.
 PACK_BYTES = 16 << 20
@@ -43,7 +43,7 @@ PACK_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Finisher:
-    """A function that finishes jobs of a single frame in this process, under a step that lasts for `lease`."""
+    """A function that finishes jobs of a single frame in this process, and the lease of its finish steps."""
 
     finish: Callable[[StepLease], None]
     lease: timedelta
@@ -53,7 +53,7 @@ class Finisher:
 class BatchLimits:
     """The limits of a group.
 
-    It is written when it has `most` outcomes, or after `wait` seconds. A crash therefore loses little work.
+    A group is written when it has `most` outcomes, or after `wait` seconds. A crash therefore loses little work.
     """
 
     most: int
@@ -108,7 +108,7 @@ class OutcomeBatcher:
         self._waits.setdefault(job, Spent()).add(cause, seconds)
 
     def tell_time(self, now_ms: int) -> None:
-        """Set the current time of Redis's clock, which is a part of the names of parts."""
+        """Set the current time of Redis's clock. The name of a part contains this time."""
         self._ahead = now_ms / 1000 - time.monotonic()
 
     async def add(self, job: str, lane: Lane, token: str, recorded: RecordedPart) -> bool:
@@ -130,11 +130,10 @@ class OutcomeBatcher:
         return sum(len(group.held) for group in self._open.values())
 
     def held_back(self) -> float | None:
-        """Return the remaining seconds of the pause in scoring while outcomes cannot be written, or None if they can be
-        written.
+        """Return the remaining seconds of the pause in scoring, or None if outcomes can be written.
 
-        0 means that the pause is over. Then one frame at a time is scored, to find out whether outcomes can be written
-        again.
+        Scoring pauses when outcomes could not be written. 0 means that the pause is over. Then one frame at a time is
+        scored, to find out whether outcomes can be written again.
         """
         return max(0.0, self._resumes - time.monotonic()) if self._failures else None
 
@@ -195,9 +194,9 @@ class OutcomeBatcher:
             return self._write(job, part, held)
 
     def _write(self, job: str, part: str, held: list[Held]) -> set[int]:
-        """Write and settle a part. Then finish the job, if the part was all that it lacked and has a single frame.
+        """Write and settle a part. If it contains the only frame of its job, also finish the job.
 
-        Otherwise, wake another process if a job can be finished.
+        If no job is finished here, wake another process if there are jobs that can be finished.
         """
         began = time.perf_counter()
         with self._recorder.timed("store"):
@@ -220,6 +219,9 @@ class OutcomeBatcher:
     def _settled(
         self, job: str, part: str, held: list[Held], spent: Mapping[str, int]
     ) -> tuple[set[int], StepLease | None]:
-        """Settle a part. The finish step of a job of one frame is taken under a token that a repeated call has too."""
+        """Settle a part. If its job has a single frame, also take the finish step of the job.
+
+        The token of the claim is also the token of the step, so a repeated call takes the same step.
+        """
         token, lease = ("", timedelta(0)) if self._finisher is None else (held[0][0], self._finisher.lease)
         return settle_part(self._storage, self._ledger.claims, job, part, held, spent, token, lease)

@@ -1,8 +1,9 @@
 """The choice of smaller encodings of an image for a deployment without lean2d.
 
-A grayscale PNG and a WebP are smaller than an RGB PNG. Whether a deployment reads them as it reads the RGB PNG is not
-known. So it is asked while the limit on bytes makes scores wait: one worker sends test images in both encodings, and an
-encoding is used only if the answers are equal bit for bit.
+A grayscale PNG and a WebP are smaller than an RGB PNG, but it is not known whether a deployment reads them correctly.
+While the limit on bytes makes scores wait, one worker finds this out for all workers. It sends one test image as an RGB
+PNG and as a grayscale PNG, and another one as an RGB PNG and as a WebP. A smaller encoding is used only if the two
+answers are equal bit for bit.
 """
 
 import asyncio
@@ -45,7 +46,7 @@ class PictureChoice:
         return await self._forms.must_ask(endpoint)
 
     async def ask(self, endpoint: Endpoint, score: ScoreTest) -> None:
-        """Send the test images, and store which encodings have equal answers."""
+        """Send the test images, and store which smaller encodings have the same answer as the RGB PNG."""
         (gray, gray_from), (webp, webp_from) = [await _compared(pair, score) for pair in (gray_pair(), webp_pair())]
         named = gray_from | webp_from
         one = len(named) == 1
@@ -55,7 +56,7 @@ class PictureChoice:
         await self._forms.keep(endpoint, forms)
 
     async def compare(self, endpoint: Endpoint, scored: Scored[RowAnswer]) -> None:
-        """Forget the encodings if they are of another deployment than this answer."""
+        """Forget which encodings are accepted if this answer is not from the deployment that was tested."""
         forms = self._forms.known(endpoint)
         if forms is not None and (forms.gray or forms.webp) and forms.deployment != scored.deployment:
             await self._forms.forget(endpoint)
@@ -80,7 +81,7 @@ async def _compared(pair: tuple[Row, Row], score: ScoreTest) -> tuple[bool, set[
 
 
 async def accepted_rows(rows: Sequence[Row], accepted: CanvasCoding) -> Sequence[Row]:
-    """Return the rows for an image2d request. Images in other encodings are encoded again."""
+    """Return the rows for an image2d request. Images that are not accepted are converted to PNGs."""
     if all(is_accepted(row.image, accepted) for row in rows):
         return rows
 

@@ -13,7 +13,7 @@ from worker.segment.admission import ScoreRequest
 from worker.segment.endpoint_pool import EndpointPool
 from worker.segment.scorer import Scorer
 
-#: How long a row waits for other rows of its job, in seconds, if a request may have more than one.
+#: How long a row waits for other rows of its job, in seconds, if a request may have more than one row.
 GATHERING: dict[Lane, float] = {"interactive": 0.02, "bulk": 0.2}
 
 
@@ -96,9 +96,9 @@ class RowBatcher:
     async def _searched(self, rows: Sequence[Row], names: Sequence[str], asked: ScoreRequest, pack: str) -> list[Ended]:
         """Return the result of each row.
 
-        If the request fails because of its rows, it is halved until each bad row is alone. The halves are sent under
-        the name of the whole batch. Otherwise, one bad row would be counted as several inputs that fail one after
-        another.
+        If a request fails because of its rows, it is halved until each bad row is alone. A half with several rows is
+        sent under the name of the whole batch. With a different name for each half, one bad row would be counted as
+        several inputs that fail one after another.
         """
         try:
             name = names[0] if len(rows) == 1 else pack

@@ -47,7 +47,7 @@ class EgressAudit:
     def note(self, endpoint: Endpoint, rows: Sequence[Row], size: int, job: str | None, names: Sequence[str]) -> None:
         """Record a request of `size` bytes that is about to be sent. The call returns at once.
 
-        `names` are the names of its rows (`job:frame`). A request without a job is the canary.
+        `names` are the names of its rows (`job:frame`). A request without a job sends the canary or another test image.
         """
         self._audit.write(
             AuditEntry(
@@ -69,9 +69,7 @@ class EgressAudit:
 
 @dataclass(frozen=True, slots=True)
 class ScoredRows:
-    """The answers to the rows of one request, the endpoint that gave the answers, and the wire format of the
-    request.
-    """
+    """The answers to the rows of one request, the endpoint that gave them, and the wire format of the request."""
 
     answers: Sequence[RowAnswer]
     endpoint: Endpoint
@@ -80,7 +78,7 @@ class ScoredRows:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """Rows, and the request that scores them in one format."""
+    """Rows, and the body of the request that scores them, in one wire format."""
 
     wire: WireFormat[RowAnswer]
     rows: Sequence[Row]
@@ -88,7 +86,10 @@ class _Request:
 
 
 class _FormFailed(Exception):
-    """The deployment rejects a form that it seemed to accept. The rows are then sent in the form that all accept."""
+    """The deployment rejects a wire format or image encoding that it seemed to accept.
+
+    The rows are then sent again without it.
+    """
 
 
 class Scorer:
@@ -121,7 +122,7 @@ class Scorer:
 
         The flow control counts failures by `name`, which is the name of the input. `names` are the names of the rows.
         Raises EndpointError with the attribute `endpoint`, and EndpointBusy if no gate opens in time. Raises
-        LedgerUnavailable if the flow control cannot be reached. In this case, nothing was sent.
+        LedgerUnavailable if the flow control cannot be reached before the request is sent, or after it was answered.
         """
         await self._ask_for_offers(asked)
         while True:
@@ -142,14 +143,14 @@ class Scorer:
             return ScoredRows(scored.answers, endpoint, request.wire.name)
 
     async def _ask_for_offers(self, asked: ScoreRequest) -> None:
-        """Send test images to each deployment whose offer is unknown, to learn it.
+        """Send test images to each deployment whose offer is unknown, to learn the offer.
 
-        Skip deployments that another process is asking.
+        Skip deployments that another process has asked in the last minute.
         """
         for endpoint in self._pool.named(asked.among):
             alone = replace(asked, among=(endpoint.name,))
             with contextlib.suppress(EndpointError):  # the score of the frame will show the same error
-                async with self._asking:  # the other rows of this process wait, so that they are lean too
+                async with self._asking:  # other rows of this process wait for the offer, so they can use lean2d too
                     if await self.wires.must_ask(endpoint):
                         slot, _ = await self._admitted(alone, {endpoint.name: _canary_request(endpoint)})
                         await self._probe(endpoint, slot)
@@ -158,7 +159,7 @@ class Scorer:
                     await self.pictures.ask(endpoint, partial(self._score_test, endpoint, alone))
 
     async def _score_test(self, endpoint: Endpoint, alone: ScoreRequest, row: Row) -> Scored[RowAnswer] | None:
-        """Score an image of no job at this endpoint. Return None if the deployment refuses its encoding."""
+        """Score a test image at this endpoint. Return None if the deployment refuses the encoding of the image."""
         request = _Request(IMAGE2D, [row], IMAGE2D.encode([row]))
         slot, admission = await self._admitted(alone, {endpoint.name: request})
         if admission.probe:
@@ -171,7 +172,7 @@ class Scorer:
             return None
 
     async def _encoded(self, rows: Sequence[Row], among: Sequence[str]) -> dict[str, _Request]:
-        """Return the request for each endpoint, in the wire format that is now used for the endpoint."""
+        """Return the request for each endpoint, in the wire format and encoding that are now used for the endpoint."""
         by_form: dict[CanvasCoding | None, _Request] = {}
         requests: dict[str, _Request] = {}
         for endpoint in self._pool.named(among):
@@ -188,7 +189,10 @@ class Scorer:
         return next(iter(self._pool.named([admission.endpoint])))
 
     async def _admitted(self, asked: ScoreRequest, encoded: Mapping[str, _Request]) -> tuple[HeldSlot, Admission]:
-        """Wait until a score may begin. The slot is added to this child process's slots before it is requested."""
+        """Wait until a score may begin.
+
+        The slot is recorded among the slots of this child process before it is requested from the flow control.
+        """
         prompts = _prompts(next(iter(encoded.values())).rows)
         lean = {name: len(request.body) for name, request in encoded.items() if request.wire is LEAN2D}
         bytes_up = max((len(request.body) for name, request in encoded.items() if name not in lean), default=0)
@@ -261,7 +265,10 @@ class Scorer:
             await asyncio.shield(slot.report(report, name, transfer))
 
     def _falls_back(self, endpoint: Endpoint, request: _Request, error: EndpointError) -> bool:
-        """Return whether the form of the request may have caused the error. That form is then not used for a while."""
+        """Return whether the wire format or the encoding of the images may have caused the error.
+
+        The format or encoding is then not used for a while.
+        """
         if self.wires.falls_back(endpoint, request.wire, error):
             self._recorder.happened("lean_failed", "refused" if error.status != 200 else "unreadable")
             return True

@@ -27,7 +27,7 @@ from worker.segment.row_batches import RowBatcher
 from worker.segment.scorer import EgressAudit, Scorer
 from worker.segment.wire_choice import WireChoice
 
-#: The number of threads of a child process that decode, draw and encode. A small machine has two cores.
+#: The number of threads of a child process that decode, draw and encode. It is the number of cores of a small machine.
 PIXEL_THREADS = 2
 #: The memory, in bytes, for decoded images that are kept while they are scored.
 KEPT_PICTURES = 256 << 20
@@ -38,7 +38,8 @@ async def segment_loop(
 ) -> tuple[SegmentLoop, SlotReporter]:
     """Build the segment loop inside the running event loop, to which its clients and events belong.
 
-    `finish` finishes a job of a single frame, as soon as the frame is settled. Nothing is opened before Redis responds.
+    `finish` finishes a job of a single frame, as soon as the frame is settled. No thread and no client is created before
+    storage and Redis have responded, so nothing has to be closed if they do not respond.
     """
     settings = context.settings
     finisher = None if finish is None else Finisher(finish, settings.step_lease)
@@ -119,8 +120,9 @@ def _pool(context: WorkerContext) -> EndpointPool:
 def _open_flows(context: WorkerContext) -> None:
     """Announce the endpoints, and start the flow control of new endpoints.
 
-    If Redis has no flow state for an endpoint, its state may have been lost, so nothing may be sent to it for the
-    duration of a slot lease. This does not apply if storage shows that nothing was ever sent to the endpoint.
+    If Redis has no flow state for an endpoint, the state may have been lost. Then nothing may be sent to the endpoint
+    until all child processes have reported their slots, or until a slot lease has passed. There is no such pause if
+    storage shows that nothing was ever sent to the endpoint.
     """
     context.ledger.endpoints.announce(context.endpoints)
     flow = context.flow()
