@@ -63,9 +63,9 @@ def find(dependencies: Dependencies, known: JobSnapshot, name: str) -> Artifact:
 
 
 def _is_of_several(dependencies: Dependencies, known: JobSnapshot, frame: int) -> bool:
-    """Return whether the job is running and the item of this frame has other frames.
+    """Return whether the job has no result and the item of this frame has other frames.
 
-    The line of an item of a running job contains only the requested frame, so the plan is read to find out.
+    Without a result, the line of the item contains only the requested frame, so the plan is read to find out.
     """
     planned = dependencies.archive.item_of(known.id, frame) if known.result is None else None
     return planned is not None and planned.frames > 1

@@ -50,7 +50,7 @@ from maskrelay.errors import (
 )
 
 #: The number of seconds for which a repeated request waits for the first request with the same idempotency key. After
-#: that, it gets the error `still_accepting`.
+#: that, the repeated request gets the error `still_accepting`.
 _PATIENCE_S = 5.0
 _PAUSE_S = 0.1
 
