@@ -38,7 +38,7 @@ async def segment_loop(
 ) -> tuple[SegmentLoop, SlotReporter]:
     """Build the segment loop inside the running event loop, to which its clients and events belong.
 
-    `finish` finishes a job of a single frame, as soon as the frame is settled. No thread and no client is created before
+    `finish` finishes a job of a single frame, as soon as the frame is settled. No thread and no client is created until
     storage and Redis have responded, so nothing has to be closed if they do not respond.
     """
     settings = context.settings
