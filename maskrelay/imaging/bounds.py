@@ -19,8 +19,8 @@ MOST_SEGMENTS = 10_000
 MOST_CHUNKS = 100_000
 
 _SCAN = b"\xff\xda"
-#: A marker that ends the data of a scan. Inside the data, 0xFF is followed by 0x00, by a restart marker, or by another
-#: 0xFF as a fill byte.
+#: A pattern for the marker that ends the data of a scan. Inside the data, 0xFF is followed by 0x00, by a restart
+#: marker, or by another 0xFF as a fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _END = 0xD9

@@ -174,7 +174,7 @@ def from_canvas(canvas: Pixels, box: Letterbox) -> Pixels:
 
 
 def part_from_canvas(canvas: Pixels, rows: slice, box: Letterbox) -> tuple[slice, Pixels]:
-    """Return the columns of the result of `from_canvas` that contain the foreground: their range, and their values.
+    """Return the columns of the result of `from_canvas` that contain foreground: their range, and their values.
 
     The values are uint8, in the shape (height, columns). `rows` is the range from the first to the last canvas row with
     foreground. Values that are below FOREGROUND (see `mask`) in the result of `from_canvas` may be smaller here.

@@ -20,6 +20,8 @@ from maskrelay.imaging.dicom.tags import octets, text
 #: data.
 Findings = dict[str, tuple[int | str, ...]]
 
+#: The numbers of bytes at the beginning of a frame that are searched for the header of its codestream. The second
+#: number is used if the header is not within the first.
 _HEAD, _LONG_HEAD = 2048, 1 << 18
 
 

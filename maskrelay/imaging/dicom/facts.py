@@ -29,8 +29,8 @@ from maskrelay.imaging.dicom.tags import items, number, text, uid, value_of, val
 _IDENTITY = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
 #: The tags that give stored pixels their meaning. They are hashed together with the pixels.
 _MEANING = ("PhotometricInterpretation", "PixelRepresentation", "BitsStored", "RescaleSlope", "RescaleIntercept")
-#: The size, in bytes, of the largest frame whose pixels are hashed. Larger frames, and objects with several frames, are
-#: compared by their SOP instance UID.
+#: The size, in bytes, of the largest frame whose pixels are hashed. Duplicates of larger frames, and of objects with
+#: several frames, are found by their SOP instance UID.
 _HASHED_BYTES = 64 << 20
 
 

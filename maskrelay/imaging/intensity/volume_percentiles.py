@@ -1,11 +1,11 @@
 """Exact percentiles of a whole volume, computed plane by plane. The memory does not depend on the size of the volume.
 
 Every value is mapped to a key. Keys are unsigned integers of 16, 32 or 64 bits that have the same order as the values.
-The first pass over the planes counts the keys by their highest 16 bits. These counts show the highest 16 bits of the
-key at each rank that is searched for. The next pass finds the following 16 bits of these keys: it counts only the keys
-with the same highest bits, by their following 16 bits. More passes find the remaining bits. Keys of 16 bits need one
-pass, keys of 32 bits two passes, and keys of 64 bits four. The first pass starts again when a plane has a wider type
-than the planes before it.
+A percentile follows from the keys at one or two ranks in this order. The first pass over the planes counts the keys by
+their highest 16 bits. These counts show the highest 16 bits of each key that is searched for. The next pass finds the
+following 16 bits of these keys: it counts only the keys with the same highest bits, by their following 16 bits. More
+passes find the remaining bits. Keys of 16 bits need one pass, keys of 32 bits two passes, and keys of 64 bits four. The
+first pass starts again when a plane has a wider type than the planes before it.
 """
 
 import math

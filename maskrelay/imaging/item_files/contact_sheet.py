@@ -36,8 +36,8 @@ def thumbnail(pixels: _Pixels, masks: Sequence[npt.NDArray[np.bool_]]) -> bytes:
 
     `pixels` are uint8 in the shape (height, width) or (height, width, 3). `masks` are bool in the shape (height,
     width). The thumbnail has at most THUMBNAIL pixels on each side, and is never larger than the frame. Small masks
-    stay visible, because a pixel of the thumbnail belongs to a mask if at least an eighth of the pixels that it
-    represents belong to it.
+    stay visible, because a pixel of the thumbnail belongs to a mask if at least an eighth of the frame's pixels that it
+    represents belong to the mask.
     """
     size = _reduced_size(*pixels.shape[:2])
     small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))

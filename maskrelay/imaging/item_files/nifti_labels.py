@@ -107,9 +107,9 @@ def _own_planes(grid: Grid, labels_of: LabelsOf, dtype: np.dtype[np.unsignedinte
 def _gathered_planes(grid: Grid, labels_of: LabelsOf, dtype: np.dtype[np.unsignedinteger]) -> Iterator[_Plane]:
     """Yield the planes of the file from frames that are cut along i or j.
 
-    Each such frame crosses every plane, so the frames are first written to a temporary file. In that file, k varies
-    slowest within a slice. Consecutive planes can therefore be read with one short read for each slice, and no more
-    than these planes are in memory.
+    Each of these frames crosses every plane, so the frames are first written to a temporary file. In that file, k
+    varies slowest within a slice. Consecutive planes can therefore be read with one short read for each slice, and no
+    more than these planes are in memory.
     """
     width, height, depth = grid.shape
     others = height if grid.axis == 0 else width

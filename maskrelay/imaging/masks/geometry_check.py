@@ -20,9 +20,9 @@ def self_check(canvas: npt.NDArray[np.uint8], rows: slice, measures: Measures, b
     """Compare the centroid of a mask with the centroid of the foreground of its (canvas, canvas) uint8 map.
 
     `rows` is a range of canvas rows that contains all of the foreground. The centroid of the map is computed over the
-    area that the source covers, and is converted to source coordinates with only the numbers of `box`. `shift_px` is
-    the distance between the two centroids in source pixels. `padding_px` is the number of foreground pixels in the
-    padding of the canvas, which no mask can contain.
+    area that the source covers, and is converted to source coordinates. The conversion uses only the fields of `box`,
+    not the code that resizes the map. `shift_px` is the distance between the two centroids in source pixels.
+    `padding_px` is the number of foreground pixels in the padding of the canvas, which no mask can contain.
 
     `ok` is true if rounding to the two pixel grids can explain the shift (see `_bound`), or if the bounding boxes
     agree. The boxes are compared because rounding can make parts of the mask thicker or thinner, which moves the

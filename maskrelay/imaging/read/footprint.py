@@ -45,7 +45,7 @@ def still_footprint(image: ImageFile.ImageFile) -> int:
 
 
 def _may_be_turned(image: ImageFile.ImageFile) -> bool:
-    """Return whether the image may be copied to turn it upright. A PNG may declare it after its pixels."""
+    """Return whether the image may be copied to turn it upright. A PNG may declare its orientation after its pixels."""
     return isinstance(image, PngImagePlugin.PngImageFile) or orientation_of(image) != 1
 
 

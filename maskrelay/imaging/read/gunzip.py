@@ -65,7 +65,7 @@ def unpack(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _sliced(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same bytes in slices. They are small, because the rest of a slice is copied after every member."""
+    """Yield the bytes in small slices. After every member, the rest of a slice is copied, so a slice must be small."""
     for chunk in chunks:
         for start in range(0, len(chunk), _SLICE):
             yield chunk[start : start + _SLICE]

@@ -48,8 +48,8 @@ _BEYOND_US = re.compile(
 def named_damage() -> Iterator[None]:
     """Translate every exception that Pillow raises inside the block into an ItemError.
 
-    Pillow's own message is dropped, because it may quote the file. Raises TooManyPixels if there is not enough memory,
-    because within the limit on pixels, only a forged header can require so much memory.
+    Pillow's own message is dropped, because it may quote the file. A lack of memory becomes TooManyPixels. Within the
+    limit on pixels, only a forged header can require so much memory.
     """
     try:
         yield
@@ -142,7 +142,7 @@ def _webp_size(file: bytes) -> tuple[int, int]:
 def orientation_of(image: Image.Image) -> int:
     """Return the EXIF orientation from 1 to 8, or 1 if there is none or it cannot be read.
 
-    Pillow itself applies the orientation of a TIFF when it loads the file.
+    Pillow itself applies the orientation of a TIFF when it loads the file, and then removes it.
     """
     try:
         return int(image.getexif().get(_ORIENTATION, 1))

@@ -24,8 +24,8 @@ from maskrelay.imaging.read.tiff import find_pages, read_page
 def survey_dicom(source: bytes | Path, about: dict[str, Any], *, key: bytes) -> Surveyed:
     """Survey one DICOM object.
 
-    `about` contains the fields of `Surveyed` that are already known. `key` is the key for hashes of identities. A dose
-    object that is a member of a zip archive is refused, because it is not an image.
+    `about` contains the fields of `Surveyed` that are already known. `key` is the key for the hash of the patient's
+    identity. A dose object that is a member of a zip archive is refused, because it is not an image.
     """
     facts = read_facts(source, key=key, among_others=about.get("extent") is not None)
     several = facts.frames > 1
