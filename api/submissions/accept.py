@@ -126,7 +126,7 @@ def prepare(dependencies: Dependencies, submission: Submission, items: Sequence[
     record_body(submission)
     lines = _lines(items)
     _mark_uses(dependencies, job, {item.source for item in items})
-    with dependencies.storage.flushed_later():  # they are durable before `job.json` becomes visible
+    with dependencies.storage.flushed_later():  # these objects are durable before `job.json` becomes visible
         dependencies.storage.put(keys.live(job), b"")
         if submission.items_key is not None:
             dependencies.storage.put(submission.items_key, lines, "application/x-ndjson")
