@@ -3,8 +3,8 @@
 import json
 from typing import Any, TypeVar
 
-#: The deepest nesting of objects and arrays that a caller may send. The parsers of stored records accept about 200
-#: levels.
+#: The deepest nesting of objects and arrays that a caller may send. It is far below the limit of the parsers of stored
+#: records, which accept about 200 levels.
 DEEPEST = 32
 J = TypeVar("J")
 
@@ -18,7 +18,7 @@ def read_json_text(text: bytes | str) -> Any:
 
 
 def check_carried(value: J) -> J:
-    """Return the value. Raises ValueError if JSON in UTF-8 cannot represent it, for example NaN."""
+    """Return the value. Raises ValueError if JSON in UTF-8 cannot represent it (such as NaN), or if it is too deep."""
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except RecursionError:

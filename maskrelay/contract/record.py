@@ -18,8 +18,9 @@ class Record(BaseModel):
     the software, which an operator has replaced by this version and may install again later.
 
     In the input of callers, unknown names are rejected before a record is made from it. The JSON may omit a field whose
-    value is None, so every field that can be None has None as its default. The default of a dict is made by a factory.
-    Otherwise, pydantic would copy `{}` by `deepcopy` for each record, which takes longer than parsing a short record.
+    value is None, so every field that can be None has None as its default. If the default of a field is an empty dict,
+    use a factory in records that are parsed often. Otherwise, pydantic copies `{}` by `deepcopy` for each record, which
+    takes longer than parsing a short record.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")

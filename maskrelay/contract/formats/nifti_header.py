@@ -23,9 +23,11 @@ Affine = tuple[tuple[float, float, float, float], ...]
 
 
 class _Layout(NamedTuple):
-    """The offset of each field in the header of one of the two NIfTI versions, with its format for `struct`.
+    """The layout of the header of one NIfTI version.
 
-    A format does not include the byte order.
+    `size` is the size of the header. A number in another field is an offset in the header. A text is a format for
+    `struct` without the byte order. `magic` contains the magic number of a .nii file, and `pair` is the magic number of
+    a .hdr file.
     """
 
     size: int
@@ -139,9 +141,10 @@ class NiftiHeader:
 def read_header(head: bytes) -> NiftiHeader:
     """Parse the header in `head`, which contains the first HEADER_BYTES bytes of a decompressed file.
 
-    Raises NotAnImage if the file is not NIfTI, UnsupportedImage if the file contains only a header without voxels or
-    has five dimensions or more, ZeroSized if the size of a dimension is 0, Truncated if the header is incomplete, and
-    TagInvalid if a field has an invalid value. The detail of TagInvalid names the field.
+    Raises NotAnImage if the file is not recognised as NIfTI. Raises UnsupportedImage if the file contains only a header
+    without voxels, or if a fifth or later dimension has a size other than 1. Raises ZeroSized if the size of a
+    dimension is 0. Raises Truncated if the header of a NIfTI-2 file is incomplete. Raises TagInvalid if a field has an
+    invalid value. The detail of TagInvalid names the field.
     """
     layout, order = _version(head)
 
@@ -219,7 +222,10 @@ def _forms(
     pixdim: tuple[float, ...],
     dims: tuple[int, ...],
 ) -> _Forms:
-    """Return the affines that are declared and usable. Raises TagInvalid if the voxels have no usable position."""
+    """Return the usable affines, the sides of a voxel, and the names of what is declared but not usable.
+
+    If neither affine is usable, the sides must be usable and no affine may be declared. Otherwise, raises TagInvalid.
+    """
     qform_code, sform_code = (int(code) for code in codes)
     sides, unusable = _sides(pixdim, dims), []
     rows: Affine = tuple((srow[row], srow[row + 1], srow[row + 2], srow[row + 3]) for row in (0, 4, 8))
@@ -245,8 +251,8 @@ def _forms(
 def _sides(pixdim: tuple[float, ...], dims: tuple[int, ...]) -> tuple[float, float, float] | None:
     """Return the sides of a voxel, or None if they are not usable.
 
-    If a dimension has only one voxel, an unusable side along it is replaced by 1. Such files are common, and the side
-    is never used.
+    If a dimension has only one voxel, an unusable side along it is replaced by 1. Such files are common. The side does
+    not change the position of any voxel, because the index along this dimension is always 0.
     """
     sides = [*pixdim[1:4]]
     for place, side in enumerate(sides):
@@ -293,7 +299,7 @@ def _of_quaternion(quatern: tuple[float, ...], sides: tuple[float, float, float]
     """Compute the affine from a unit quaternion, the voxel sizes and the direction of z (method 2 of the standard).
 
     `quatern` contains the quaternion without its first component, followed by the offset. The direction of z is
-    reversed if `handed` is negative. Return None if the quaternion is longer than 1.
+    reversed if `handed` is negative. Return None if the three components are too large for a unit quaternion.
     """
     b, c, d, *offset = quatern
     if not b * b + c * c + d * d <= _LONGEST_QUATERNION:

@@ -11,10 +11,11 @@ _TIFF = re.compile(rb"II[*+]\0|MM\0[*+]")
 _ZIP = re.compile(rb"PK(\x03\x04|\x05\x06)")
 #: The value representations of elements in the groups 0002 and 0008 (PS3.6).
 _VR = re.compile(rb"AE|AS|AT|CS|DA|DS|DT|IS|LO|LT|OB|OW|PN|SH|SQ|ST|TM|UC|UI|UL|UN|UR|US|UT")
-#: The groups with which a DICOM file without a preamble can begin. The value is the highest element number that the
-#: first element can have.
+#: The groups with which a DICOM file without a preamble can begin. For each group, the value is the highest element
+#: number that the first element of the file can have.
 _FIRST_GROUPS = {0x0002: 0x0102, 0x0008: 0x0070}
-#: The greatest length of a first element in these groups. Most files begin with a group length element of 4 bytes.
+#: The greatest accepted length of the first element if it does not state its value representation. Most files begin
+#: with a group length element of 4 bytes.
 _FIRST_LENGTH = 1024
 #: For NIfTI-1 and NIfTI-2: the size of the header, the offset of its magic number, and the magic numbers of a single
 #: file and of the header of a pair of files (nifti1.h, nifti2.h).

@@ -19,7 +19,8 @@ class AuditEntry(Record):
 
     at: datetime
     #: The action. For a request to the API, it is the method and the path (`DELETE /v1/jobs/{job}`). Otherwise, it is
-    #: `sent` (frames were sent to an endpoint), `expired` or `removed`.
+    #: `sent` (frames were sent to an endpoint), `expired` (the job has expired) or `removed` (all objects of a deleted
+    #: or expired job were removed).
     did: str
     tenant: str | None = None
     #: The caller: the name of an API key, or a hash of the subject of a token.
@@ -59,9 +60,9 @@ class Seal(Record):
     lines: int
     #: The hash of the lines before the seal.
     sha256: str
-    #: The previous file of the process. None in its first file.
+    #: The previous file of the process. None in the first file of the process.
     before: Before | None = None
-    #: Whether this is the last file of the process in this hour.
+    #: Whether this is the last file that the process writes in this hour.
     closed: bool
     #: The number of entries that were dropped while storage was unavailable.
     lost: int = 0

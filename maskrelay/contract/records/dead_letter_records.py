@@ -26,15 +26,15 @@ class DeadLetter(Record):
     attempts: int = 1
     #: The storage key of the upload from which the frame was read.
     source: str
-    #: The offset of the member of a zip archive from which the frame was read. None if the upload is not an archive, or
-    #: if the archive itself could not be read.
+    #: If the upload is a zip archive, the offset of the member from which the frame was read. None if the upload is not
+    #: an archive, or if the archive itself could not be read.
     offset: Amount | None = None
 
 
 def dead_letters(line: ItemLine, frames: Sequence[PlannedFrame]) -> Iterator[DeadLetter]:
-    """Yield the failed frames of an item. `frames` are its planned frames, in the order of its outcomes."""
-    # A job that was cancelled during planning may have outcomes for frames that were never planned. None of these
-    # frames failed.
+    """Yield the failed frames of an item. `frames` are the planned frames of the item, in the order of the outcomes."""
+    # There can be more outcomes than planned frames: a job that was cancelled during planning may have outcomes for
+    # frames that were never planned. None of these frames failed.
     for outcome, planned in zip(line.outcomes, frames, strict=False):
         if outcome.state == "failed" and outcome.error is not None:
             yield DeadLetter(

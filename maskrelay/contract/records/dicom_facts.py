@@ -37,7 +37,8 @@ MARKS: Final = (
     "acquisition_time",
     "content_time",
 )
-#: The marks that describe the kind of image. Slices that differ in one of them never belong to the same volume.
+#: The marks that describe the kind of image. If slices at the same position differ in such a mark, all slices of a
+#: volume have the same value of it.
 KINDS: Final = (
     "image_type",
     "echo_time",
@@ -47,8 +48,8 @@ KINDS: Final = (
     "temporal_position",
     "inversion_time",
 )
-#: The marks that may differ between slices of the same volume. If several slices have the same position, volumes can be
-#: separated by the order of these marks.
+#: The marks that are times. They may differ between slices of the same volume. If several slices have the same
+#: position, their order by one of these marks can show to which volume each of them belongs.
 CLOCKS: Final = ("trigger_time", "frame_reference_time", "acquisition_time", "content_time")
 
 

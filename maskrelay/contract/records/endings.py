@@ -23,7 +23,7 @@ class Tombstone(Record):
     #: The time of the deletion or expiry.
     at: datetime
     reason: Literal["deleted", "expired"]
-    #: The name of the API key, or of the subject of the token, that requested the deletion.
+    #: The caller that requested the deletion: the name of an API key, or a hash of the subject of a token.
     by: str | None = None
 
 

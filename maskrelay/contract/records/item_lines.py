@@ -54,7 +54,8 @@ class ItemLine(Record):
 def item_state(outcomes: tuple[Outcome, ...], *, whole: bool = True) -> ItemState:
     """Return the state of an item with these outcomes of its frames.
 
-    An item is `whole` if it has all requested files. If all frames succeeded and the item is `whole`, it succeeded.
+    `whole` is false if a requested file could not be made, or if the item is held because slices are missing. If all
+    frames succeeded and `whole` is true, the item succeeded.
     Otherwise, if at least one frame succeeded, the item is partial. If no frame succeeded but at least one frame
     failed, the item failed. If all frames were cancelled, the item is cancelled.
     """
@@ -69,8 +70,8 @@ def item_state(outcomes: tuple[Outcome, ...], *, whole: bool = True) -> ItemStat
 def item_line(planned: PlannedItem, outcomes: tuple[Outcome, ...], assembled: Assembled | None = None) -> ItemLine:
     """Return the record of an item whose frames all have an outcome.
 
-    If slices of the item are missing, or if a requested file could not be made, the item cannot have the state
-    `succeeded`.
+    If the item is held because slices are missing, or if a requested file could not be made, the item cannot have the
+    state `succeeded`.
     """
     error = next((outcome.error for outcome in outcomes if outcome.error), None)
     errors = assembled.errors if assembled else {}

@@ -27,7 +27,7 @@ BurnedIn = Literal["allow", "warn", "refuse"]
 Identifiers = Literal["uids", "hashed", "none"]
 
 TERMINAL: frozenset[str] = frozenset({"succeeded", "partial", "failed", "cancelled"})
-#: The largest number of items that a job in the interactive lane has.
+#: The largest number of items, and also of frames, that a job in the interactive lane has.
 INTERACTIVE_ITEMS = 20
 #: The number n of frames in each part of the plan. Part p contains the frames from p·n to (p+1)·n-1.
 FRAMES_PER_PART = 1000

@@ -57,7 +57,7 @@ def upload(tenant: str, name: str) -> str:
 
 
 def upload_facts(upload_key: str) -> str:
-    """Return the key of the description of an upload. Jobs may refer to an upload that has one by the upload's id."""
+    """Return the key of the description of an upload. Only an upload with a description can be used by its id."""
     return f"{upload_key}.json"
 
 
@@ -131,7 +131,7 @@ def sweeping(job: str) -> str:
 def redriven(job: str, new: str) -> str:
     """Return the key of the marker that job `new` is a redrive of the finished job `job`.
 
-    The marker is written before the new job is accepted, so the job may not exist.
+    The marker is written before job `new` is accepted, so job `new` may not exist.
     """
     return f"jobs/{job}/redriven/{new}"
 
@@ -176,7 +176,7 @@ def survey_part(job: str, part: int) -> str:
 def survey_begun(job: str, part: int) -> str:
     """Return the key of an unfinished part of the survey.
 
-    It is written when planning stops in the middle of a part, so that another job can be planned.
+    The object is written if planning stops in the middle of the part to let other steps run.
     """
     return f"jobs/{job}/survey/{_fixed(part, 6)}.begun.ndjson"
 

@@ -53,7 +53,7 @@ class SelfCheck(Record):
 
     `shift_px` is the distance between the two centroids in source pixels. It is None if the mask is empty on the canvas
     or in the source. `padding_px` is the number of foreground pixels in the padding of the canvas. `ok` is true if the
-    shift is so small that rounding to whole pixels can explain it, or if the bounding boxes agree. It is None if the
+    shift is so small that rounding to whole pixels can explain it, or if the bounding boxes agree. `ok` is None if the
     mask is empty or very thin.
     """
 

@@ -56,6 +56,6 @@ class SeriesStack(Record):
     step: float | None = None
     #: Whether the slices are evenly spaced and parallel, so that a NIfTI file can describe the stack.
     is_volume: bool = False
-    #: The marks that distinguish this stack from other stacks at the same positions. The keys are names in `MARKS`. If
-    #: stacks differ only in their times, the key is `order`, and its value is the number of the stack.
+    #: The marks that distinguish this stack from other stacks at the same positions. The keys are names in `MARKS`.
+    #: Stacks that these marks do not distinguish also have the key `order`, whose value numbers them from 1.
     told_apart_by: dict[str, Mark] = {}

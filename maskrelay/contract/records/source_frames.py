@@ -24,8 +24,8 @@ class Extent(Record):
 class Orientation(Record):
     """The transform from a stored slice to the displayed image. The slice is transposed first, then flipped.
 
-    The axes of a stored slice of a volume are the two remaining voxel axes, in order. The axes of an image are row and
-    column.
+    A volume is cut into slices along one voxel axis. The axes of a stored slice are the other two voxel axes, in order.
+    The axes of an image are row and column.
     """
 
     transpose: bool = False

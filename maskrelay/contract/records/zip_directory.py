@@ -70,11 +70,13 @@ def list_members(read: Read, size: int, *, most_members: int, most_bytes: int, e
     """Return the files of an archive of `size` bytes, in the order of its directory.
 
     `read` is called two or three times. Folders are omitted. If `every` is false, hidden and empty files are omitted
-    too. A file has a `refusal` if it is encrypted or compressed with a method other than deflate.
+    too. A file has a `refusal` if it is encrypted, if it is compressed with a method other than deflate, or if it is
+    stored without compression but has two different sizes.
 
-    Raises ArchiveTooLarge if there are more than `most_members` files, if all files together have more than
-    `most_bytes` bytes after decompression, or if the compression ratio of a file is implausible. Raises ArchiveInvalid
-    if the archive is damaged or split over several disks, or if members overlap.
+    Raises ArchiveTooLarge if there are more than `most_members` files or the directory is too long for this number of
+    files, if all files together have more than `most_bytes` bytes after decompression, or if the compression ratio of a
+    file is implausible. Raises ArchiveInvalid if the archive is damaged or split over several disks, or if members
+    overlap.
     """
     directory = find_directory(read, size)
     fixed, each = _DIRECTORY_BYTES
@@ -161,7 +163,8 @@ def _refusal(flags: int, method: int, size: int, length: int) -> str:
 def _name(raw: bytes, flags: int) -> str:
     """Return the name to display. It is decoded as UTF-8 if possible, otherwise as code page 437 (appendix D).
 
-    An archive cannot declare another code page, so names in other code pages are displayed with wrong letters. A
+    If the entry declares UTF-8 but the name is not valid UTF-8, the invalid bytes are replaced. An archive cannot
+    declare another code page, so names in other code pages are displayed with wrong letters. A
     backslash is treated as a separator of folders, because some programs write names with backslashes. Parts such as
     `..`, which would lead out of a folder in a path, are omitted.
     """

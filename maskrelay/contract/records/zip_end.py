@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from maskrelay.errors import ArchiveInvalid
 
-#: A function `read(offset, length)` that returns this many bytes of the archive, or fewer at its end.
+#: A function `read(offset, length)` that returns `length` bytes of the archive, or fewer at the end of the archive.
 Read = Callable[[int, int], bytes]
 
 _END = struct.Struct("<4s4H2LH")

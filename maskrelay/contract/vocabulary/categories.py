@@ -38,8 +38,8 @@ _ANY = frozenset({"other"})
 def at_odds(prompt: str, category: str | None) -> bool:
     """Return whether the category is inconsistent with the target of the prompt.
 
-    The target is the text before " in ". If it is unknown, every category that names a structure is consistent with it.
-    A missing category and the category `other` are consistent with every prompt.
+    The target is the text before " in ". If the target is unknown, every category that names a structure is consistent
+    with it. A missing category and the category `other` are consistent with every prompt.
     """
     word = (category or "").strip().lower()
     if word in _NOTHING:

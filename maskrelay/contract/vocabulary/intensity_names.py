@@ -32,8 +32,8 @@ NONE = "none"
 #: The first VOI window of the DICOM object is applied. If the object has none, the default preset is applied.
 VOI = "voi"
 
-#: The names that are recorded if the two percentiles are equal, so that they cannot be limits. The window then extends
-#: from the least to the greatest value. If all values are equal, the image becomes black.
+#: The names that are recorded if the two percentiles of a preset are equal, so that they cannot be limits. `RANGE` is a
+#: window from the least to the greatest value. `CONSTANT` means that all values are equal, and the image becomes black.
 RANGE = "min-max"
 CONSTANT = "constant"
 

@@ -20,11 +20,15 @@ def outputs_of(
     """Return the outputs of an item of this kind and number of frames.
 
     `volume` is true if the frames are evenly spaced slices. `placed` is true if the images are at the positions that
-    their headers state. This is not so for a Siemens mosaic, so no SEG is made for it. Requested outputs that cannot be
-    made from the item are omitted.
+    their headers state. This is not so for a Siemens mosaic, so no SEG is made for it. Outputs that cannot be made from
+    the item are omitted.
 
-    If no output is requested, the defaults are a mask and an overlay for an image, a SEG for a DICOM item, and label
-    volumes for a NIfTI file. An item with several frames also gets a contact sheet by default.
+    If no output is requested, the defaults are:
+
+    - For a DICOM item: masks and a SEG, with an overlay if the item has one frame, and with a contact sheet if it has
+      several.
+    - For a NIfTI file: a label volume and a contact sheet.
+    - For any other item: masks and overlays, with a contact sheet if the item has several frames.
     """
     possible = set(OF_FRAME) | {"geojson", "contact-sheet"}
     if kind == "dicom" and placed:

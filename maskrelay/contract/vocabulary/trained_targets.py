@@ -154,7 +154,8 @@ def is_known(prompt: str) -> bool:
     """Return whether the model was trained on the target of the prompt.
 
     The target is the text before " in ". It may be a synonym, in upper or lower case, singular or plural. If the text
-    after " in " contains a known modality or site, the target must have been trained for it.
+    after " in " contains a known modality or site, the model must have been trained on the target with this modality
+    and site.
     """
     target, place = _split(prompt)
     known = _known().get(_plain(target))
@@ -171,7 +172,8 @@ def is_known(prompt: str) -> bool:
 def nearest(prompt: str) -> str | None:
     """Return the training prompt of the most similar known target, or None if no target is similar.
 
-    If the target was trained for several sites and modalities, those that the prompt contains are preferred.
+    If the model was trained on the target with several sites and modalities, those that the prompt contains are
+    preferred.
     """
     target, place = _split(prompt)
     alike = difflib.get_close_matches(_plain(target), _known(), n=1, cutoff=_ALIKE)

@@ -4,9 +4,10 @@ The maps are megabytes long. The rest of the response can be parsed in microseco
 
 The removal does not change the meaning of the response. A text is removed only if it is valid base64 and is all the
 text between two consecutive double quotes. No character of base64 has a special meaning in JSON, or in JSON inside a
-JSON string. The same is true of the characters of the placeholder that replaces the text. Therefore, the rest is valid
-JSON if and only if the whole response is valid JSON, and both contain the same values except for the placeholders. The
-parser replaces a placeholder by its map only where it expects base64, and it checks that every placeholder was found.
+JSON string. The same is true of the characters of the placeholder that replaces the text. Therefore, the response with
+placeholders is valid JSON if and only if the original response is valid JSON, and the values of the two differ only in
+the placeholders. The parser replaces a placeholder by its map only where base64 is expected, and it checks that every
+placeholder was found.
 """
 
 import re

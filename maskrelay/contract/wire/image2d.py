@@ -50,8 +50,8 @@ class RowAnswer:
     """The endpoint's answer to one row."""
 
     maps: MapStack
-    #: One category for each prompt, or None if the endpoint returned none for it. Categories only inform the reader.
-    #: Results are never looked up by them.
+    #: One category for each prompt, or None if the endpoint returned no category for the prompt. A map belongs to the
+    #: prompt at the same position, whatever its category is.
     categories: tuple[str | None, ...]
     #: Any of `single_quoted`, `categories_missing`, `categories_short`, `categories_long`, `categories_unreadable`.
     warnings: tuple[str, ...]

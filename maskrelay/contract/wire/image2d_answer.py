@@ -29,7 +29,7 @@ def parse_answer(body: bytes | bytearray, rows: Sequence[Row], *, max_bytes: int
 
     `image_features` may be an object, or a string that contains the object as JSON. The latter is the usual form. The
     string may also contain a Python literal with single quotes, as in the example of the model's documentation. In this
-    case, the answer has a warning. A whole row may also be such a string.
+    case, the answer has a warning. A whole row may also be a string of one of these two forms.
 
     The body may have up to `max_bytes` bytes. Raises AnswerInvalid for any other response. Its `detail` names the
     faulty part and quotes nothing of the body, its `kind` is the name of the fault in metrics, and its `raw` is the
@@ -87,7 +87,10 @@ def _read_row(answer: Any, row: Row, taken: dict[str, bytes], where: str) -> Row
 
 
 def _mapping(value: Any, where: str) -> tuple[dict[str, Any], bool]:
-    """Return the object in `value`, and whether it was a text with single quotes. `value` is an object or its text."""
+    """Return the object in `value`, and whether it was a text with single quotes.
+
+    `value` is an object, or a string that contains the object as JSON or as a Python literal with single quotes.
+    """
     quoted = False
     if isinstance(value, str):
         # No Python literal is evaluated. In a text without `"` and `\`, every `'` is a quote. If every `'` is replaced
@@ -156,7 +159,7 @@ def read_categories(words: Any, prompts: int) -> tuple[tuple[str | None, ...], t
 
 
 def _is_word(word: Any) -> bool:
-    # A printable text contains no lone surrogates, which JSON can represent but UTF-8 cannot.
+    # isprintable() also refuses lone surrogates, which JSON can represent but UTF-8 cannot.
     return isinstance(word, str) and 0 < len(word) <= _CATEGORY_LENGTH and word.isprintable()
 
 

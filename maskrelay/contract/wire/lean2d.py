@@ -1,7 +1,8 @@
-"""The lean wire format of this project's own deployment. Requests contain images as bytes, and responses packed maps.
+"""The lean wire format, which is used by deployments with the scoring script of this project.
 
-The scoring script of that deployment, `maskrelay/admin/azure/lean_deployment/lean_scoring_script.py`, describes the
-format. This module encodes requests, and `lean2d_answer` parses responses.
+Requests contain the bytes of the images without base64. Responses contain maps that are cropped to a box and usually
+compressed. The scoring script, `maskrelay/admin/azure/lean_deployment/lean_scoring_script.py`, describes the format.
+This module encodes requests, and `lean2d_answer` parses responses.
 """
 
 import json

@@ -127,7 +127,10 @@ def _box(box: Any, where: str) -> tuple[int, int, int, int]:
 
 
 def _unpacked(encoding: Any, part: memoryview, expected: int, where: str) -> bytes:
-    """Return the unpacked part, which must have exactly `expected` bytes. At most `expected` + 1 bytes are unpacked."""
+    """Return the decompressed part, which must have exactly `expected` bytes.
+
+    At most `expected` + 1 bytes are decompressed.
+    """
     if encoding == "stored":
         values = bytes(part) if len(part) == expected else None
     elif encoding == "deflate":
