@@ -1,5 +1,5 @@
 """Decisions without side effects.
 
-These functions get facts as arguments and return a decision. They do no I/O, read no clock and use no arrays. Read
-`lifecycle` first, then `retry`.
+The functions get all the data that they need as arguments, and return a decision. They do no I/O, read no clock and do
+not use NumPy. Read `lifecycle` first, then `retry`.
 """

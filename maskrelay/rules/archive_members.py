@@ -1,6 +1,6 @@
 """The rules that decide which members of a zip archive are images.
 
-They use the name of a member before it is opened. If it cannot be read, they use the error.
+Before a member is opened, they use its name. If the member cannot be read, they use its name and the error.
 """
 
 import re
@@ -14,7 +14,7 @@ _PICTURE = re.compile(r"\.(png|jpe?g|tiff?|bmp|webp|dcm|dicom|ima|nii|nii\.gz)$"
 def is_called_archive(name: str) -> bool:
     """Return whether the file name is that of a zip archive.
 
-    The content cannot tell this, because some programs and documents have the same file format.
+    The content does not show this, because some programs and documents are zip files too.
     """
     return name.lower().endswith(".zip")
 

@@ -22,8 +22,10 @@ Overload = Literal["", "pending", "rate", "slow"]
 class Report:
     """The end of one score, as it is reported to the flow control."""
 
-    #: The result of the score. `good` is a success, and `failed` is a failure on this frame. `busy` closes the gate if
-    #: there is a `retry_after`, or if it is the third in a row. `denied` closes the gate at once. `cancelled` says
+    #: The result of the score. `good` is a success. `failed` is a failure that may be caused by the frame. It closes
+    #: the gate if three different frames have failed since the last success. `busy` closes the gate if there is a
+    #: `retry_after`, or if it is at least the third failure since the last success. An overload that only lowers the
+    #: limit or the rate of requests is not counted as a failure. `denied` closes the gate at once. `cancelled` says
     #: nothing about the endpoint.
     kind: Literal["good", "failed", "busy", "denied", "cancelled"]
     #: Whether the slot stays occupied, because the endpoint's container may still be working on the request.
@@ -40,7 +42,7 @@ class Report:
 
 GOOD = Report("good")
 CANCELLED = Report("cancelled", keep_slot=True)
-#: The report of a score whose end says nothing about the endpoint.
+#: Like CANCELLED, but the slot becomes free. This report is used if the form of the request may have caused the error.
 NOT_THE_ENDPOINTS = Report("cancelled")
 
 

@@ -3,7 +3,7 @@
 from maskrelay.contract.records.job import TERMINAL, Counts, JobState
 
 #: The states that may follow each state. No state follows a terminal state. A job goes from `finishing` back to
-#: `running` if a settled frame has no line in storage and must be segmented again.
+#: `running` if a settled frame has no outcome in storage and must be segmented again.
 MOVES: dict[JobState, frozenset[JobState]] = {
     "accepted": frozenset({"running", "cancelling"}),
     "running": frozenset({"cancelling", "finishing"}),
@@ -29,8 +29,8 @@ def may_cancel(state: JobState) -> bool:
 def verdict(counts: Counts, *, cancelled: bool) -> JobState:
     """Return the terminal state of a job with these counts of items.
 
-    The job succeeded if all items succeeded. Otherwise, it is cancelled if it was cancelled before every item was
-    finished. It failed if no item succeeded, not even partially. In all other cases, it is partial.
+    The job succeeded if all items succeeded. Otherwise, it is cancelled if `cancelled` is true and at least one item is
+    cancelled. If neither is the case, it failed if no item succeeded or is partial. In all other cases, it is partial.
     """
     if counts.succeeded == counts.total:
         return "succeeded"

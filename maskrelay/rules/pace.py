@@ -30,11 +30,11 @@ class Pace:
     scoring: float | None = None
     #: The seconds that all other stages of a frame take in the worker.
     working: float | None = None
-    #: The bytes of a frame's request and response together.
+    #: The memory that a frame's request and response take, in bytes.
     bytes: float = 0.0
 
     def note(self, *, scoring: float, working: float, bytes: float) -> None:  # noqa: A002  it is a number of bytes
-        """Add the times (in seconds) and the size (in bytes) of a frame that was scored and drawn."""
+        """Add the times (in seconds) and the memory (in bytes) of a frame that was processed successfully."""
         self.scoring = _mean(self.scoring, scoring)
         self.working = _mean(self.working, working)
         self.bytes = _mean(self.bytes or None, bytes)
@@ -43,8 +43,9 @@ class Pace:
         """Return how many frames to keep in progress if `slots` frames can be scored at once.
 
         The number follows from Little's law: while `slots` frames are being scored, `working / scoring` times as many
-        frames are in the other stages. This number is then increased, because bulk frames get only a share of it. It
-        never exceeds MOST_HANDS or the memory limit for requests and responses.
+        frames are in the other stages. Reserves are added (`_SPARE` and `_AT_THE_DOOR`), and the number is increased
+        further, because bulk frames get only a share of it. The result does not exceed MOST_HANDS or the memory limit
+        for requests and responses, but it is at least LEAST_HANDS.
         """
         ratio = 0.5
         if self.working is not None and self.scoring is not None:

@@ -15,15 +15,15 @@ from maskrelay.errors import ArchiveNested, BurnedInAnnotation, DirectoryFile, N
 FINAL = frozenset(
     cls.code for cls in (ArchiveNested, BurnedInAnnotation, DirectoryFile, NoPixels, NotAnImage, ZeroSized)
 )
-#: For each source, the zip members to repeat: the custom id of each member's item by the member's offset. None means
-#: the whole source.
+#: What to repeat of each upload, by the storage key of the upload. None means the whole upload. For a zip archive, a
+#: dict contains the members to repeat: the custom id of the item of each member, by the offset of the member.
 _Places = dict[str, dict[int, str] | None]
 
 
 def is_redriven(letter: DeadLetter, code: str | None) -> bool:
     """Return whether a failed frame is repeated.
 
-    If a code is given, a frame is repeated if its error has this code. Otherwise, a frame is repeated if the code of
+    If `code` is not None, a frame is repeated if its error has this code. Otherwise, a frame is repeated if the code of
     its error is not in FINAL.
     """
     return letter.error.code == code if code is not None else letter.error.code not in FINAL
@@ -32,11 +32,11 @@ def is_redriven(letter: DeadLetter, code: str | None) -> bool:
 def items_again(
     items: Iterable[Item], letters: Iterable[DeadLetter], members_of: Callable[[DeadLetter], tuple[str, ...]]
 ) -> list[Item]:
-    """Return the items to submit again, in their order. An item of several frames is repeated as a whole.
+    """Return the items to submit again, in the order of `items`. An item of several frames is repeated as a whole.
 
-    If a failed item was made from several submitted items, `members_of` returns their custom ids. It is called once per
-    item. If one frame of a series failed, the other members of the series are submitted again too, with an empty
-    `only`, so the new job forms the same series.
+    `letters` are the dead letters to repeat. If a failed item was made from several submitted items, `members_of`
+    returns their custom ids. It is called once for each failed item. If one frame of a series failed, the other uploads
+    of the series are submitted again too, with an empty `only`, so that the new job forms the same series.
     """
     places: _Places = {}
     named: set[str] = set()
@@ -50,7 +50,7 @@ def items_again(
     return [
         item.model_copy(update={"only": places.get(item.source, {})})
         for item in items
-        # the custom id of an item from a zip archive differs from that of the archive
+        # A zip archive is found by its source, because the items made from it have other custom ids than the archive.
         if item.custom_id in named or (item.kind == "zip" and item.source in places)
     ]
 

@@ -12,7 +12,8 @@ MOST = timedelta(minutes=5)
 #: The number that is added to the number of failures to compute the pause after a timeout. It makes the first such
 #: pause 8 to 16 s.
 LATE = 4
-#: The longest pause of a frame whose gates are all closed. It is short, because another gate may open earlier.
+#: The longest pause of a frame if the gates of all endpoints that may score it are closed. It is short, because a gate
+#: may open earlier than expected.
 COME_BACK = timedelta(seconds=5)
 
 
@@ -24,10 +25,10 @@ class Trouble:
     attempts: int = 0
     #: The number of workers that died while they processed only this frame.
     deaths: int = 0
-    #: The time of the endpoint's last failure on this frame, in milliseconds of the Redis clock. It is 0 if there was
+    #: The time at which an endpoint last failed on this frame, in milliseconds of the Redis clock. It is 0 if there was
     #: no failure, or if the failure was judged already.
     struck: int = 0
-    #: The error code of that failure.
+    #: The error code of the last failure.
     code: str = ""
     #: The endpoint that failed.
     endpoint: str = ""
@@ -49,7 +50,7 @@ def pause_after_release(error: MaskrelayError, attempt: int, rand: float) -> tim
     If the endpoint failed on the frame, the pause grows with the number of attempts. After a timeout it is longer,
     because the endpoint's container may still be working on the request. If all gates are closed, the frame waits for
     80 to 100 % of the time until the first of them may open, and for five seconds at most. After any other error, it
-    waits for about a second. `rand` is a random number from 0 to 1.
+    waits for 0.5 to 1 second. `rand` is a random number from 0 to 1.
     """
     if isinstance(error, FrameRefused | EndpointTimeout):
         return backoff(attempt + (LATE if isinstance(error, EndpointTimeout) else 0), rand)

@@ -1,7 +1,7 @@
-"""Flags for suspicious masks, as far as they depend on the whole job: size outliers, and slices that disagree with
-their neighbours.
+"""The flags of suspicious masks that depend on other masks, and the suspicion of an item.
 
-The module also computes the suspicion of an item, by which items are ordered for a review.
+A mask gets such a flag if its size is an outlier among the masks of the job, or if it disagrees with the masks of the
+neighbouring slices. Items are ordered for a review by their suspicion.
 """
 
 import math
@@ -103,9 +103,10 @@ def judged(line: ItemLine, sizes: Sizes) -> ItemLine:
 
 
 def neighbours_disagree(slices: Sequence[MaskOutcome | None]) -> list[int]:
-    """Return the indices of the masks in `slices` that match neither of their neighbours.
+    """Return the indices of the masks in `slices` that disagree with their two neighbours.
 
-    None in `slices` is a failed frame. A mask next to a failed frame is not compared. A mask disagrees in three cases:
+    None in `slices` is a failed frame. The first and the last mask, and a mask next to a failed frame, are not
+    compared. A mask disagrees in three cases:
 
     - The mask is empty, and both neighbours are not.
     - Both neighbours are empty, and the mask has at least FLOOR_PX pixels.
@@ -165,9 +166,9 @@ def _flagged(outcome: Outcome, prompt: int, flag: str) -> Outcome:
 
 
 def _suspicion(mask: MaskOutcome, sizes: Sizes) -> float:
-    """Return the sum of the weights of the mask's flags.
+    """Return the sum of the weights of the mask's flags, plus a number below 1.
 
-    A number below 1 is added, which is higher for more unusual sizes.
+    This number is higher if the size of the mask is more unusual.
     """
     strange = abs(sizes.outlier(mask.prompt, _share(mask)))
     return sum(_WEIGHTS.get(flag, 1.0) for flag in mask.flags) + strange / (1 + strange)

@@ -30,17 +30,18 @@ class Moments(NamedTuple):
     """
 
     created: datetime | None = None
-    #: The first frames could be claimed.
+    #: The time from which frames could be claimed.
     started: datetime | None = None
-    #: The first frame was claimed.
+    #: The time at which the first frame was claimed.
     claimed: datetime | None = None
-    #: The last frame was settled. If frames had to be repeated, this is the time after the repetition.
+    #: The time at which the last frame was settled. If frames had to be repeated, this is the time after the
+    #: repetition.
     scored: datetime | None = None
-    #: The work on whole-item files began. It ended at `assembled`.
+    #: The time at which the work on whole-item files began. It ended at `assembled`.
     assembling: datetime | None = None
     assembled: datetime | None = None
     finished: datetime | None = None
-    #: Every event of the job was delivered or given up.
+    #: The time at which every event of the job was delivered or given up.
     told: datetime | None = None
 
 
@@ -52,7 +53,7 @@ class Spent:
 
     @classmethod
     def of(cls, timings_ms: Iterable[Mapping[str, float]]) -> "Spent":
-        """Return the sum over the measured times of these frames."""
+        """Return the summed times of frames. `timings_ms` contains the times of each frame by stage."""
         spent = cls()
         for timings in timings_ms:
             for stage, milliseconds in timings.items():
@@ -139,7 +140,8 @@ def _spans(moments: Moments, until: datetime) -> dict[str, int]:
 def _split(milliseconds: int, spent: Mapping[str, int]) -> dict[str, int]:
     """Divide the time in proportion to `spent`.
 
-    The rounding error is added to the largest part. If no time was spent, all of it is attributed to the workers.
+    The rounding error is added to the largest part. If `spent` contains no time, all the time is attributed to the
+    workers.
     """
     causes = {cause: spent.get(cause, 0) for cause in ("endpoint", "workers", "storage")}
     whole = sum(causes.values())

@@ -11,9 +11,10 @@ class VisibleLines:
     """The rank of each frame's visible line among the lines offered so far, as one byte per frame.
 
     The ledger lists the parts whose lines were settled. If a frame has lines in listed parts, the visible line is the
-    first that was not refused, because that line was settled. A part that the ledger does not list was never settled,
-    or the list was lost. A line of such a part is visible only if no listed part has a line for the frame. If there are
-    several such lines, a success takes precedence over a failure, and among equals the earliest line is chosen.
+    first that was not refused, because that line was settled. If the ledger does not list a part, the part was never
+    settled, or the ledger has lost the list. A line of an unlisted part is visible only if no listed part has a line
+    for the frame that was not refused. If unlisted parts have several lines for the frame, a success takes precedence
+    over a failure. Among several successes or several failures, the line that was offered first is chosen.
 
     Offer listed parts in the order in which they were settled, and unlisted parts in the order of their names. A line
     whose frame is not in the job is never visible.

@@ -33,7 +33,7 @@ def affine_of_series(
 
     All slices have the same `orientation`. `positions` contains the position of each slice. Both are in the coordinates
     of DICOM (LPS+). `spacing` contains the distances between rows and between columns in millimetres. `thickness`, in
-    millimetres, is used only if there is a single slice. If it is unknown, 1 is used.
+    millimetres, is used only if there is a single slice. If the thickness is unknown, 1 is used.
 
     One step of the grid is the median distance between neighbours. If a distance is larger, slice numbers are skipped.
     The step has the direction from the first slice to the last, so the grid is sheared if the gantry was tilted. Raises

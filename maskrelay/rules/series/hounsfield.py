@@ -28,9 +28,10 @@ _AIR = -900.0
 
 
 def other_than_hounsfield(facts: DicomFacts) -> str | None:
-    """Return the unit or the kind of the values of a CT object if they are not in Hounsfield units.
+    """Return the unit or the kind of the values of a CT object if the values are not known to be Hounsfield units.
 
-    Otherwise, return None. Also return None if the object is not CT.
+    Return `unspecified` if the unit is unknown. Return None if the values are Hounsfield units, or if the object is not
+    CT.
     """
     if facts.modality != "CT":
         return None

@@ -12,14 +12,17 @@ from maskrelay.rules.series.slices import Place, Slice
 _KINDS = ("image_type", "echo_time", "b_value", "gradient_direction", "inversion_time")
 #: The smallest number of slices that can form a separate volume.
 _LEAST = 3
-#: The largest deviation of a step within a volume from the median step, as a fraction of the median step.
+#: The largest deviation of a step within any of the volumes from the median step of the first volume, as a fraction of
+#: this median step.
 _EVEN = 0.1
 #: Two volumes are interleaved if their extents overlap by at least this fraction of the shorter extent.
 _SHARED = 0.5
 
 
 def interleaved(places: Sequence[Place]) -> list[tuple[Slice, ...]] | None:
-    """Return the interleaved volumes among places that have one slice each, or None if the slices are one volume.
+    """Return the interleaved volumes to which the slices belong, or None if the slices cannot be separated like this.
+
+    They cannot if a place has several slices, or if there are too few places.
 
     Two criteria can separate volumes: one of their marks, or instance numbers that are repeated in every volume. In
     both cases, the resulting volumes must be evenly spaced and interleaved.
@@ -40,9 +43,9 @@ def interleaved(places: Sequence[Place]) -> list[tuple[Slice, ...]] | None:
 
 
 def _turns(numbers: Iterable[int | None]) -> list[Hashable]:
-    """Return for each number the number of its earlier occurrences.
+    """Return for each instance number how often the same number occurred before it.
 
-    If a number is missing, or if all are equal, return zeros.
+    If an instance number is missing, or if all are equal, return zeros.
     """
     found, before = list(numbers), defaultdict[int | None, int](int)
     if None in found or len(set(found)) == 1:

@@ -22,10 +22,10 @@ _FARTHEST = 1e6
 def without_duplicates(objects: Iterable[Numbered]) -> tuple[list[Numbered], Counter[int]]:
     """Return the objects without their duplicates, and for each kept object the number of its duplicates.
 
-    The first of several equal objects is kept. If the pixels were hashed, they decide, and not the UID. Objects with
-    equal pixels, positions and attributes are duplicates, even if their UIDs differ. Objects with different pixels are
-    not, even if an anonymiser gave them the same UID. If the pixels were not hashed, objects with the same SOP instance
-    UID at the same position are duplicates.
+    The first of several duplicates is kept. Duplicates have the same size, frame of reference, positions, orientations
+    and marks. If the objects have positions and their pixels were hashed, duplicates must have equal pixels, and the
+    UIDs do not matter, because an anonymiser may have given a new UID to a copy, or the same UID to different objects.
+    Otherwise, duplicates must have the same SOP instance UID.
     """
     first: dict[tuple[object, ...], int] = {}
     kept, again = [], Counter[int]()
@@ -44,8 +44,9 @@ def without_duplicates(objects: Iterable[Numbered]) -> tuple[list[Numbered], Cou
 def slices_of(number: int, facts: DicomFacts) -> list[Slice]:
     """Return the frames of an object as slices.
 
-    Return an empty list if the positions are unknown or invalid, if the object is a mosaic, or if all frames have the
-    same position. Frames with the same position are a cine clip, whose frames follow each other in time.
+    Return an empty list if the positions are unknown or invalid, if the object is a mosaic, or if it has several frames
+    that all have the same position and orientation. Such an object is a cine clip: its frames follow each other in
+    time.
     """
     if len(facts.positions) != facts.frames or len(facts.orientations) != facts.frames or shows_mosaic(facts):
         return []
@@ -63,7 +64,7 @@ def _is_placed(position: Sequence[float], orientation: Orientation) -> bool:
 
 
 def split_alike(slices: Iterable[Slice]) -> list[list[Slice]]:
-    """Group slices by size, frame of reference, spacing and orientation. The result does not depend on their order."""
+    """Group slices by size, frame of reference, spacing and orientation. The order of `slices` makes no difference."""
     clusters: list[list[Slice]] = []
     for candidate in sorted(slices, key=_sorting):
         for cluster in reversed(clusters):

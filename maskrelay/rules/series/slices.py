@@ -30,7 +30,8 @@ class Slice:
     def ordinal(self) -> tuple[Mark, ...]:
         """The marks that can distinguish slices at the same place.
 
-        They are those of the frame if it has any, otherwise those of its object.
+        If the object has marks for each of its frames, these are the marks of the frame. Otherwise, they are the marks
+        of the object.
         """
         of_frames = self.facts.frame_ordinals
         return of_frames[self.frame] if len(of_frames) == self.facts.frames else self.facts.ordinal

@@ -39,8 +39,7 @@ INCOMPLETE: frozenset[Finding] = frozenset({"gaps", "missing_slices", "ambiguous
 #: The largest deviation of a slice from the even grid, as a fraction of a step.
 _UNEVEN = 0.1
 #: The largest distance of a slice from the normal through the first slice. The first number is a fraction of the pixel
-#: spacing, namely half of the tolerance for masks. The second number, in millimetres, is used if the spacing is
-#: unknown.
+#: spacing. The second number, in millimetres, is used if the spacing is unknown.
 _ASIDE, _ASIDE_MM = 0.25, 0.1
 
 
@@ -115,7 +114,8 @@ def _unplaced(number: int, facts: DicomFacts, mixed: Findings, again: Counter[in
 def _of_series(objects: Sequence[DicomFacts], clusters: Sequence[Sequence[Slice]]) -> Findings:
     """Return the findings about a series as a whole.
 
-    Frames are counted like objects, because some headers count them so.
+    The numbers in the headers are compared with the number of received frames. In some headers, they count the frames
+    of multi-frame objects and not the objects.
     """
     came = sum(facts.frames for facts in objects)
     expected = max(facts.expected or 0 for facts in objects)
@@ -165,7 +165,8 @@ def _stack(volume: Volume, orientation: Orientation, shared: Findings, again: Co
 def _numbers(depths: Sequence[float]) -> list[int]:
     """Return the slice number of each place.
 
-    The distance to the previous place, as a multiple of the median, is added to the previous number.
+    Each number is the previous number plus the distance between the two places. The unit of the distance is the median
+    of all distances. The distance is rounded to a whole number, and is at least 1.
     """
     steps = [after - before for before, after in pairwise(depths)]
     usual = median(steps) if steps else 1.0
@@ -197,7 +198,10 @@ def _along(places: Sequence[Place], numbers: Sequence[int], step: float | None) 
 
 
 def _across(slices: Sequence[Slice], orientation: Orientation) -> Findings:
-    """Return a finding if slices are not on the normal through the first, because of a tilted gantry or a shift."""
+    """Return a finding if slices are not on the normal through the first slice.
+
+    The cause can be a tilted gantry or a shift.
+    """
     normal, spacing = normal_of(orientation), slices[0].facts.spacing
     start = aside(slices[0].position, normal)
     worst = max(math.dist(start, aside(member.position, normal)) for member in slices)

@@ -30,12 +30,12 @@ _MOST_COLUMNS = 3
 class Volume:
     """The slices of a volume.
 
-    Usually there is one slice at each place. If slices cannot be distinguished, there are several.
+    Usually a volume has one slice at each place. If slices cannot be distinguished, it has several slices at a place.
     """
 
     slices: tuple[Slice, ...]
-    #: The marks by which this volume differs from the others, by name. Volumes that differ in no mark get an `order`
-    #: instead, counted from 1. It is empty if there is only one volume.
+    #: The marks by which this volume differs from the others, by name. Volumes with the same values of these marks also
+    #: get an `order`, which numbers them from 1. The dict is empty if there is only one volume.
     told_apart_by: dict[str, Mark] = field(default_factory=dict)
     #: The slices that were left out, because there is a slice with the same pixels at the same place.
     repeats: tuple[Slice, ...] = ()
@@ -44,11 +44,11 @@ class Volume:
 def volumes_of(places: Sequence[Place]) -> list[Volume]:
     """Return the volumes that share these places. Each slice belongs to one volume.
 
-    If every place has one slice, the slices form one volume, or several interleaved volumes. Otherwise, there are as
-    many volumes as slices at the fullest place, and the smallest set of marks that distinguishes them is used. If there
-    is no such set, slices are first separated by kind (ImageType, echo, b-value and others). Slices of the same kind
-    are then separated by the order of their times. If that is not possible either, slices with the same pixels are
-    removed, and the remaining slices of the kind form one volume.
+    If every place has one slice, the slices form one volume, or several interleaved volumes. If the slices have
+    different numbers of marks, they form one volume. Otherwise, there are as many volumes as slices at the fullest
+    place, and the smallest set of marks that distinguishes these volumes is used. If there is no such set, slices are
+    first separated by kind (ImageType, echo, b-value and others). The slices of each kind are then separated by
+    `_resolved`.
     """
     everything = tuple(each for place in places for each in place.slices)
     if between := interleaved(places):
@@ -69,9 +69,10 @@ def volumes_of(places: Sequence[Place]) -> list[Volume]:
 
 
 def _resolved(places: Sequence[Place]) -> list[Volume]:
-    """Separate slices of one kind by as few marks as possible, or, if that fails, by the order of their times.
+    """Separate slices of one kind by as few marks as possible or, if that fails, by their order at each place.
 
-    If neither is possible, return one volume without repeated slices.
+    If neither is possible, leave out repeated slices and try again. If that fails too, the remaining slices form one
+    volume.
     """
     sets = _by_fewest_marks(places) or _by_order(places)
     if sets is not None:
@@ -118,9 +119,9 @@ def _separated(places: Sequence[Place], chosen: Sequence[int], most: int) -> lis
 def _by_order(places: Sequence[Place]) -> list[tuple[Slice, ...]] | None:
     """Group the slices by their order at each place.
 
-    The order is that of one mark that distinguishes the slices at every place. The first slices of all places form a
-    volume, then the second slices, and so on. Return None if there is no such mark, or if the places do not all have
-    the same number of slices.
+    At each place, the slices are sorted by one mark, which must distinguish the slices at every place. The first slices
+    of all places form a volume, the second slices form another volume, and so on. Return None if there is no such mark,
+    or if the places do not all have the same number of slices.
     """
     most = max(len(place.slices) for place in places)
     if any(len(place.slices) != most for place in places):
@@ -157,7 +158,7 @@ def _without_repeats(places: Sequence[Place]) -> tuple[list[Place], tuple[Slice,
 def _named(sets: Sequence[Sequence[Slice]]) -> list[Volume]:
     """Return each set as a volume, with the marks that distinguish it from the other sets.
 
-    Such a mark has one value within each set, but different values in different sets.
+    Such a mark has one value within each set, and this value is not the same in all sets.
     """
     if len(sets) == 1:
         return [Volume(tuple(sets[0]))]

@@ -8,9 +8,9 @@ _AROUND = frozenset({"OVERVIEW", "LOCALIZER"})
 
 
 def shows_label(facts: DicomFacts) -> bool:
-    """Return whether the image shows, or may show, the label of a slide, on which there is text.
+    """Return whether the image shows, or may show, the label of a slide. Labels contain text.
 
-    A header that says that there is no label in the image is not trusted.
+    If a header states that there is no label in an overview image, it is not trusted.
     """
     words = {word.upper() for word in facts.image_type}
     return _LABEL in words or facts.label_in_image is True or (_is_slide(facts) and bool(words & _AROUND))
