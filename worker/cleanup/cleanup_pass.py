@@ -1,6 +1,6 @@
 """The removal of deleted and expired data.
 
-It runs in its own thread of the sweep process, so leases never wait for storage.
+It runs in its own thread of the sweep process, so the release of lapsed leases never waits for storage.
 """
 
 import logging
@@ -25,17 +25,18 @@ log = logging.getLogger(__name__)
 #: How often the next window of all objects is checked for expired data.
 ROUND = timedelta(minutes=1)
 FOLDERS_A_PASS = 2000
-#: A trial object that is older than this is removed. The process that wrote it was killed.
+#: The age at which trial objects are removed. A process writes and deletes them to test the store, so older ones are left
+#: only if their process was killed.
 OLD_TRIAL = timedelta(hours=1)
-#: The number of slot leases after which a segment child process that has not reported counts as ended, together with
-#: all its scores.
+#: A segment child process that has not reported for this many slot leases counts as ended, and so do all its scores.
 SILENT_LEASES = 10
 
 
 def clear_for_ever(context: WorkerContext, parent: int) -> None:
     """Clean up in every period until the parent process is gone. If something fails, a later pass tries it again."""
     period = context.settings.sweep_period
-    place: str | None = ""  # after the start, temporary files are removed from the whole store, one window in each pass
+    # After the start, a first walk removes temporary files from the whole store. This is its position, None at the end.
+    place: str | None = ""
     while os.getppid() == parent:
         try:
             if place is not None:
@@ -54,9 +55,10 @@ def clear_for_ever(context: WorkerContext, parent: int) -> None:
 
 
 def clear(context: WorkerContext, now: datetime) -> None:
-    """Process one window of the objects that are marked for removal.
+    """Process the next window of the `removing/` markers of deleted jobs, and of the `sweeping/` markers.
 
-    Any number of processes may do this at the same time.
+    A job has a `sweeping/` marker if it may have stray objects. If Redis has lost the tenants' lists of finished jobs,
+    the next part of these lists is restored. Any number of processes may do this at the same time.
     """
     remove_gone(context, now)
     marked = next_keys(context, "sweeping", keys.SWEEPING, JOBS_A_PASS)
@@ -67,8 +69,8 @@ def clear(context: WorkerContext, now: datetime) -> None:
 
 
 def expire(context: WorkerContext, now: datetime) -> None:
-    """Process one window of each walk through storage. Any number of processes may do this at the same time."""
-    # If Redis was emptied, this marks the Redis database as this store's again.
+    """Process the next window of each walk that looks for expired data. Any number of processes may do this at once."""
+    # If Redis was emptied, this stores the id of this store in its database again.
     check_database(context.ledger.scripts, store_id(context.storage))
     jobs, uploads, records = expire_jobs(context, now), expire_uploads(context, now), retire_records(context)
     expire_audit(context, now)

@@ -18,14 +18,14 @@ from worker.context import WorkerContext
 
 log = logging.getLogger(__name__)
 JOBS_A_PASS = 50
-#: The age at which a marker is removed if its job has no tombstone.
+#: The age at which the `removing/` marker of a job without a tombstone is deleted.
 ORPHANED = timedelta(hours=1)
-#: The content of the marker after the first round.
+#: The content of the `removing/` marker after the first round of the removal.
 BEGUN = b"begun"
 
 
 def remove_gone(context: WorkerContext, now: datetime) -> None:
-    """Continue the removal of the next marked jobs."""
+    """Continue the removal of the jobs in the next window of `removing/` markers."""
     marked = next_keys(context, "removing", keys.REMOVING, JOBS_A_PASS)
     remove_jobs(context, (key.removeprefix(keys.REMOVING) for key in marked), now)
 
@@ -41,9 +41,10 @@ def remove_jobs(context: WorkerContext, jobs: Iterable[str], now: datetime) -> i
 def remove(context: WorkerContext, job: str, now: datetime) -> bool:
     """Do the next round of a job's removal. Return whether a round was completed.
 
-    The first round removes everything but the submission and its uploads. From then on, no new job can use these
-    uploads. The second round runs when all work that was in progress has ended. It removes everything that this work
-    wrote, then the uploads, the submission and the marker.
+    The first round removes everything but the tombstone, the submission and its uploads. From then on, no new job can
+    use these uploads, unless another job uses them too. The second round runs when all work that was in progress has
+    ended. It removes everything that this work has written, then the uploads that no other job uses, the submission and
+    the `removing/` marker.
     """
     storage, marker = context.storage, keys.removing(job)
     tombstone = tombstone_of(storage, job)
@@ -53,9 +54,9 @@ def remove(context: WorkerContext, job: str, now: datetime) -> bool:
         return False
     try:
         begun = storage.get(marker) == BEGUN
-    except ObjectMissing:  # another process has completed the round
+    except ObjectMissing:  # another process has completed the second round
         return False
-    # Every lease is shorter than the visibility timeout.
+    # Every lease is shorter than the visibility timeout, so after this time no work of the job is in progress.
     if begun and not written_before(storage, marker, now - context.settings.visibility_timeout):
         return False
     context.ledger.jobs.forget(job, tombstone.tenant)
@@ -82,9 +83,9 @@ def _remove_own(storage: Storage, job: str) -> None:
 
 
 def _remove_submission(storage: Storage, job: str) -> None:
-    """Remove the job's uploads and its other objects.
+    """Remove the job's uploads that no other job uses, and all objects of the job but the tombstone.
 
-    `job.json` comes last, because the other objects are found through it.
+    `job.json` is removed last, because the uploads are found through it.
     """
     for upload in _uploads(storage, job):
         drop(storage, upload, job)

@@ -22,14 +22,14 @@ RECORDS_A_PASS = 1000
 
 
 def expire_jobs(context: WorkerContext, now: datetime) -> int:
-    """Check the next window of the objects of all jobs, and delete jobs that have expired. Return their number."""
+    """Check the next window of the objects of all jobs, and mark expired jobs as deleted. Return their number."""
     return judge_jobs(context, next_keys(context, "jobs", keys.JOBS, KEYS_A_PASS), now)
 
 
 def judge_jobs(context: WorkerContext, found: Iterable[str], now: datetime) -> int:
-    """Check the jobs of these objects, which must be sorted, and delete those that have expired.
+    """Check the jobs to which the objects `found` belong, and mark the expired jobs as deleted.
 
-    Return their number.
+    `found` must be sorted. Return the number of these jobs.
     """
     named = (key.removeprefix(keys.JOBS).partition("/") for key in found)
     expired = 0
@@ -41,7 +41,10 @@ def judge_jobs(context: WorkerContext, found: Iterable[str], now: datetime) -> i
 
 
 def _judge(context: WorkerContext, job: str, names: set[str], now: datetime) -> bool:
-    """Return whether the job has expired now. A deleted job that has new objects is marked for removal again."""
+    """Write the tombstone of the job if it has expired. Return whether it has.
+
+    A deleted job that has objects again is marked for removal. For other jobs, expired event bodies are deleted.
+    """
     storage, settings = context.storage, context.settings
     if _name(job, keys.gone(job)) in names:
         if len(names) > 1:
@@ -82,10 +85,10 @@ def expire_audit(context: WorkerContext, now: datetime) -> int:
 
 
 def retire_records(context: WorkerContext) -> int:
-    """Delete the ledger's records of jobs that ended long ago, in the next window. Return their number.
+    """Check the next window of the ledger's records, and delete those of jobs that ended long ago.
 
-    These jobs are then served from storage. An old backup of Redis may have restored the record of a deleted job. Such
-    a record is deleted too.
+    Return the number of these jobs, which are then served from storage. If an old backup of Redis has restored the
+    unfinished record of a deleted job, this record is deleted too.
     """
     jobs, sweeps = context.ledger.jobs, context.ledger.sweep_state
     place, found = jobs.scan(sweeps.place("records") or "0", RECORDS_A_PASS)

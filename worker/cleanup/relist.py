@@ -13,7 +13,10 @@ KEYS_A_PASS = 2000
 
 
 def relist_next(context: WorkerContext) -> int:
-    """If Redis has lost the lists, restore the next window. Return the number of jobs that were added to a list."""
+    """If Redis has lost the lists, add the finished jobs in the next window of the objects of all jobs.
+
+    Return the number of jobs that were added.
+    """
     sweeps = context.ledger.sweep_state
     if not sweeps.listing():
         return 0
@@ -24,10 +27,10 @@ def relist_next(context: WorkerContext) -> int:
 
 
 def relist(context: WorkerContext, found: Iterable[str]) -> int:
-    """Add every job whose result is among these objects to its tenant's list.
+    """Add every finished job whose result is among the objects `found` to its tenant's list.
 
-    Return the number of jobs that were not listed before. Unfinished jobs have live markers, so the comparison of
-    storage with the ledger restores them.
+    Return the number of jobs that were not listed before. Unfinished jobs are not added here, because they have live
+    markers, and the comparison of storage with the ledger restores them.
     """
     finished = filter(None, map(keys.finished_job, found))
     alone = context.bad_objects.alone

@@ -1,6 +1,6 @@
 """The removal of stray objects.
 
-These are files, parts and final objects of superseded attempts, which no result names.
+These are the files, parts and final objects of superseded attempts. No record of the finished job refers to them.
 """
 
 import hashlib
@@ -26,24 +26,24 @@ from worker.cleanup.walks import delete_all, written_before
 from worker.context import WorkerContext
 from worker.context.job_records.conclusion import read_result
 
-#: The pattern of a record's reference to an object. Text from a caller cannot match it, because quotes within a string
-#: are escaped.
+#: The pattern of a reference to an object in a record. Text from a caller cannot match the pattern, because quotes
+#: within a string are escaped.
 _NAMED = re.compile(rb'"key"\s*:\s*"([^"\\]+)"')
 #: A number of bytes that is greater than the length of any reference.
 _LONGEST = 1024
 
 
 def sweep_losing(context: WorkerContext, jobs: Iterable[str], now: datetime) -> int:
-    """Clean up the marked jobs whose work has ended. Return the number of removed objects."""
+    """Remove the stray objects of each marked job in `jobs` that has ended. Return the number of removed objects."""
     alone = context.bad_objects.alone
     return sum(alone("losing", job, partial(_sweep, context, job, now)) or 0 for job in jobs if keys.ID.fullmatch(job))
 
 
 def _sweep(context: WorkerContext, job: str, now: datetime) -> int:
-    """Clean up one job. Return the number of removed objects.
+    """Remove the stray objects of one job and its `sweeping/` marker. Return the number of removed objects.
 
-    Every lease is shorter than the visibility timeout, so after this time no worker can write anything that is still
-    accepted.
+    This is done when the marker is older than the visibility timeout. Every lease is shorter than this timeout, so no
+    worker can write anything for the job then that would still be accepted.
     """
     storage, marker = context.storage, keys.sweeping(job)
     quiet_since = now - context.settings.visibility_timeout
@@ -51,13 +51,13 @@ def _sweep(context: WorkerContext, job: str, now: datetime) -> int:
         return 0
     result = read_result(context, job)
     if result is None and has(storage, keys.accepted(job)) and tombstone_of(storage, job) is None:
-        return 0  # the job has not ended, so the mark is kept
+        return 0  # the job has not ended, so the marker is kept
     try:
         stray = list(strays(storage, result)) if result is not None else []
     except ObjectMissing:  # the job is being removed
         stray = []
     delete_all(storage, stray)
-    if written_before(storage, marker, quiet_since):  # if not, another line was refused in the meantime
+    if written_before(storage, marker, quiet_since):  # if not, the marker was written again in the meantime
         storage.delete(marker)
     return len(stray)
 
@@ -81,7 +81,7 @@ def strays(storage: Storage, result: Result) -> Iterator[str]:
         named = named_keys(chunks)
     failed = _failed_frames(storage, result)
     yield from _others(storage, keys.packs(job), named.__contains__)
-    # An answer that broke the endpoint's contract is kept if its frame has failed.
+    # A stored response of the endpoint that was invalid is kept if its frame has failed.
     yield from _others(storage, keys.artifacts(job), lambda key: key in named or keys.answered_frame(key) in failed)
 
 
@@ -103,10 +103,10 @@ def named_keys(chunks: Iterable[bytes]) -> set[str]:
 
 
 def vouched(storage: Storage, final: FinalObject) -> Generator[bytes, None, None]:
-    """Yield the object in chunks.
+    """Yield the final object in chunks.
 
-    Raises RecordUnreadable at the end if its length or hash differs from that in the result. Objects that this object
-    does not name are removed, so a truncated or changed object must not be used.
+    Raises RecordUnreadable at the end if the length or hash differs from that in the result. The caller removes the
+    objects that the final object does not name, so a truncated or changed final object must not be used.
     """
     digest, length = hashlib.sha256(), 0
     for chunk in storage.stream(final.key):

@@ -1,4 +1,8 @@
-"""The removal of uploads that no job uses any more, or that no job has ever used."""
+"""The removal of uploads that no job uses any more, or that no job has ever used.
+
+A submission marks each upload that it uses: it writes an object whose key names the upload and the job. An upload is in
+use as long as it has such a mark.
+"""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -38,11 +42,11 @@ def expire_uploads(context: WorkerContext, now: datetime) -> int:
 
 
 def sweep_uploads(context: WorkerContext, found: Iterable[str], now: datetime) -> int:
-    """Delete the expired and unused uploads among these objects, which must be sorted. Return their number.
+    """Delete the expired and unused uploads among the objects `found`, which must be sorted. Return their number.
 
     The API stops accepting an upload for new jobs an hour before the upload expires, so no job begins to use it during
-    the deletion. If a job was not accepted within an hour after it had marked an upload, its mark is deleted and does
-    not count as a use. Marks on an upload that does not exist are deleted too.
+    the deletion. If a job was not accepted within an hour after it had marked an upload, its mark does not count, and
+    is deleted when the upload has expired. Marks on an upload that does not exist are deleted after an hour.
     """
     removed = 0
     is_accepted = cache(lambda job: has(context.storage, keys.accepted(job)))
@@ -58,8 +62,9 @@ def _judge(
 ) -> bool:
     """Delete the upload if it has expired and is not used. Return whether it was deleted.
 
-    `beside` lists the objects of the upload that the walk has found, possibly with the upload itself. `is_accepted`
-    takes the id of a job, and returns whether the job was accepted. It checks storage only once for each job.
+    `beside` lists the keys that the walk has found and that belong to the upload: its marks, its description and the
+    upload itself, or some of them. `is_accepted` takes the id of a job, and returns whether the job was accepted. It
+    checks storage only once for each job.
     """
     storage = context.storage
     jobs = [_job_of(key) for key in beside if key.startswith(keys.upload_use(upload, ""))]
@@ -77,7 +82,7 @@ def _judge(
     if len(idle) < len(uses):
         return False
     _, tenant, upload_id = upload.split("/")
-    # This comes first, because after the deletion the upload would not be found again.
+    # The quota is freed first, because after the deletion no later pass would find the upload and free the quota.
     context.ledger.quotas.take_uploads(tenant, [upload_id])
     storage.delete(keys.upload_facts(upload))
     storage.delete(upload)

@@ -18,10 +18,10 @@ B = TypeVar("B")
 
 
 def next_keys(context: WorkerContext, walk: str, prefix: str, most: int) -> list[str]:
-    """Return the next `most` keys with this prefix, which follow the walk's last window.
+    """Return the next window of a walk: the next `most` keys with this prefix.
 
-    After the last key, start again. The position is stored in the ledger before the keys are processed. An error with
-    one key therefore does not stop the walk.
+    After the last key, the walk starts again. Its position is stored in the ledger before the keys are processed, so an
+    error with one key does not stop the walk.
     """
     after = context.ledger.sweep_state.place(walk)
     found = list(islice(context.storage.list(prefix, after), most))
@@ -40,8 +40,8 @@ def delete_all(storage: Storage, keys: Iterable[str]) -> None:
 def side_by_side(call: Callable[[A], B], values: Iterable[A], hands: int) -> Iterator[B]:
     """Call `call` with each value, `hands` calls at a time, and yield the results in no particular order.
 
-    Only a few values are taken in advance. If a call raises an error, the iterator raises it after the calls in
-    progress have ended.
+    Only a few values are taken in advance. If a call raises an error, the iterator raises the error after all calls
+    that were already submitted have ended.
     """
     with ThreadPoolExecutor(hands) as pool:
         waiting: set[Future[B]] = set()

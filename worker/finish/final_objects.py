@@ -1,6 +1,6 @@
-"""The final objects of a job, which contain the outcomes in the order of the items, and an index.
+"""The final objects of a job: items with outcomes, their index, dead letters, flagged items and outcome part names.
 
-Each attempt gives them new names.
+Each attempt at finishing the job gives its final objects new names.
 """
 
 import secrets
@@ -76,10 +76,10 @@ def write_final_objects(
 ) -> FinalObjects:
     """Write the final objects of a job.
 
-    A large job is written in stretches, which are kept in storage. A later attempt continues after the last of them. At
-    the end, the stretches are joined, and `between` is called before each of them. Raises TimeIsUp if `turn` is over,
-    but only between two stretches. Raises StorageUnavailable, and ObjectMissing if the job is being removed. After an
-    error, nothing stays open.
+    A large job is written in stretches, which are kept in storage. A later attempt continues after the last stored
+    stretch. At the end, the stretches are joined: their contents are copied into one object, and `between` is called
+    before each stretch is copied. Raises TimeIsUp if `turn` is over, but only between two stretches that are written.
+    Raises StorageUnavailable, and ObjectMissing if the job is being removed. After an error, no writer stays open.
     """
     return _FinalObjectsWriter(storage, submission, frame_parts, visible, planned=planned, between=between).write(turn)
 
@@ -132,9 +132,10 @@ class _FinalObjectsWriter:
         return keys.final(self._submission.id, self._nonce, name)
 
     def _lines(self, begin: int, end: int) -> Iterator[Line]:
-        """Return the lines of the items that begin in these parts.
+        """Return the lines of the items that begin in the parts `begin` … `end - 1` of the plan.
 
-        If the last part is among them, also return those of items that were never planned.
+        If the last part is among them and the plan is incomplete, also return the lines of the items that were never
+        planned.
         """
         storage, submission = self._storage, self._submission
         planned = _planned_lines(storage, submission.id, begin, end, self._frame_parts, self._visible)
@@ -196,7 +197,7 @@ class _FinalObjectsWriter:
 def _planned_lines(
     storage: Storage, job: str, begin: int, end: int, parts: int, visible: VisibleOutcomes
 ) -> Iterator[Line]:
-    """Yield the items that begin in the parts `begin` … `end - 1`, with the outcomes of their frames.
+    """Yield the lines of the items that begin in the parts `begin` … `end - 1`, with the outcomes of their frames.
 
     `parts` is the number of parts of the plan. A frame without an outcome counts as cancelled.
     """
@@ -215,7 +216,10 @@ def _outcome(item: PlannedItem, frame: PlannedFrame, visible: VisibleOutcomes) -
 
 
 def _lines_never_planned(storage: Storage, submission: Submission, parts: int) -> Iterator[Line]:
-    """Yield the submitted items that are not in the plan, because the job was cancelled before they were planned."""
+    """Yield the lines of the submitted items that are not in the plan.
+
+    The job was cancelled before these items were planned.
+    """
     number, planned = 0, set[str]()
     for items in ahead(lambda part: read_item_part(storage, submission.id, part), range(parts)):
         for item in items:
@@ -236,7 +240,7 @@ def _cancelled(item: PlannedItem, index: int) -> Outcome:
 def _without_runs(outcome: Outcome) -> Outcome:
     """Return the outcome without the run lengths of its masks.
 
-    Flags do not need them, and those of a large item would not fit into memory.
+    The run lengths are not needed for the flags, and the run lengths of a large item would not fit into memory.
     """
     masks = (
         mask.model_copy(update={"rle": mask.rle.model_copy(update={"counts": ""}), "label_rle": None})

@@ -37,13 +37,16 @@ from worker.finish.final_objects import STRETCH_PARTS, FinalObjects, write_final
 #: The packages that can change the pixels of a result. The result contains their versions.
 _SOFTWARE = ("maskrelay", "numpy", "pillow", "httpx", "pydicom", "pylibjpeg", "nibabel", "highdicom")
 
-#: The name of the object in which the visible lines found so far are saved.
+#: The name of the object in which `VisibleOutcomes.state` is saved when the time of an attempt is over.
 _LINES = "lines"
 
 
 @cache
 def _software() -> dict[str, str]:
-    """Return the versions of the packages. Reading them takes milliseconds, and they do not change in a process."""
+    """Return the versions of these packages.
+
+    They are cached, because reading them takes milliseconds, and they do not change while a process runs.
+    """
     return {name: version(name) for name in _SOFTWARE}
 
 
@@ -70,9 +73,9 @@ def finish_single_frame(context: WorkerContext, lease: StepLease) -> None:
 
 
 def _finish_another(context: WorkerContext, turn: Turn) -> None:
-    """Finish another waiting job, or a part of it, if the current job has had its minimum time.
+    """If `turn` is over, take another job that waits to be finished, and finish it or continue its finishing.
 
-    The joining of a large job's stretches cannot be given up and continued later. Other jobs are therefore finished
+    The joining of a large job's stretches cannot be interrupted and continued later. Other jobs are therefore finished
     between two stretches.
     """
     if turn.is_over() and (lease := context.ledger.step_leases.take("finish")) is not None:
@@ -82,10 +85,10 @@ def _finish_another(context: WorkerContext, turn: Turn) -> None:
 def finish_job(
     context: WorkerContext, lease: StepLease, turn: Turn = ENDLESS, others: Callable[[], None] = lambda: None
 ) -> None:
-    """Finish one job, or release the step if `turn` is over.
+    """Finish one job. If `turn` is over before that, return the step to the queue.
 
-    If two workers finish a job, the second uses the result of the first. During long work that cannot be continued
-    later, `others` is called from time to time.
+    If two workers finish a job, the second uses the result of the first. During long work that cannot be interrupted
+    and continued later, `others` is called from time to time.
     """
     try:
         submission = read_submission(context.storage, lease.job)
@@ -104,10 +107,11 @@ def finish_job(
 def _make_result(
     context: WorkerContext, submission: Submission, lease: StepLease, turn: Turn, others: Callable[[], None]
 ) -> Result | None:
-    """Return the stored result.
+    """Make and store the result, and return it.
 
-    Return None if some frames must be scored again, or if this worker no longer holds the step. Raises TimeIsUp if the
-    turn is over. The work that was done so far is in storage, and another attempt continues from it.
+    Return None if the job is not in the state `finishing`, if frames must be scored again first, or if files of items
+    must be made first. Raises TimeIsUp if `turn` is over. The work that was done so far is then in storage, and another attempt
+    continues from it.
     """
     record = context.ledger.jobs.get(submission.id)
     if record is None or record.state != "finishing":
@@ -129,10 +133,10 @@ def _make_result(
 
 
 def _counted(context: WorkerContext, record: JobRecord) -> JobRecord:
-    """Return the record of the job. If the ledger does not know the whole plan, its parts are counted in storage.
+    """Return the record of the job. If the ledger does not know the whole plan, count its parts in storage.
 
     If a job was cancelled during planning, or if the ledger lost the job, storage may contain more parts than the
-    ledger has counted. A part that is not full is the last one.
+    ledger has counted. The plan is complete if the last stored part is not full.
     """
     if record.planned:
         return record
@@ -162,7 +166,7 @@ def _result_of(
         context.ledger.wake_ups.wake(*pending)
         return None
     storage = context.storage
-    # The objects of a large job are used by later attempts, so each of them must be complete when it is visible.
+    # Later attempts use the stretches of a large job, so each of these objects must be durable when it is visible.
     flushed = storage.flushed_later() if record.frame_parts <= STRETCH_PARTS else nullcontext()
     with ThreadPoolExecutor(1) as beside, flushed:  # everything is durable before the result is visible
         marked = beside.submit(_mark_for_sweeping, storage, submission.id)
@@ -189,7 +193,7 @@ def _pending(
 ) -> tuple[Literal["segment", "assemble"], int] | None:
     """Queue the work that must be done before the job can be finished.
 
-    Return its task and the number of loops to wake, or None.
+    Return the task of this work and the number of worker loops to wake, or None if there is no such work.
     """
     if record.cancel_reason is not None:
         return None

@@ -1,5 +1,6 @@
-"""A writer of one stretch of a finished job, which contains the lines of the items that begin in some parts of the
-plan.
+"""The writing of one stretch of a finished job.
+
+A stretch contains the lines of the items that begin in several consecutive parts of the plan.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from maskrelay.contract.records.stretches import Stretch
 from maskrelay.storage.protocol import CHUNK_BYTES, Storage, Writer
 from worker.context.job_records.visible_outcomes import VisibleOutcomes
 
-#: An item, its outcomes, and those of its frames that were planned.
+#: An item with its outcomes, and the planned frames of this item.
 Line = tuple[ItemLine, list[PlannedFrame]]
 #: An item with at most this many frames is held in memory. For a larger item, the run lengths of the masks are read
 #: again when the item is written.
@@ -26,7 +27,7 @@ HELD_FRAMES = 64
 
 
 class StretchWriter:
-    """A writer of one object, whose length and hash are known at the end.
+    """A writer of one object, which also computes the length and the hash of the object.
 
     If `done` is not called, nothing is stored.
     """
@@ -73,8 +74,8 @@ def write_stretch(
 ) -> Stretch:
     """Write the objects of a stretch, `items.ndjson`, `items.index` and `dead.ndjson`.
 
-    `key` returns the key for each name. Raises StorageUnavailable, and ObjectMissing if the job is being removed. After
-    an error, nothing stays open.
+    `dead.ndjson` is written only if a frame failed. `key_of` returns the key for each of these names. Raises
+    StorageUnavailable, and ObjectMissing if the job is being removed. After an error, no writer stays open.
     """
     states, frames, flags = Counter[str](), Counter[str](), Counter[str]()
     flagged: dict[str, list[int]] = defaultdict(list)
@@ -111,7 +112,11 @@ def write_stretch(
 
 
 def _pieces(line: ItemLine, visible: VisibleOutcomes) -> Iterator[bytes]:
-    """Yield the line as JSON, one outcome after another, each with the run lengths that `_without_runs` removed."""
+    """Yield the line as JSON.
+
+    The outcomes of a large item are read again and yielded one by one, because `_without_runs` removed their run
+    lengths.
+    """
     if len(line.outcomes) <= HELD_FRAMES:
         yield line.model_dump_json(exclude_none=True).encode() + b"\n"
         return

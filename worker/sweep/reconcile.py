@@ -24,21 +24,21 @@ from worker.context.job_records.plans import planned_frames
 from worker.context.job_records.visible_outcomes import find_visible_outcomes
 
 log = logging.getLogger(__name__)
-#: The number of jobs that are compared concurrently. Most of the time is spent waiting for the store.
+#: The number of jobs that are compared concurrently. Most of the time is spent waiting for storage.
 HANDS = 16
 #: The age at which the remains of a submission that was never accepted are removed.
 ORPHANED = timedelta(hours=1)
-#: The time for which the id of such a submission is reserved during the removal.
+#: The time for which the id of such a submission is reserved, so it cannot be accepted while its remains are removed.
 _HOLD = timedelta(minutes=2)
-#: The numbers of the things that were found and done, by description.
+#: Counts of what was found and done, by description.
 Found = Counter[str]
 
 
 def reconcile(context: WorkerContext, *, go_on: Callable[[], object] = lambda: None) -> Found:
-    """Compare the record of every live job with storage and correct it, several jobs at a time.
+    """Compare the ledger's record of every live job with storage and correct the record, several jobs at a time.
 
     Then count the usage of each tenant again. Any number of processes may do this at any time. `go_on` is called after
-    each job and each tenant; if it raises an error, the comparison ends.
+    each job and each tenant. If it raises an error, the comparison ends.
     """
     found: Found = Counter({"live jobs compared": 0})
     for result in side_by_side(lambda job: reconcile_alone(context, job.id, marked=job.marked), _jobs(context), HANDS):
@@ -66,9 +66,9 @@ def _jobs(context: WorkerContext) -> Iterator[_Job]:
 
 
 def reconcile_alone(context: WorkerContext, job: str, *, marked: bool = True) -> Found:
-    """Compare one job like `reconcile_job`.
+    """Compare one job like `reconcile_job`, or skip it if its objects cannot be used.
 
-    If its objects cannot be used, skip the job. `marked` says whether storage has a live marker for the job. A ledger
+    `marked` says whether storage has a live marker for the job. A ledger
     that was restored from a backup may contain a job without a marker. The marker is then written first, so the next
     comparison finds the job too. Raises LedgerUnavailable or StorageUnavailable during an outage.
     """
@@ -89,13 +89,17 @@ def live_jobs(storage: Storage) -> Iterator[str]:
 
 
 def reconcile_job(context: WorkerContext, job: str) -> Found:
-    """Compare one job. The first that exists of `gone.json`, `result.json`, `cancel.json` and `job.json` decides."""
+    """Compare one job, and correct the ledger's record of it.
+
+    The first of these decides: `gone.json` exists, `job.json` is missing, `result.json` exists, `halted.json` exists.
+    Otherwise the job is unfinished, and `cancel.json` decides whether it is cancelled.
+    """
     storage, jobs = context.storage, context.ledger.jobs
     if tombstone := tombstone_of(storage, job):
         jobs.forget(job, tombstone.tenant)
         _unmark(storage, job)
         return Counter({"markers of deleted jobs removed": 1})
-    record = jobs.get(job)  # the ledger is read before storage, because it is written after storage
+    record = jobs.get(job)  # read before storage: what the ledger knows by now is in storage already
     result = read_result(context, job)
     intent = cancel_intent(storage, job)
     try:
@@ -118,7 +122,7 @@ def reconcile_job(context: WorkerContext, job: str) -> Found:
 
 
 def _restore(context: WorkerContext, submission: Submission, *, halted: bool, cancel: str | None) -> Found:
-    """Add the missing facts about a job without a result to the ledger."""
+    """Add to the ledger what it lacks about a job without a result."""
     job, jobs = submission.id, context.ledger.jobs
     restored = jobs.create(
         job,
@@ -143,9 +147,9 @@ def _restore(context: WorkerContext, submission: Submission, *, halted: bool, ca
 
 
 def _adopt_parts(context: WorkerContext, job: str) -> int:
-    """Add the parts that the ledger lacks, and return their number.
+    """Add the outcome parts that the ledger lacks, and return their number.
 
-    Lines that are not visible are recorded as refused.
+    The lines of these parts that are not visible are recorded as refused.
     """
     listed = context.ledger.jobs.parts(job)
     known = {name for name, _ in listed}

@@ -1,4 +1,4 @@
-"""A complete pass, which does at once everything that the sweep otherwise does in small steps."""
+"""A complete pass, which does at once everything that the sweep and the cleanup otherwise do in small steps."""
 
 import os
 import sys
@@ -24,12 +24,12 @@ from worker.sweep.sweep_pass import compare, sweep
 
 
 def recover(context: WorkerContext, now: datetime) -> Found:
-    """Make one pass.
+    """Make one complete pass, and return counts of what was found and done.
 
-    Return the numbers of the things that were found and done. Any number of processes may do this at any time. `live
-    jobs compared` is missing if another process is already comparing storage with the ledger. Objects that cannot be
-    used are listed as `left out: {job}: {why}`. Raises LedgerUnavailable or StorageUnavailable. The changes that were
-    made before the error are kept.
+    Any number of processes may do this at any time. `live jobs compared` is missing if another process is already
+    comparing storage with the ledger. A job or upload that was skipped because an object cannot be used is listed as
+    `left out: {name}: {why}`. Raises LedgerUnavailable or StorageUnavailable. The changes that were made before the
+    error are kept.
     """
     storage = context.storage
     alone = context.bad_objects.alone
@@ -55,7 +55,7 @@ def recover(context: WorkerContext, now: datetime) -> Found:
 
 
 def recover_and_print() -> int:
-    """Recover with the settings of the environment, print a line for each kind of finding, and return the exit code."""
+    """Recover with the settings of the environment, print each count on a line, and return the exit code."""
     settings = Settings.from_environment(os.environ)
     logs.configure("info", settings.log_format)
     context = build(settings, "recover")

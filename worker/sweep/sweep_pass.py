@@ -1,8 +1,8 @@
 """The sweep, which releases lapsed leases, sends lost wake-ups, cancels overdue jobs, and compares storage with the
 ledger.
 
-It is a separate process that a control worker starts. It cannot be a thread of the control worker, because that process
-forks, and a lock that the thread held would stay locked in the child process.
+It is a separate process that a control worker starts. It cannot be a thread of the control worker, because the control
+worker forks. A lock that the thread holds at that moment would stay locked in the child process.
 """
 
 import logging
@@ -32,7 +32,7 @@ from worker.context.job_records.plans import Plans
 from worker.sweep.reconcile import Found, reconcile, reconcile_alone
 
 log = logging.getLogger(__name__)
-#: The seconds between two reports that a comparison continues.
+#: The seconds between two reports to Redis that a comparison is still running.
 GO_ON = 3.0
 JOBS_A_PASS = 100
 
@@ -44,9 +44,9 @@ class ComparisonLost(Exception):
 def sweep_for_ever(context: WorkerContext, parent: int, made_pass: Callable[[], None] = lambda: None) -> None:
     """Sweep in every period until the parent process is gone.
 
-    `made_pass` is called after every pass, even after a failed one. If Redis or storage is unavailable, the next pass
-    tries the same work again. Work that needs storage is done in separate threads, so leases and wake-ups never wait
-    for storage.
+    A pass does nothing if another process has the lock of the sweep. `made_pass` is called after every pass, even if it
+    did nothing or failed. If Redis or storage is unavailable, the next pass tries the same work again. Work that needs
+    storage is done in separate threads, so the release of leases and the sending of wake-ups never wait for storage.
     """
     period = context.settings.sweep_period
     plans, amending = Plans(context.storage), Thread()
@@ -56,7 +56,7 @@ def sweep_for_ever(context: WorkerContext, parent: int, made_pass: Callable[[], 
         with _put_off("sweep"):
             if context.ledger.sweep_state.lock(period * 0.9):
                 _, condemned = _sweep_ledger(context)
-                if not amending.is_alive():  # otherwise, these frames are found again when their new leases lapse
+                if not amending.is_alive():  # else the condemned frames are found again when their new leases lapse
                     amending = Thread(target=_amend, args=(context, plans, condemned), name="amending", daemon=True)
                     amending.start()
                 _compare_beside(context, context.settings.reconcile_period)
@@ -76,7 +76,7 @@ def _put_off(what: str) -> Iterator[None]:
 
 
 def sweep(context: WorkerContext, plans: Plans, *, compare_every: timedelta | None) -> Found:
-    """Make one pass. Any number of processes may do this at any time.
+    """Make one pass, including the work that needs storage. Any number of processes may do this at any time.
 
     If `compare_every` has passed since the last comparison of storage with the ledger, another comparison starts in a
     thread, which continues after this pass. If `compare_every` is None, no comparison starts.
@@ -93,7 +93,7 @@ def sweep(context: WorkerContext, plans: Plans, *, compare_every: timedelta | No
 def _sweep_ledger(context: WorkerContext) -> tuple[Found, list[PoisonedFrame]]:
     """Do the work that needs only the ledger: release lapsed leases, and send lost wake-ups.
 
-    Return counts, and the frames that must fail.
+    Return counts, and the frames to which an outcome with an error must be written.
     """
     lapsed, condemned = context.ledger.claims.lapse()
     if lapsed:
@@ -106,7 +106,7 @@ def _sweep_ledger(context: WorkerContext) -> tuple[Found, list[PoisonedFrame]]:
 
 
 def _amend(context: WorkerContext, plans: Plans, condemned: Sequence[PoisonedFrame]) -> None:
-    """Do the work of one pass that needs storage."""
+    """Do the work of one pass that needs storage, except the comparison of all jobs."""
     _fail_all(context, plans, condemned)
     with _put_off("cancelling of overdue jobs"):
         cancel_overdue(context)
@@ -115,10 +115,10 @@ def _amend(context: WorkerContext, plans: Plans, condemned: Sequence[PoisonedFra
 
 
 def _compare_beside(context: WorkerContext, period: timedelta) -> None:
-    """Start a comparison in a separate thread if one is due.
+    """Start a comparison of storage with the ledger in a separate thread if a comparison is due.
 
-    The thread reports that it is running. When it has not reported for half a minute, another sweep starts a new
-    comparison.
+    The thread reports every few seconds that it is running. If it has not reported for half a minute, the next pass of
+    any process may start a new comparison.
     """
     token = context.ledger.sweep_state.begin_reconciling(period)
     if token is not None:
@@ -131,7 +131,7 @@ def _compared(context: WorkerContext, token: str) -> None:
 
 
 def compare(context: WorkerContext) -> Found:
-    """Compare storage with the ledger now. Return no counts if another process is already comparing them."""
+    """Compare storage with the ledger now. If another process is already comparing them, return no counts."""
     token = context.ledger.sweep_state.begin_reconciling(timedelta(0))
     return Counter() if token is None else _compare(context, token)
 
@@ -162,9 +162,10 @@ def _compare(context: WorkerContext, token: str) -> Found:
 
 
 def compare_marked(context: WorkerContext) -> None:
-    """Compare the jobs with storage whose change the API could not record in the ledger.
+    """Compare single jobs with storage that are listed in the ledger for this.
 
-    If this process ends in between, the regular comparison finds the job.
+    A job is listed if the API has changed it in storage but could not record the change in its ledger record. If this
+    process ends after it has taken a job from the list, the regular comparison finds the job.
     """
     for _ in range(JOBS_A_PASS):
         job = context.ledger.sweep_state.take_uncompared()
@@ -184,7 +185,7 @@ def _fail_all(context: WorkerContext, plans: Plans, condemned: Iterable[Poisoned
 
 
 def _fail(context: WorkerContext, plans: Plans, frame: PoisonedFrame) -> None:
-    """Write the outcome of a frame that has crashed two workers while it was their only frame."""
+    """Write an outcome with an error for a frame that has crashed two workers while it was their only frame."""
     try:
         planned = plans.frame(frame.job, frame.frame)
     except ObjectMissing:
@@ -198,7 +199,7 @@ def _fail(context: WorkerContext, plans: Plans, frame: PoisonedFrame) -> None:
 
 
 def _kick(context: WorkerContext) -> Found:
-    """Send a wake-up for every task that has work and too few running loops. Return counts.
+    """Send wake-ups for every task that has work and too few running worker loops. Return counts.
 
     The work includes jobs whose planning, assembling or finishing process has died.
     """
@@ -217,7 +218,7 @@ def _kick(context: WorkerContext) -> Found:
 
 
 def _all_closed(context: WorkerContext) -> bool:
-    """Return whether no gate will open before the next sweep."""
+    """Return whether the gates of all known endpoints stay closed until after the next pass."""
     flow = context.ledger.flow(())
     closed = [flow.state(endpoint.name).closed_for for endpoint in context.ledger.endpoints.known()]
     return bool(closed) and min(closed) > context.settings.sweep_period
@@ -227,7 +228,7 @@ def cancel_overdue(context: WorkerContext) -> None:
     """Cancel overdue jobs. A job that is already finishing ends normally. Any number of processes may do this."""
     for job in context.ledger.jobs.overdue(JOBS_A_PASS):
         context.bad_objects.alone("deadlines", job, partial(_cancel, context, job))
-        context.ledger.jobs.met_deadline(job)  # also for a job that was skipped, because it would block the others
+        context.ledger.jobs.met_deadline(job)  # also if the job was skipped, because it would be returned again
 
 
 def _cancel(context: WorkerContext, job: str) -> None:
