@@ -1,4 +1,4 @@
-"""`maskrelay audit verify` and `maskrelay audit show`: verify and print the audit log, reading only storage."""
+"""`maskrelay audit verify` and `maskrelay audit show`: verify and print the audit log. Both read only storage."""
 
 import argparse
 import os

@@ -38,8 +38,9 @@ def system_lookup(host: str, port: int) -> list[str]:
 class AddressGuard:
     """The rule that decides where callbacks may go.
 
-    A host is judged by its addresses. Only a host that `allow` names may have any address. For each attempt, the host
-    name is resolved once, and the connection is made to one of the addresses that were found.
+    A host that `allow` names may have any address. Every address of any other host must be public, or `allow` must
+    contain it. For each attempt, the host name is resolved once, and the connection is made to one of the addresses
+    that were found.
 
     `allow` contains host names, addresses and networks (`10.1.0.0/16`). Each entry may name a port, and then allows
     only this port (`pacs.example:8443`, `[fd00::1]:443`).
@@ -127,7 +128,7 @@ class AddressGuard:
 def target_of(url: str) -> httpx.URL:
     """Parse the URL. The same result must be used for the check and for the connection.
 
-    Raises CallbackForbidden unless it is a plain http(s) URL.
+    Raises CallbackForbidden unless `url` is a plain http(s) URL.
     """
     try:
         target = httpx.URL(url)

@@ -49,7 +49,8 @@ _IPV6 = tuple(
         ),
     )
 )
-#: IPv4 hosts as seen from IPv6-only networks (RFC 6052). Such an address is public if the IPv4 address in it is.
+#: The addresses that represent IPv4 hosts in IPv6-only networks (RFC 6052). Such an address is public if the IPv4
+#: address that it contains is public.
 _NAT64 = IPv6Network("64:ff9b::/96")
 #: The beginning of an ISATAP interface identifier (RFC 5214), which ends with an IPv4 address.
 _ISATAP = frozenset({0x0000_5EFE, 0x0200_5EFE})

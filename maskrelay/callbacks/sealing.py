@@ -22,7 +22,7 @@ _NONCE_BYTES = 12
 def seal(server_key: bytes, plaintext: str, context: str) -> str:
     """Encrypt `plaintext` with AES-256-GCM and return base64url.
 
-    `context`, the job's id, is needed again to decrypt it.
+    `context` is the job's id. It is needed again to decrypt the text.
     """
     nonce = os.urandom(_NONCE_BYTES)
     sealed = _cipher(server_key).encrypt(nonce, plaintext.encode(), context.encode())

@@ -44,7 +44,10 @@ def _key(secret: str) -> bytes:
 
 
 def sign(secret: str, event_id: str, timestamp: int, body: bytes) -> str:
-    """Return the signature for an attempt at `timestamp`, the integer of unix seconds that is sent in the header."""
+    """Return the signature of one attempt.
+
+    `timestamp` is the time of the attempt in unix seconds. The header `webhook-timestamp` contains the same number.
+    """
     signed = f"{event_id}.{timestamp}.".encode() + body
     digest = hmac.digest(_key(secret), signed, hashlib.sha256)
     return _VERSION + base64.b64encode(digest).decode()

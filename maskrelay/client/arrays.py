@@ -41,7 +41,7 @@ def png_of_image(image: Any) -> bytes:
 def png_of_array(values: Any) -> bytes:
     """Encode an array of shape [rows, columns] or [rows, columns, 1, 3 or 4] as PNG.
 
-    The dtype is uint8, uint16 or bool. The bool True becomes 255. Raises OptionInvalid for any other shape or dtype,
+    The dtype is uint8, uint16 or bool. True becomes 255. Raises OptionInvalid for any other shape or dtype,
     because the meaning of the values could not be guessed.
     """
     about = values.__array_interface__

@@ -1,6 +1,6 @@
 """The saving of a job's artifacts to disk.
 
-Files are complete, have readable names inside the folder, and never replace other files.
+Saved files are complete, have readable names inside the folder, and never replace other files.
 """
 
 import contextlib
@@ -197,7 +197,7 @@ def _is_there(path: Path, sha256: str | None) -> bool:
 def _write(answer: httpx.Response, path: Path, sha256: str | None) -> None:
     """Write the body to a temporary file next to `path`.
 
-    Rename it to `path` when it is complete and its hash is right.
+    When the body is complete and its hash is right, the file is renamed to `path`.
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:

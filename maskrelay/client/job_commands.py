@@ -14,7 +14,7 @@ from maskrelay.contract.views.endpoint_views import EndpointShown
 
 
 def add(subparsers: Any) -> None:
-    """Add the commands. Each stores its function in `run`."""
+    """Add the commands. Each command stores its function in `run`."""
     status = command(subparsers, "status", _status, "show a job and its items")
     status.add_argument("job", metavar="ID")
     fetch = command(subparsers, "fetch", _fetch, "save a job's artifacts")

@@ -174,9 +174,9 @@ class Client:
 
         The files have the names that the service gives them, with unsafe characters replaced. They are in the same
         subfolders as their sources. If an identical file already exists, it is not fetched again, so a second call
-        completes an interrupted one. If a different file has the name of an artifact, it is not overwritten, and the
-        name of the artifact's file contains the job's id. `manifest.json` describes each file. Raises OSError if a file
-        cannot be written.
+        completes an interrupted one. If a different file has the name of an artifact, that file is not overwritten,
+        and the artifact gets a name that contains the job's id. `manifest.json` describes each file. Raises OSError if
+        a file cannot be written.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)

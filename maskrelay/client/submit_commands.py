@@ -24,7 +24,7 @@ _OPTIONS = ("outputs", "callback", "lane", "endpoint")
 
 
 def add(subparsers: Any) -> None:
-    """Add the commands. Each stores its function in `run`."""
+    """Add the commands. Each command stores its function in `run`."""
     submit = command(subparsers, "submit", _submit, "submit images as one job")
     submit.add_argument("files", nargs="+", type=Path, metavar="FILE")
     submit.add_argument(
@@ -131,6 +131,6 @@ def _follow(client: Client, accepted: JobShown, given: argparse.Namespace) -> in
 
 
 def _make_folder(folder: Path | None) -> None:
-    """Create the folder before the job runs. If this fails, the error is reported before the job is submitted."""
+    """Create the folder for the artifacts. This is done first, so an error is reported before the command waits."""
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

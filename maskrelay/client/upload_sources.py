@@ -28,7 +28,8 @@ class Image(Protocol):
     def save(self, *arguments: Any, **options: Any) -> None: ...
 
 
-#: A path, the bytes of a file, a binary file object, a NumPy array (one image), or a Pillow image.
+#: What a caller may submit: a path, the bytes of a file, a binary file object, a NumPy array (one image), or a Pillow
+#: image.
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Array | Image
 #: The largest number of files, and the largest number of bytes in total, that are sent within one request.
 _TOGETHER_FILES, _TOGETHER_BYTES = 20, 64 << 20
@@ -97,7 +98,7 @@ def batches(sources: Iterable[NamedSource]) -> Iterator[list[NamedSource]]:
 
 @contextlib.contextmanager
 def parts(sources: Sequence[NamedSource]) -> Iterator[list[Part]]:
-    """Yield parts of a multipart form, all named `image`. Their files stay open until the block ends."""
+    """Yield parts of a multipart form, all named `image`. The files stay open until the block ends."""
     with contextlib.ExitStack() as opened:
         made: list[Part] = []
         for source in sources:

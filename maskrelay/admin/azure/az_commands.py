@@ -16,7 +16,7 @@ ENDPOINT_FILE, DEPLOYMENT_FILE = "endpoint.yml", "deployment.yml"
 def files(wanted: DeploymentSpec) -> dict[str, str]:
     """Return the text of each file that `az ml` needs, by the path of the file.
 
-    These are two YAML files. For a lean deployment, they are also the files to which the YAML refers.
+    These are two YAML files. A lean deployment also needs the files to which the YAML refers.
     """
     described = {ENDPOINT_FILE: as_yaml(wanted.endpoint_yaml()), DEPLOYMENT_FILE: as_yaml(wanted.deployment_yaml())}
     return described | (_lean_files() if wanted.lean else {})

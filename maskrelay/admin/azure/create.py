@@ -9,7 +9,7 @@ from maskrelay.admin.azure.workspace import Workspace
 from maskrelay.errors import AzureMissing, AzureRefused
 
 Say = Callable[[str], None]
-#: The properties of an endpoint that clients set. Azure sets the others, and they are not sent back.
+#: The properties of an endpoint that clients set. Azure sets all other properties, so they are not sent.
 _SET = frozenset({"description", "publicNetworkAccess", "properties", "traffic", "mirrorTraffic", "authMode"})
 
 
@@ -136,7 +136,7 @@ def _without_place(body: Resource) -> Resource:
 
 
 def _rested(arm: Arm, path: str) -> Resource | None:
-    """Wait until no operation on the resource is in progress. Return it, or None if it does not exist."""
+    """Wait until no operation on the resource is in progress. Return the resource, or None if there is none."""
     present = arm.get(path)
     return present if present is None or state_of(present) in ENDED else arm.ready(path)
 

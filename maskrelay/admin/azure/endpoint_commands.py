@@ -240,7 +240,7 @@ def _key_of(arm: Arm, seen: showing.DeploymentStatus) -> str:
 
 
 def _allowed(seen: showing.DeploymentStatus) -> timedelta:
-    """Return the longest time that the deployments allow for a score. Azure's default is 5 s."""
+    """Return the longest time that the deployments allow for a score. If a deployment names none, Azure allows 5 s."""
     asked = [deployment["properties"].get("requestSettings") or {} for deployment in seen.deployments]
     return timedelta(seconds=max([seconds_of(str(limits.get("requestTimeout"))) or 5 for limits in asked], default=5))
 

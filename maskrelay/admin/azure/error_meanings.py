@@ -43,7 +43,7 @@ _LOGS_WAYS = (
 
 
 class Sign(NamedTuple):
-    """One row of the table: a pattern and its meaning.
+    """One row of the table `_SIGNS`: a pattern and its meaning.
 
     All codes and messages of an error are searched for the pattern. `detail` may refer to groups of the pattern.
     """

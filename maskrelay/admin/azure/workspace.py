@@ -71,7 +71,10 @@ class Workspace(BaseModel):
 
 
 def found_workspace(start: Path) -> Workspace | None:
-    """Return the workspace that the nearest file from `start` upwards names, or None. Skip files with other content."""
+    """Return the workspace that a file in `start` names, or else a file in the nearest folder above it.
+
+    Files that do not name a workspace are skipped. Without any file, the result is None.
+    """
     for folder in (start, *start.parents):
         for place in PLACES:
             try:

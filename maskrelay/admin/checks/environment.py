@@ -57,7 +57,7 @@ def _said(error: SettingsError) -> Finding:
 
 
 def _leave_out(given: dict[str, str], names: tuple[str, ...]) -> set[str]:
-    """Remove these names from `given`, and return the fields for which a placeholder was inserted."""
+    """Remove the settings `names` from `given`, and return the fields for which a placeholder was inserted instead."""
     for name in names:
         given.pop(name, None)
     stood_in = {field for field in _STAND_INS if {name_of(field), f"{name_of(field)}_FILE"} & set(names)}

@@ -1,4 +1,4 @@
-"""Checks of what settings refer to: the keys file, the codes file, URLs, certificates and file descriptors."""
+"""Check the files and URLs that settings name, the certificates, and the limit on file descriptors."""
 
 import resource
 from collections.abc import Iterator
@@ -95,7 +95,7 @@ def _codes(settings: Settings) -> Finding:
 def _certificates(settings: Settings) -> Finding:
     """Check the certificate authorities, and the client certificates for Redis and callbacks.
 
-    The client certificates for endpoints are checked with the endpoints.
+    The client certificate of an endpoint is checked when the endpoint is checked.
     """
     shown = {field: (getattr(settings, field), getattr(settings, f"{field[:-5]}_key_file")) for field in _SHOWN}
     try:

@@ -1,5 +1,6 @@
-"""The scoring script of the lean deployment, whose requests and answers need far fewer bytes for the same model.
+"""The scoring script of the lean deployment.
 
+The lean deployment runs the same model as the stock deployment, but its requests and answers need far fewer bytes.
 Azure runs this file next to the model instead of the stock scoring script. maskrelay is not installed there, so this
 file imports nothing of it. The script accepts two kinds of requests: the JSON of the stock deployment, and the lean
 form. Errors in JSON requests get the same statuses and messages as in the stock deployment. The `Accept` header chooses
@@ -316,7 +317,7 @@ def packed_maps(features: Any) -> Iterator[tuple[dict[str, Any], bytes]]:
     shape = features["shape"]
     if len(shape) not in (2, 3) or math.prod(shape) != values.size or min(shape) < 1:
         raise ValueError("the shape is not that of the data")
-    for one in values.reshape(-1, *shape[-2:]):  # the values are read as integers, so that any() finds −0.0 too
+    for one in values.reshape(-1, *shape[-2:]):  # the values are read as integers, so that −0.0 is not zero
         rows, columns = np.flatnonzero(one.any(axis=1)), np.flatnonzero(one.any(axis=0))
         if not rows.size:
             yield {"box": [0, 0, 0, 0], "encoding": "stored", "bytes": 0}, b""
