@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 #: How often the next window of all objects is checked for expired data.
 ROUND = timedelta(minutes=1)
 FOLDERS_A_PASS = 2000
-#: The age at which trial objects are removed. A process writes and deletes them to test the store, so older ones are left
+#: The age at which trial objects are removed. A process writes and deletes them to test the store, so old ones exist
 #: only if their process was killed.
 OLD_TRIAL = timedelta(hours=1)
 #: A segment child process that has not reported for this many slot leases counts as ended, and so do all its scores.

@@ -110,8 +110,8 @@ def _make_result(
     """Make and store the result, and return it.
 
     Return None if the job is not in the state `finishing`, if frames must be scored again first, or if files of items
-    must be made first. Raises TimeIsUp if `turn` is over. The work that was done so far is then in storage, and another attempt
-    continues from it.
+    must be made first. Raises TimeIsUp if `turn` is over. The work that was done so far is then in storage, and another
+    attempt continues from it.
     """
     record = context.ledger.jobs.get(submission.id)
     if record is None or record.state != "finishing":
