@@ -1,4 +1,4 @@
-"""A plane: the samples of one frame as the source stores them, before they are converted to 8 bits."""
+"""A plane: the samples of one frame in the units of the source, before they are converted to 8 bits."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -26,7 +26,7 @@ def gray_pair() -> tuple[Row, Row]:
 
 
 def webp_pair() -> tuple[Row, Row]:
-    """Return a disc with three different channels as an RGB PNG and as a lossless WebP, for the same comparison."""
+    """Return a disc with three different channels as an RGB PNG and as a lossless WebP, to compare the answers."""
     disc = _disc(210, 190, 170)
     return Row(canvas_png(disc), _PROMPTS), Row(canvas_webp(disc), _PROMPTS)
 

@@ -48,7 +48,7 @@ def canvas_webp(canvas: npt.NDArray[np.uint8]) -> bytes:
     """Encode a (1024, 1024, 3) uint8 canvas as lossless WebP.
 
     The file is a quarter smaller than the PNG, but takes five times as long to encode. With more effort, the file would
-    be another tenth smaller, but would take four times as long as this.
+    be another tenth smaller, but would take four times as long to encode.
     """
     out = io.BytesIO()
     Image.fromarray(canvas).save(out, "WEBP", lossless=True, quality=0, method=0)

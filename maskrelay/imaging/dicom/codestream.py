@@ -59,9 +59,9 @@ def meaning_of(stream: Codestream, layout: SampleLayout) -> str:
     the component ids, the JFIF marker and the Adobe marker decide. If these contradict each other, or if there are
     none, the object's header decides.
 
-    Raises TagInvalid if a JPEG has only an Adobe marker and the header contradicts it, because other programs ignore
-    this marker. Also raises TagInvalid if a JPEG 2000 frame was transformed from RGB but the header says YBR_FULL or
-    YBR_PARTIAL.
+    Raises TagInvalid if a JPEG has only an Adobe marker and the header contradicts it. Other programs ignore this
+    marker, so it is not clear which colours are meant. Also raises TagInvalid if a JPEG 2000 frame was transformed from
+    RGB but the header says YBR_FULL or YBR_PARTIAL.
     """
     header = layout.photometric
     if stream.family == "jpeg-2000":

@@ -11,8 +11,8 @@ def voi_windows(dataset: Dataset, groups: FunctionalGroups) -> tuple[tuple[float
     """Return the windows of an object as (centre, width) in modality units, in the order of the object.
 
     The windows of an enhanced object are those of its first frame. Windows without a positive width are left out. If a
-    number cannot be read, there are no windows. A VOI LUT sequence is not read, because its table describes any curve,
-    which a window cannot express.
+    number cannot be read, there are no windows. A VOI LUT sequence is not read, because its table may describe any
+    curve, which a window cannot express.
     """
     place = _place(dataset, groups)
     try:

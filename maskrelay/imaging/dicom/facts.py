@@ -72,7 +72,7 @@ def read_facts(source: Source, *, key: bytes = b"", among_others: bool = False) 
 def _bits(header: Header, layout: SampleLayout, groups: FunctionalGroups, bits: int) -> int:
     """Return the bits per sample after the modality transformation.
 
-    It is 16 if gray samples of at most 8 bits are changed by the transformation.
+    It is 16 if gray samples of at most 8 bits are changed by the transformation. Otherwise, it is `bits`.
     """
     if bits > 8 or layout.samples > 1 or layout.photometric == "PALETTE COLOR":
         return bits

@@ -136,8 +136,8 @@ def _grouped(fragments: list[Fragment], layout: SampleLayout, offsets: Sequence[
 
     A frame begins with a fragment in which a codestream begins, and ends before the next fragment in which one begins.
     There are two exceptions. If the offset table lists every fragment, and there are as many fragments as frames, each
-    fragment is one frame. If no codestream begins in any fragment, all fragments belong to the frame of an object with
-    one frame, and each fragment is one frame of an object with several. Decoding then shows whether this is right.
+    fragment is one frame. If no codestream begins in any fragment, NumberOfFrames decides: if it is 1, all fragments
+    belong to the one frame. Otherwise, each fragment is one frame. Decoding then shows whether this is right.
     """
     begins = [number for number, fragment in enumerate(fragments) if fragment.begins]
     if not begins and layout.frames == 1 and fragments:

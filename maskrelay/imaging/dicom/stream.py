@@ -17,7 +17,7 @@ _READS = 1_000_000
 
 
 class ElementStream:
-    """A file object for pydicom that records in `overrun` whether a read went beyond the end.
+    """A file object for pydicom that records in `overrun` whether a read asked for bytes beyond the end.
 
     If `exact` is true, such a read raises Truncated. Otherwise, it returns fewer bytes than requested. After too many
     reads, `read` raises TagInvalid.

@@ -42,7 +42,7 @@ def wrap(text: str, font: Font, width: float, lines: int) -> list[str]:
 
 
 def _fitting(text: str, font: Font, width: float) -> str:
-    """Return the longest beginning of the text that fits. It ends with a word, except if the first word is too long."""
+    """Return the longest beginning of the text that fits. It ends after a whole word, unless the first is too long."""
     letters = _fitting_letters(text, font, width)
     if len(letters) == len(text) or text[len(letters)] == " ":
         return letters

@@ -17,7 +17,7 @@ from maskrelay.imaging.orientation import unturned
 #: the background. The argument of the function is the number of the frame within the item.
 LabelsOf = Callable[[int], npt.NDArray[np.integer]]
 _Plane = npt.NDArray[np.integer]
-# neither library has type annotations
+# nibabel and isal have no type annotations
 _Header: Any = nib.Nifti1Header
 _GzipFile: Any = igzip.IGzipFile
 

@@ -52,9 +52,9 @@ def write_seg(
     segment.
 
     A mask without foreground has no frame in the segmentation. If all masks are empty, the segmentation has one empty
-    frame, because the standard requires one. Positions are copied from the source character by character. They are left
-    out if the source has no positions or no frame of reference. Every frame refers to its source frame. Raises
-    ArtifactUnsupported if no segmentation can be made from the source.
+    frame, because the standard requires one. Positions are copied from the source character by character, if they are
+    not too long for DICOM. They are left out if the source has no positions or no frame of reference. Every frame
+    refers to its source frame. Raises ArtifactUnsupported if no segmentation can be made from the source.
     """
     sources = source_frames(frames, header_of)
     with tempfile.TemporaryFile() as bits:

@@ -108,7 +108,7 @@ def _add_identity(header: Dataset, source: Dataset) -> None:
         _copy_or_empty(header, source, keyword)
     for keyword in _IF_PRESENT:
         copy_value(header, source, keyword)
-    # without the method, PatientIdentityRemoved alone would make the object invalid
+    # PatientIdentityRemoved without a method of de-identification would make the object invalid
     if "DeidentificationMethod" in header or "DeidentificationMethodCodeSequence" in header:
         copy_value(header, source, "PatientIdentityRemoved")
     if (frame_of_reference := uid_of(source, "FrameOfReferenceUID")) is not None:

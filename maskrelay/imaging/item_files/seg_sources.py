@@ -38,7 +38,7 @@ _UNREADABLE = (
 )
 #: The form of UIDs. Leading zeros are accepted, because they occur in practice although the standard forbids them.
 _UID = re.compile(r"[0-9][0-9.]{0,63}")
-#: Decimal strings, exactly as they are in the source.
+#: Decimal strings, exactly as they are in the source. Only strings of more than 16 characters are shortened.
 Decimals = tuple[str, ...]
 
 

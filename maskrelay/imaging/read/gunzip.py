@@ -12,7 +12,7 @@ _GZIP = 31  # zlib's `wbits` for data with a gzip header and checksum
 _PIECE = 1 << 20
 _SLICE = 1 << 16
 #: The largest number of members in a gzip stream. Blocked gzip (bgzip) has a member for every 64 KiB, so this many
-#: members contain 4 GiB. A file with more members, most of which would be empty, is probably an attack.
+#: members contain 4 GiB. A file with more members is probably an attack with many empty members.
 MOST_MEMBERS = 1 << 16
 
 

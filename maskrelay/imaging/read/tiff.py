@@ -87,8 +87,8 @@ def _pages_of(file: bytes | Path, stream: BinaryIO) -> TiffPages:
 def _pages_at(path: Path, _written: int, _size: int) -> TiffPages:
     """Return the pages of the file at `path`.
 
-    The result is cached, so the chain of pages is followed only once and not for each page. The arguments change when
-    the file is written again.
+    The result is cached, so the chain of pages is followed only once and not for each page. The time and the size are
+    arguments, so that a cached result is not used after the file was written again.
     """
     with path.open("rb") as stream:
         return read_pages(stream)
