@@ -50,8 +50,8 @@ def callbacks_share(threads: int) -> int:
 def workers_most(limit: int, per_worker: int) -> int:
     """Return the largest number of workers that an endpoint can keep busy if it allows `limit` scores in flight.
 
-    `per_worker` is the number of frames that one worker has in progress. Half of these frames are being scored, while
-    the other half is prepared or drawn.
+    `per_worker` is the number of frames that one worker has in progress. It is assumed that half of these frames are
+    being scored, while the other half is in the stages before or after the score.
     """
     return max(1, math.ceil(2 * limit / per_worker))
 

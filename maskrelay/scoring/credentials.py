@@ -78,7 +78,7 @@ class KeyFile:
         return self._key.get_secret_value()
 
     def refuse(self, token: str) -> bool:
-        """Read the file again. It may have changed although its timestamps have not, because their clock is coarse."""
+        """Read the file again. It may have changed although its timestamp has not, because timestamps are coarse."""
         self._read_of = None
         self._read()
         return token != self._key.get_secret_value()
@@ -114,7 +114,10 @@ def credential_of(endpoint: Endpoint, entra: Callable[[str], TokenSource] | None
 
 
 def check_endpoint(endpoint: Endpoint) -> None:
-    """Raise SettingsError if no client can be created for the endpoint. The error names it. No request is sent."""
+    """Raise SettingsError if no client can be created for the endpoint. The error names the endpoint.
+
+    No request is sent.
+    """
     proxy_of(endpoint, checked_url(endpoint.url, f"the URL of endpoint {endpoint.name}"))
     if endpoint.deployment is not None:
         checked_header(endpoint.deployment, f"the deployment of endpoint {endpoint.name}")

@@ -57,7 +57,8 @@ class Scored(Generic[A_co]):
     answers: Sequence[A_co]
     #: The time from the start of the request to the last byte of the response.
     seconds: float
-    #: The time from the first to the last byte of the response's body, or 0 if the body arrived all at once.
+    #: The time from the first to the last byte of the response's body. It is 0 if the body is empty, and almost 0 if
+    #: the body arrived all at once.
     body_seconds: float
     #: The size of the request's body as sent, in bytes.
     bytes_up: int
@@ -88,8 +89,8 @@ class EndpointClient(Generic[A_co]):
 
     The client uses the endpoint's proxy or, if the endpoint has none, the proxy of the environment. It follows no
     redirects. It keeps no cookies, because a cookie would bind all connections to one instance of the deployment. It
-    does not retry scores, because the ledger does. Raises SettingsError for a URL, header or proxy that cannot be used,
-    and for an endpoint with another wire format.
+    does not retry scores, because failed frames go back to the ledger and are claimed again. Raises SettingsError for a
+    URL, header or proxy that cannot be used, and if the wire format of the endpoint does not fit `wire`.
     """
 
     def __init__(
@@ -159,7 +160,7 @@ class EndpointClient(Generic[A_co]):
         )
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the idle connections."""
         await self._transport.aclose()
 
     async def _exchange(self, body: bytes, headers: dict[str, str], token: str, ends: float) -> _Exchange:
@@ -186,7 +187,7 @@ class EndpointClient(Generic[A_co]):
             return _Exchange(response.status_code, response.headers, read, down, ended - began, took)
 
     async def _read(self, response: httpx.Response) -> bytes | bytearray:
-        """Return the decoded body of a response. If the status is an error, return only the beginning of the body."""
+        """Return the decoded body of a response. If the status is not 200, return only the beginning of the body."""
         if response.status_code != 200:
             return await _beginning(response)
         if response.headers.get("content-encoding", "gzip").strip().lower() not in ("gzip", "identity"):
@@ -199,7 +200,7 @@ class EndpointClient(Generic[A_co]):
 
 
 async def _beginning(response: httpx.Response) -> bytes:
-    """Return the beginning of an error's body, or no bytes if the body cannot be decoded."""
+    """Return the decoded beginning of a response's body. It ends where the body cannot be decoded."""
     read = bytearray()
     with contextlib.suppress(httpx.DecodingError):
         decoder = Decoder(response.headers, sys.maxsize)

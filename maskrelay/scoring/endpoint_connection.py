@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection to an endpoint, made of the parser h11 and an asyncio protocol.
 
-h11 parses the head of a response. If the head states the length of the body, asyncio reads the body from the socket
-into a buffer of this length. Otherwise, h11 parses the body too, which copies it three times.
+h11 parses the head of a response. If the status is 200 and the head states a length of the body that is not too large,
+asyncio reads the body from the socket into one buffer. Otherwise, h11 parses the body too, which copies it three times.
 """
 
 import asyncio
@@ -39,8 +39,8 @@ class EndpointConnection(asyncio.BufferedProtocol):
         self._lost = False
         self._idle_since = 0.0
         self._heard = False
-        #: The size of the current request, the progress of TCP before the request, and the progress at the end of the
-        #: exchange.
+        #: `_length` is the size of the current request. `_sending` is the progress of TCP before the request, and
+        #: `_sent` is the progress when the connection ended.
         self._length = 0
         self._sending = self._sent = UNKNOWN
         #: The time at which the first byte of the response's body arrived, by the clock of the event loop. 0 if none
@@ -80,7 +80,7 @@ class EndpointConnection(asyncio.BufferedProtocol):
         self._arrived.set()
 
     def send(self, request: httpx.Request, proxy_headers: Sequence[tuple[str, str]] | None = None) -> None:
-        """Send a complete request. Raises httpx.LocalProtocolError if the request is invalid. Then nothing was sent.
+        """Send a complete request. If it is invalid, raise httpx.LocalProtocolError, and send nothing.
 
         `proxy_headers` is given if the connection is to a proxy. The request then contains the absolute URL and these
         headers.
@@ -119,7 +119,7 @@ class EndpointConnection(asyncio.BufferedProtocol):
     async def piece(self) -> bytes | bytearray:
         """Return the next piece of the response's body, or no bytes at the end of the body.
 
-        The body of a successful response of known length is returned in one piece. Raises the same errors as `head`.
+        A body that is read into one buffer is returned in one piece. Raises the same errors as `head`.
         """
         if self._body is None:
             event = await self._event()
@@ -150,21 +150,22 @@ class EndpointConnection(asyncio.BufferedProtocol):
         return True
 
     def was_cut_off(self) -> bool:
-        """Return whether the connection ended before the server had received the whole request.
+        """Return whether it is certain that the connection ended before the server had received the whole request.
 
-        If it did, the server cannot have processed the request.
+        In this case, the server cannot have processed the request.
         """
         if self._heard or self._length == 0:
             return False
         left = self._sent.sent - self._sending.sent < self._length
-        # A server that ends a connection has acknowledged everything that it received.
+        # A server that ends a connection has acknowledged everything that it received, so it has not received the
+        # bytes that are not acknowledged.
         unheard = self._ended and self._sent.acknowledged - self._sending.acknowledged < self._length
         return self._sending.is_known and self._sent.is_known and (left or unheard)
 
     def is_fit(self, longest_idle: float) -> bool:
         """Return whether an idle connection can still be used.
 
-        It cannot if bytes have arrived on it, because they belong to no request.
+        It cannot if it was idle for too long or is closing, or if bytes have arrived on it, which belong to no request.
         """
         idle = asyncio.get_running_loop().time() - self._idle_since
         return (
@@ -205,7 +206,7 @@ class EndpointConnection(asyncio.BufferedProtocol):
 class _Room:
     """A buffer for a body of known length. The body is returned as a whole, and is not copied.
 
-    The buffer is one byte longer than the body. If this byte is used, the server has sent more than it declared.
+    The buffer is one byte longer than the body. If the last byte is used, the server has sent more than it declared.
     """
 
     def __init__(self, length: int, early: bytes, *, keeps: bool) -> None:

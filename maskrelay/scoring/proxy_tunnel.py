@@ -13,9 +13,10 @@ _HEAD = 64 << 10
 
 
 class ProxyFailed(httpx.ProxyError):
-    """The proxy cannot be reached, or refuses the connection.
+    """The proxy cannot be reached, refuses the connection, or does not answer in time.
 
-    `status` is the HTTP status of the proxy's response, or None if there was no response.
+    `status` is the HTTP status of the proxy's response if it refused the connection, otherwise None. `is_late` is true
+    if the proxy did not answer in time.
     """
 
     def __init__(self, message: str, *, status: int | None = None, is_late: bool = False) -> None:
@@ -51,7 +52,7 @@ class _Asking(asyncio.Protocol):
 
 
 async def reach(proxy: Proxy, tls: ssl.SSLContext | None, seconds: float | None) -> asyncio.Transport:
-    """Connect to the proxy. `tls` is given if the proxy uses TLS. Raises ProxyFailed if this is not possible."""
+    """Connect to the proxy within `seconds`. `tls` is used if the proxy uses TLS. Raises ProxyFailed if this fails."""
     return (await _reached(proxy, tls, seconds)).transport
 
 
@@ -61,7 +62,7 @@ async def open_tunnel(
     """Open a connection to `host` through the proxy. Nothing is sent to the host.
 
     `seconds` limits the whole operation. `tls` is for the connection to the proxy, and None if the proxy uses plain
-    HTTP. Raises ProxyFailed if the proxy cannot be reached or refuses the connection.
+    HTTP. Raises ProxyFailed if the proxy cannot be reached, refuses the connection or does not answer in time.
     """
     loop = asyncio.get_running_loop()
     ends = None if seconds is None else loop.time() + seconds

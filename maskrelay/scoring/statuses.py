@@ -49,8 +49,8 @@ _BY_STATUS: dict[int, Meaning] = {
     401: Meaning(EndpointDenied, "unauthorized", "the endpoint reports that its key is wrong or has expired"),
     403: Meaning(EndpointDenied, "forbidden", "the endpoint's key does not permit scoring"),
     404: Meaning(EndpointUnavailable, "no_deployment", "no deployment of the endpoint has traffic"),
-    # These statuses do not depend on the frames. They mean that the URL, or a header that this software sends, is
-    # wrong.
+    # The statuses 405 and 431 do not depend on the frames. They mean that the URL, or a header that this software
+    # sends, is wrong.
     405: Meaning(EndpointUnavailable, "misconfigured", _NOT_OURS),
     407: PROXY_AUTH,
     408: Meaning(EndpointTimeout, "request_timeout", "the deployment's request timeout was exceeded", True),
@@ -73,11 +73,12 @@ CUT = Meaning(EndpointUnavailable, "truncated", "the answer ends early")
 def classify(
     status: int, headers: Mapping[str, str], body: bytes | bytearray, *, now: datetime | None = None
 ) -> EndpointError | None:
-    """Return the error that a response means, or None if the response can be parsed.
+    """Return the error that a response means, or None if the body of the response is to be parsed.
 
-    If the status is an error, `body` may be only the beginning of the body. The error quotes nothing of it, because the
-    body can repeat the input. If `Retry-After` is a date and the response has no `Date`, the pause is the time from
-    `now` to that date. Every error has `status`, `kind`, `retry_after_s` (0 to 300, or None) and `still_working`.
+    If the status is not 200, `body` may be only the beginning of the body. The error quotes nothing of the body,
+    because the body can repeat the input. If `Retry-After` is a date and the response has no `Date`, the pause is the
+    time from `now` to the date in `Retry-After`. Every error has `status`, `kind`, `retry_after_s` (0 to 300, or None)
+    and `still_working`.
 
     Sources: the documented statuses of the gateway, and observed responses of the real serving software.
     """
@@ -92,7 +93,7 @@ def classify(
 
 
 def refuses_the_form(error: EndpointError) -> bool:
-    """Return whether the gateway or the container refused the wire format of the request, and not its content."""
+    """Return whether the status of the error is one by which a deployment refuses an unknown wire format."""
     return (error.inner_status or error.status) in _FORM_REFUSED
 
 
@@ -125,8 +126,8 @@ def _inner_status(headers: dict[str, str]) -> int:
 def _unlisted(status: int) -> Meaning:
     """Return the meaning of a status that is not in the table.
 
-    A status 4xx is caused by the request, so it counts as a failure of the frame. Any other status is considered to
-    come from a server in front of the endpoint.
+    A status 4xx is caused by the request, so it counts as a failure of the frame. A status of 500 or more means that
+    the endpoint has an internal error. Any other status means that the server is not a scoring endpoint.
     """
     if 400 <= status < 500:
         return _REFUSED
@@ -136,9 +137,9 @@ def _unlisted(status: int) -> Meaning:
 
 
 def _of_body(headers: dict[str, str], body: bytes | bytearray) -> Meaning | None:
-    """Return the meaning of a response with status 200 if it is not a complete answer of the container.
+    """Return the meaning of a body with status 200 that is empty, cut off or a web page.
 
-    Return None for any other response. The parser detects all other defects.
+    Return None for any other body. The parser detects all other defects.
     """
     first = body[:512].lstrip()[:1]
     if not first:

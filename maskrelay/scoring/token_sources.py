@@ -1,4 +1,4 @@
-"""The sources of tokens: Entra, which is called by the library azure-identity, and the control plane of Azure ML."""
+"""The sources of tokens: Entra (through the library azure-identity), and the control plane of Azure ML."""
 
 import asyncio
 import importlib
@@ -18,8 +18,8 @@ from maskrelay.scoring.transport import Transport
 from maskrelay.scoring.transport_errors import classify_break
 from maskrelay.scoring.url_checks import checked_url, is_header
 
-#: Entra tokens state when they expire, but not when to renew them. They are renewed this many seconds before they
-#: expire, as in Entra's own libraries.
+#: A token that does not state when to renew it, such as an Entra token, is renewed this many seconds before it expires.
+#: The value is that of Entra's own libraries.
 RENEWED_BEFORE_S = 300.0
 TIMEOUT_S = 10.0
 #: The largest response of the control plane that is read, in bytes.
@@ -27,16 +27,17 @@ _MOST_BYTES = 1 << 20
 
 
 class Entra:
-    """The source of Entra tokens for one scope. The identity is that of the machine (DefaultAzureCredential).
+    """The source of Entra tokens for one scope.
 
-    If `proxy` is given, the proxies of the environment are ignored. Raises SettingsError if the extra `azure` of the
-    package is not installed.
+    DefaultAzureCredential chooses the identity, such as the managed identity of the machine. If `proxy` is given, it is
+    used instead of the https proxy of the environment. Raises SettingsError if the extra `azure` of the package is not
+    installed.
     """
 
     def __init__(self, scope: str, proxy: SecretStr | None = None) -> None:
         self._scope = scope
-        # The proxy is used only for https. A managed identity gets its tokens from a service on the machine itself by
-        # http.
+        # The proxy is used only for https. Tokens of a managed identity come from a service on the machine itself. It
+        # is called by http, and must not be called through the proxy.
         self._way = {"proxies": {"https": proxy.get_secret_value()}} if proxy else {}
         self._trusted = ca_bundle("REQUESTS_CA_BUNDLE")
         try:
@@ -88,8 +89,8 @@ class ControlPlane:
     async def fetch(self) -> Token:
         """Return a token.
 
-        Raises EndpointUnavailable of kind `token` if the control plane returns none. If there was a response, the error
-        has its status. Raises the corresponding error if the proxy fails.
+        Raises EndpointUnavailable of kind `token` if the control plane returns no token. If the status of the response
+        is not 200, the error has this status. Raises ProxyDenied or ProxyUnavailable if the proxy fails.
         """
         opener = await self._management.token()
         got: _Answer | EndpointError

@@ -23,9 +23,9 @@ class Token:
     """A bearer token."""
 
     text: str = field(repr=False)
-    #: In seconds since 1970.
+    #: The time from which a new token should be fetched, in seconds since 1970.
     renew_at: float
-    #: In seconds since 1970.
+    #: The time at which the token expires, in seconds since 1970.
     expires_at: float
 
 
@@ -49,7 +49,11 @@ class RenewedToken:
         self._renew_at = 0.0
 
     async def token(self) -> str:
-        """Return the current token. Raises EndpointUnavailable of kind `token` if there is no valid one."""
+        """Return a valid token.
+
+        Raises the error of the source if no valid token can be fetched. Raises EndpointUnavailable of kind `token` if
+        the source does not return one within PATIENCE_S seconds.
+        """
         held = self._held()
         if held is None:
             return (await self._awaited()).text
@@ -58,7 +62,7 @@ class RenewedToken:
         return held.text
 
     def refuse(self, token: str) -> bool:
-        """Discard `token`. If it has been replaced in the meantime, keep the new token."""
+        """Discard `token`. If `token` has been replaced in the meantime, keep the new token."""
         if self._token and self._token.text == token:
             self._token = None
         return True
@@ -66,7 +70,7 @@ class RenewedToken:
     async def _awaited(self) -> Token:
         try:
             async with asyncio.timeout(PATIENCE_S):
-                # A cancelled caller must not cancel the renewal, because others may wait for it.
+                # If this caller is cancelled, the renewal continues, because other callers may wait for it.
                 return await asyncio.shield(self._renewed())
         except TimeoutError:
             pass

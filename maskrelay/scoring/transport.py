@@ -1,4 +1,7 @@
-"""An httpx transport to one origin, at a third of the cost of httpx's own (`docs/decisions/0007-the-transport.md`)."""
+"""An httpx transport to one origin.
+
+It takes a third to a half of the CPU time of httpx's own transport (`docs/decisions/0007-the-transport.md`).
+"""
 
 import asyncio
 import ssl
@@ -26,7 +29,7 @@ class Transport(httpx.AsyncBaseTransport):
     certificate.
 
     If `proxy` is given, a connection to an https origin is a tunnel through the proxy (CONNECT), and requests to an
-    http origin are sent to the proxy. The transport raises the same exceptions as that of httpx, and also ProxyFailed.
+    http origin are sent to the proxy. The exceptions are those of httpx's own transport, and ProxyFailed.
     """
 
     def __init__(
@@ -77,7 +80,7 @@ class Transport(httpx.AsyncBaseTransport):
         return await link.head()
 
     async def aclose(self) -> None:
-        """Close the idle connections. Connections in use are closed after their responses."""
+        """Close the idle connections. Connections in use are not closed."""
         while self._idle:
             self._idle.pop().close()
         await asyncio.sleep(0)  # asyncio closes a socket in the next iteration of the loop
@@ -129,10 +132,10 @@ class Transport(httpx.AsyncBaseTransport):
         return link
 
     async def _over(self, tunnel: asyncio.Transport) -> EndpointConnection:
-        """Return a connection to the origin over a connection to or through the proxy.
+        """Return a connection for exchanges with the origin that uses `tunnel`.
 
-        If the origin uses https, TLS is started inside the tunnel. Otherwise, `tunnel` is the connection to the proxy,
-        and it is used as it is.
+        If the origin uses https, `tunnel` leads through the proxy to the origin, and TLS is started inside it.
+        Otherwise, `tunnel` is the connection to the proxy, and is used as it is.
         """
         link, transport = EndpointConnection(), tunnel
         try:

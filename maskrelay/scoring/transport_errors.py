@@ -23,7 +23,7 @@ _PROXY_AWAY = Meaning(
 )
 _PROXY_LATE = Meaning(ProxyUnavailable, "proxy_timeout", "the proxy did not answer in time")
 
-#: The first matching row applies. The last row is for unknown exceptions. It assumes that the container has received
+#: The first matching row applies. The last row is for all other exceptions. It assumes that the container has received
 #: the request, which is the safe assumption.
 _TABLE: tuple[tuple[type[Exception], Meaning], ...] = (
     (httpx.ConnectError, _UNREACHED),
@@ -55,7 +55,7 @@ def classify_break(broken: Exception) -> EndpointError:
 def _of_proxy(broken: ProxyFailed) -> Meaning:
     """Return the meaning of a proxy's failure.
 
-    The request was not sent, so the endpoint processes nothing, and no frame is the cause.
+    No frame is the cause of the failure. The request was not sent, so `still_working` is false.
     """
     if broken.status is None:
         return _PROXY_LATE if broken.is_late else _PROXY_AWAY

@@ -8,7 +8,7 @@ from maskrelay.endpoints import Endpoint
 from maskrelay.errors import SettingsError
 from maskrelay.network.proxies import Proxy, proxy_for, read_proxy
 
-#: The names of this machine. Connections to it are safe without TLS.
+#: The names and addresses of the local machine. Connections to them are safe without TLS.
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -30,7 +30,7 @@ def is_header(value: str) -> bool:
 
 
 def checked_header(value: str, what: str) -> str:
-    """Return `value` if a header can contain it, otherwise raise SettingsError. The message calls it `what`."""
+    """Return `value` if a header can contain it. Otherwise, raise SettingsError. The message calls the value `what`."""
     if not is_header(value):
         raise SettingsError(f"{what} is empty, or contains characters that are not allowed in a header")
     return value
@@ -40,7 +40,7 @@ def proxy_of(endpoint: Endpoint, url: httpx.URL) -> Proxy | None:
     """Return the proxy for connections to `url`: the endpoint's proxy or, if it has none, that of the environment.
 
     `url` is the URL of the endpoint, or of the source of its tokens. Raises SettingsError if the proxy's URL is
-    invalid. The message does not quote it.
+    invalid. The message does not quote the proxy's URL.
     """
     if endpoint.proxy is not None and (text := endpoint.proxy.get_secret_value()):
         return read_proxy(text, f"the proxy of endpoint {endpoint.name}")

@@ -28,7 +28,7 @@ class Parse(Protocol[A_co]):
 class WireFormat(Generic[A_co]):
     """One wire format.
 
-    `name` is its name in the settings. `encode` raises ValueError for rows that it does not support.
+    `name` is the name of the format in the settings. `encode` raises ValueError for rows that it does not support.
     """
 
     name: Wire

@@ -1,20 +1,21 @@
-"""The numbers of bytes that TCP has sent on a connection and that were acknowledged, as Linux reports them."""
+"""The progress of TCP on a connection, as Linux reports it: the number of bytes sent, and the number acknowledged."""
 
 import asyncio
 import socket
 import struct
 from dataclasses import dataclass
 
-#: The byte offsets of these fields in `struct tcp_info` of linux/tcp.h. The fields are 64-bit numbers.
+#: The byte offsets of three 64-bit fields in `struct tcp_info` of linux/tcp.h: the acknowledged bytes, all sent bytes
+#: (including those that were sent again), and the bytes that were sent again.
 _ACKNOWLEDGED, _SENT, _SENT_AGAIN = 120, 200, 208
 _SIZE = 216
 
 
 @dataclass(frozen=True, slots=True)
 class WriteProgress:
-    """The number of bytes that the kernel has sent, and the number that the other side has acknowledged.
+    """The number of bytes that the kernel has sent, and the number of bytes that the server has acknowledged.
 
-    If the connection uses TLS, these numbers include the bytes that TLS adds.
+    Bytes that were sent again are counted once. If the connection uses TLS, the bytes that TLS adds are counted too.
     """
 
     sent: int = 0
