@@ -39,15 +39,15 @@ class Endpoint(BaseModel):
     encoding: Literal["probability", "binary01"] = "probability"
     #: The version of the model. All frames of an item are scored by the same version.
     model_version: str = "1"
-    #: The share of the work that the endpoint gets, relative to the weights of the others.
+    #: The share of the work that the endpoint gets, relative to the weights of the other endpoints.
     weight: float = Field(1.0, gt=0)
     #: The tenants for which the endpoint is reserved. Such a tenant uses only endpoints that are reserved for it. If
-    #: this is empty, the endpoint is for all tenants without a reserved endpoint.
+    #: `tenants` is empty, the endpoint is for all tenants without a reserved endpoint.
     tenants: tuple[str, ...] = ()
     #: The upper bound of the limit on requests in flight.
     max_in_flight: int = Field(2, ge=1)
     #: The number of requests in flight that the deployment supports. It is twice the number of requests that all
-    #: instances can process at the same time, because the same number of requests may wait in the queue of the
+    #: instances together can process at the same time, because as many requests may also wait in the queue of the
     #: deployment. The initial limit is this number, or `max_in_flight` if that is less.
     concurrency: int | None = Field(None, ge=1)
     max_requests_per_s: float = Field(500, gt=0)

@@ -25,7 +25,8 @@ from pydantic import (
 from maskrelay.errors import SettingsError
 
 PREFIX = "MASKRELAY_"
-#: The variables of the commands and of the embedded stack. Every process accepts them, but no service uses them.
+#: The variables of the commands and of the embedded stack. Every process accepts them, but the API and the workers do
+#: not use them.
 CLIENT_NAMES = {
     "MASKRELAY_URL": "The URL of the service (default `http://127.0.0.1:8080`).",
     "MASKRELAY_API_KEY": "The client's API key. The embedded stack uses it as the key of the tenant `local`.",
@@ -388,7 +389,10 @@ class Settings(BaseModel):
         return self
 
     def _clock_order(self) -> list[tuple[timedelta, timedelta, str]]:
-        """Return the pairs (shorter, longer) that must hold. Otherwise leases lapse while their holders still work."""
+        """Return each condition on two durations, as (shorter, longer, text of the condition).
+
+        If a condition did not hold, leases could lapse while their holders still work, for example.
+        """
         leases = {"slot_lease": self.slot_lease, "claim_lease": self.claim_lease}
         leases |= {"step_lease": self.step_lease, "delivery_lease": self.delivery_lease}
         return [
@@ -468,7 +472,7 @@ def secret_files() -> dict[str, str]:
     """Return the secret fields that can be read from a file, by the variable that names the file.
 
     The variable for `MASKRELAY_X` is `MASKRELAY_X_FILE`. A secret with a `…_file` field of its own is not among them,
-    because its user reads that file again whenever it changes.
+    because the code that uses the secret reads that file again whenever the file changes.
     """
     fields = Settings.model_fields
     secrets = [name for name, field in fields.items() if field.annotation in {SecretStr, SecretStr | None}]

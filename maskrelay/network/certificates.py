@@ -36,7 +36,8 @@ def client_context(cert_file: str | None = None, key_file: str | None = None, *,
     cannot be used, or if the private key is encrypted.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # Python 3.13 rejects certificates without certain extensions. Those of many private authorities lack them.
+    # Since version 3.13, Python rejects certificates without certain extensions. The certificates of many private
+    # authorities lack these extensions.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     given = [(name, os.environ[name]) for name in (_CERT_FILE, _CERT_DIR) if os.environ.get(name)]
     if not given:
@@ -54,9 +55,9 @@ def client_context(cert_file: str | None = None, key_file: str | None = None, *,
 
 
 def ca_file() -> str | None:
-    """Return the path of the file that `MASKRELAY_CA_FILE` names.
+    """Return the path of the file that `MASKRELAY_CA_FILE` names, or None if the variable is not set.
 
-    It is for libraries that trust it in addition to the authorities of the system.
+    Use this for libraries that trust a file in addition to the authorities of the system.
     """
     return os.environ.get(CA_FILE) or None
 

@@ -15,8 +15,8 @@ def client_options(
     """Return the arguments for an httpx client that sends requests only to the host of `url`.
 
     If `proxy` is None, the proxy that the environment names for this host is used. With these arguments, httpx itself
-    does not read proxies and certificates from the environment. It would fail for some values that other libraries
-    accept. Raises SettingsError if a value in the environment cannot be used.
+    does not read proxies and certificates from the environment, because it would fail for some values that other
+    libraries accept. Raises SettingsError if a value in the environment cannot be used.
     """
     trusted = trusted or client_context()
     proxy = proxy or proxy_for(str(url))

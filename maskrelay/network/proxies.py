@@ -1,8 +1,8 @@
 """The HTTP proxy of a connection, from a setting or from environment variables.
 
-`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` have the same meaning as for curl. Their lower-case forms take
-precedence. Only HTTP proxies are supported, with or without TLS. SOCKS proxies are rejected. No error and no `repr` of
-this module contains the password of a proxy.
+`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` have the same meaning as for curl, except that curl ignores
+`HTTP_PROXY` in upper case. The lower-case forms take precedence. Only HTTP proxies are supported, with or without TLS.
+SOCKS proxies are rejected. No error and no `repr` of this module contains the password of a proxy.
 """
 
 import base64

@@ -17,8 +17,8 @@ ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 _STEP = 256 << 10
 #: The largest number of members of a gzip body. A normal body has few. Each member takes time, even if it is empty.
 _MEMBERS = 1000
-#: A body may arrive in any number of pieces up to the first number. If there are more pieces, their mean size must be
-#: at least the second number, in bytes, because tiny pieces take much time for little data.
+#: A body may arrive in `_PIECES` pieces, and in one more piece for each `_SMALL_PIECE` bytes of it. More pieces are
+#: rejected, because tiny pieces take much time for little data.
 _PIECES, _SMALL_PIECE = 10_000, 64
 #: The number of bytes by which an encoded body may exceed the limit, because an encoding can enlarge a body that cannot
 #: be compressed.

@@ -22,7 +22,7 @@ _DYING_S = 5.0
 class ChildProcess:
     """A named process of the stack.
 
-    `ready` is called until it returns True. If it is None, the process counts as ready at once. `grace` is the time
+    `ready` is called until it returns True. Without `ready`, the process counts as ready at once. `grace` is the time
     from SIGTERM to SIGKILL. If `forked` is true, the fork server runs the command, which must be `PYTHON -m MODULE …`.
     """
 
@@ -50,7 +50,7 @@ class RunningProcess:
 
     @classmethod
     def start(cls, child: ChildProcess, environment: Mapping[str, str], log: Path, server: ForkServer) -> Self:
-        """Start the child, whose output is appended to `log`. If it is a forked one, `server` forks it.
+        """Start the process, with its output appended to `log`. If `child.forked` is true, `server` forks it.
 
         Raises StackError if the fork server does not start.
         """

@@ -1,10 +1,11 @@
 """A separate process that imports the service once, and forks the simulator, the API and the workers.
 
 `python -m maskrelay.stack.fork_server MODULE …` imports the modules. Then it serves one supervisor, whose socket is its
-standard input. For each line `{"command": […], "log": …}`, it forks a process and answers `{"pid": …}`. When a process
-has ended, it sends `{"ended": PID, "code": …}`. It ends when the supervisor is gone.
+standard input. For each line `{"command": […], "log": …}`, the server forks a process and answers `{"pid": …}`. When a
+forked process has ended, the server sends `{"ended": PID, "code": …}`. The server ends when the supervisor is gone.
 
-A thread or a connection would not survive the fork, so the imported modules may start none.
+A thread or a connection would not survive the fork, so the imported modules must start no thread and open no
+connection.
 """
 
 import contextlib
@@ -53,7 +54,7 @@ def _serve(supervisor: socket.socket) -> dict[str, Any] | None:
                 return dict(json.loads(line))
             _lead_group(pid)
             _tell(supervisor, {"pid": pid})
-        with contextlib.suppress(ChildProcessError):  # there is none
+        with contextlib.suppress(ChildProcessError):  # no forked process is left
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 _tell(supervisor, {"ended": ended[0], "code": os.waitstatus_to_exitcode(ended[1])})
 
@@ -64,7 +65,10 @@ def _tell(supervisor: socket.socket, what: dict[str, int]) -> None:
 
 
 def _lead_group(pid: int) -> None:
-    """Make the process lead a group of its own. Both sides do so, because either may be the first that needs it."""
+    """Make the process lead a group of its own.
+
+    The server and the forked process both call this function, because either may be the first that needs the group.
+    """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.setpgid(pid, pid)
 
@@ -84,7 +88,10 @@ def _become(command: list[str], log: Path) -> None:
 
 
 def _show_as(command: Sequence[str]) -> None:
-    """Let `ps` show this command. Only Linux says where the words of the own command line are; see proc(5)."""
+    """Let `ps` show this command.
+
+    This works only on Linux, where the process can find the location of its command line in memory; see proc(5).
+    """
     stat = Path("/proc/self/stat")
     if not stat.exists():
         return

@@ -1,4 +1,4 @@
-"""The supervisor's end of the fork server: start it, let it fork processes, and notice their ends and its own."""
+"""The supervisor's side of the fork server: start the server, fork processes, and detect the end of each of them."""
 
 import contextlib
 import json
@@ -18,15 +18,15 @@ from maskrelay.errors import StackError
 _PATIENCE_S = 240.0
 _ATTEMPTS = 3
 _LAST_BYTES = 2000
-#: What is said of a process whose server died, so that nobody knows how it ended or whether it did.
+#: The exit code that is reported for a process whose server died, because the real one can no longer be known.
 _UNKNOWN_END = -signal.SIGKILL
 
 
 class ForkServer:
-    """A fork server, which is started when the first process is wanted, and again when it has died.
+    """A fork server. It is started for the first fork, and started again for the next fork after it has died.
 
-    When it dies, all its processes count as ended, because their exit codes can no longer be known. The supervisor then
-    kills what is left of them and starts them again. `modules` are imported before the first fork.
+    When the server dies, all its processes count as ended, because their exit codes can no longer be known. The
+    supervisor then kills what is left of them and starts them again. `modules` are imported before the first fork.
     """
 
     def __init__(self, modules: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
@@ -101,7 +101,7 @@ class ForkServer:
         return ours
 
     def _listen(self, seconds: float) -> None:
-        """Take what the server says within the given time. If the server is gone, close it."""
+        """Read the messages that the server sends within this time. If the server is gone, call `close`."""
         assert self._socket is not None
         while self._socket is not None and select.select([self._socket], [], [], seconds)[0]:
             read = b""
@@ -119,7 +119,7 @@ class ForkServer:
         if "pid" in said:
             self._forked = said["pid"]
             self._running.add(said["pid"])
-            self._codes.pop(said["pid"], None)  # the number of a process that ended long ago
+            self._codes.pop(said["pid"], None)  # an earlier process may have had the same number
         else:
             self._codes[said["ended"]] = said["code"]
             self._running.discard(said["ended"])

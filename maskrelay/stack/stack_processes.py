@@ -1,6 +1,6 @@
 """The processes of the stack and their environment.
 
-If the given environment names a server, the stack does not start its own.
+If the given environment names a Redis server or a scoring endpoint, the stack uses it and does not start its own.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ from maskrelay.stack.preflight import check
 from maskrelay.stack.supervisor import Stage
 from maskrelay.stack.valkey import embedded_valkey
 
-#: The times for an endpoint on the same machine. They are short, so that work resumes seconds after a restart.
+#: The durations for an endpoint on the same machine. They are short, so that work resumes seconds after a restart.
 SHORT_CLOCKS = {
     "MASKRELAY_SCORE_TIMEOUT_S": "20",
     "MASKRELAY_SLOT_LEASE_S": "25",
@@ -34,8 +34,8 @@ SHORT_CLOCKS = {
     "MASKRELAY_SOFT_SHUTDOWN_S": "40",
     "MASKRELAY_TERMINATION_GRACE_S": "50",
 }
-#: What the fork server imports: the modules that the API and the workers of each role need, and NumPy and Pillow for
-#: the simulator as well.
+#: The modules that the fork server imports. Together with the modules that they import, they are most of what the API,
+#: the workers of each role and the simulator need.
 IMPORTED_ONCE = (
     "worker.process.celery_app",
     "celery.apps.worker",
@@ -151,7 +151,7 @@ def _is_given(environment: Mapping[str, str], secret: str) -> bool:
 def _with_clocks(environment: dict[str, str], clocks: Mapping[str, str]) -> Settings:
     """Return the settings with `clocks` as defaults.
 
-    If given times contradict these defaults, the defaults are not used.
+    The defaults are also added to `environment`. If a duration in `environment` contradicts them, no default is used.
     """
     shorter = {**clocks, **{name: value for name, value in environment.items() if value}}
     try:

@@ -19,7 +19,7 @@ _LOOK = 0.05
 _PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 #: The number of seconds that a process must run, so that the shortest pause applies to its next restart.
 _STEADY = 60.0
-#: The number of seconds before which the end of a process counts as a failure to start. Several failures in a row end
+#: If a process ends within this many seconds, its start has failed. Several failed starts of one process in a row end
 #: the stack.
 _STARTING = 15.0
 _FAILED_STARTS = 3
@@ -41,8 +41,8 @@ class _Restart:
 class Ending:
     """The requests of signals: `wanted` ends the stack, and `at_once` also skips the rest of every grace period.
 
-    They are plain flags and not events, because a signal handler sets them, and the code that the handler interrupts
-    may hold the lock of an event.
+    Both are plain flags and not events, because a signal handler sets them. The code that the handler interrupts might
+    hold the lock of an event, and the handler would wait for this lock forever.
     """
 
     wanted: bool = False
@@ -113,8 +113,8 @@ class Supervisor:
     def watch(self) -> None:
         """Restart processes that die, after growing pauses, until `ending` is set.
 
-        Raises StackError if a process ends three times in a row while it starts, because a fourth attempt would fail
-        too.
+        Raises StackError if a process ends three times in a row shortly after its start, because another start would
+        probably fail too.
         """
         while not self._ending.wanted:
             time.sleep(_LOOK)
@@ -150,7 +150,7 @@ class Supervisor:
         self._restarts[name].started = time.monotonic()
 
     def _watch_server(self) -> None:
-        """Let the watcher know the group of a fork server that was started."""
+        """Tell the watcher the group of the fork server, if the server was started since the last call."""
         assert self._watcher is not None
         group = self._server.pid
         if group != self._server_group and group is not None:

@@ -12,7 +12,8 @@ Kind = Literal["server", "client", "consumer", "internal"]
 class Span(Protocol):
     """One operation in a trace."""
 
-    #: The value that is passed to work that continues this trace (W3C Trace Context). None if tracing is off.
+    #: The value that is passed to work that continues this trace (W3C Trace Context). If tracing is off, it is the
+    #: argument `within` of `Spans.span`.
     traceparent: str | None
 
     def note(self, **attributes: str | int) -> None:
@@ -34,8 +35,8 @@ class Spans(Protocol):
         """Wrap the block in a span.
 
         Its parent is the current span. If there is none, its parent is the span with the traceparent `within`. `links`
-        are the traceparents of other spans whose work this span continues. If the block raises an exception, the span
-        ends with its code or type, but never with its message.
+        are the traceparents of other spans whose work this span continues. If the block raises an exception, the code
+        or type of the exception is recorded in the span, but never its message.
         """
 
     def here(self) -> str | None:
@@ -46,7 +47,7 @@ class Spans(Protocol):
 
 
 class Untraced:
-    """The implementation of `Spans` if tracing is off. A given traceparent is passed on unchanged."""
+    """The implementation of `Spans` if tracing is off. The traceparent `within` is passed on unchanged."""
 
     @contextmanager
     def span(
