@@ -1,7 +1,8 @@
 """A child process of a worker.
 
 It builds its objects after the fork, keeps them between tasks, and closes them at the end. A role that keeps further
-objects has a subclass in a separate module, `segment_child` or `deliver_child`.
+objects has a subclass in a separate module, `segment_child` or `deliver_child`. A deliver worker runs its tasks in
+threads, without child processes. There, the worker process itself has these objects.
 """
 
 import contextlib
@@ -63,7 +64,7 @@ class WorkerChild:
 
     @contextlib.contextmanager
     def outliving(self) -> Iterator[None]:
-        """Let the task end only while Redis responds.
+        """Delay the end of the task until Redis responds.
 
         Without Redis, Celery could not acknowledge the end of the task, and would count the child process as busy. A
         consumer whose only child process is busy does not read from Redis. It would therefore not notice that its

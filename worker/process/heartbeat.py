@@ -19,7 +19,7 @@ def beating(app: Celery, path: Path, is_whole: Callable[[], bool]) -> None:
     path.unlink(missing_ok=True)
 
     def beat() -> None:
-        with contextlib.suppress(OSError):  # a full disk is no reason to drop the connection
+        with contextlib.suppress(OSError):  # otherwise, a full disk would end the connection to Redis
             if is_whole():
                 path.touch()
 

@@ -18,7 +18,7 @@ from maskrelay.errors import EndpointBusy, LedgerUnavailable
 from maskrelay.ledger.flow_control import LONGEST_CALL, NO_LEAN, Admission, Flow
 from worker.context.slot_inventory import Slots
 
-#: The longest time that a prepared frame waits for a gate to open. After this time, the frame is released.
+#: The longest time that a prepared frame waits for a gate to open. A frame that would have to wait longer is released.
 PATIENCE = timedelta(seconds=5)
 #: The longest pause between two requests of a waiter to the flow control. A waiter that makes no request for three
 #: seconds loses its position in the queue.

@@ -26,7 +26,7 @@ class ClaimLost(Exception):
 
 
 class DecodeOverran(Exception):
-    """Decoding has exceeded its time limit. Its thread cannot be stopped."""
+    """Decoding has exceeded its time limit. The decoding thread cannot be stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,14 @@ class FrameContext:
     scorer: Scorer
     packs: RowBatcher
     threads: Executor
-    #: Admits as many decodes as there are threads for them.
+    #: Admits as many decodes at the same time as there are threads for them.
     decoders: Decoders
     #: Memory for source files, until they are decoded.
     files: ByteBudget
     #: Memory for decoding and drawing.
     decoding: ByteBudget
     #: Memory for decoded images that are kept during the score, because the masks are drawn into them. If there is not
-    #: enough for an image, the image is decoded again.
+    #: enough for an image, the image is decoded again for drawing.
     pictures: ByteBudget
     decode_timeout: timedelta
     max_pixels: int
@@ -66,7 +66,7 @@ class FrameContext:
     pace: Pace = field(default_factory=Pace)
 
 
-#: The stages that the worker measures here. The scorer measures its own stages, once for each request.
+#: The worker's own stages, which are measured once for each frame. The scorer measures the stages of each request.
 _OWN_STAGES: tuple[Stage, ...] = ("fetch", "decode", "prepare", "restore", "store")
 
 

@@ -59,7 +59,11 @@ async def prepare_frame(
 
 @asynccontextmanager
 async def opened_source(context: FrameContext, planned: PlannedFrame) -> AsyncIterator[bytes | Path]:
-    """Open the source of the frame. Its bytes count against the budget of files until the block ends."""
+    """Open the source of the frame.
+
+    If the source has a single frame, its bytes count against the budget `files` until the block ends. A source with
+    several frames is not read into memory, but opened as a local copy.
+    """
     async with context.files.of(0 if planned.reading.several else planned.size):
         with ExitStack() as held:
             opened = context.sources.opened(planned.source, planned.extent, planned.reading)

@@ -49,8 +49,9 @@ UNSETTLED = 512
 class SegmentLoop:
     """A loop that segments frames concurrently in one child process. `stopping` returns whether the worker must end.
 
-    At most `hands` frames are in progress. With a `pace`, this number is adapted to the measured times of the stages,
-    and to the loop's share of the `in_flight` frames that the endpoints can score at the same time.
+    Frames are claimed while fewer than `hands` frames are in progress. With a `pace`, this number is adapted to the
+    measured times of the stages, and to the loop's share of the `in_flight` frames that the endpoints can score at the
+    same time.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class SegmentLoop:
         self._ledger.claims.renew(list({token for token, _ in list(self._held)}))
 
     async def lend(self, until: float) -> None:
-        """Claim and segment frames until `until` (monotonic seconds), or until none are waiting.
+        """Claim and segment frames until `until` (monotonic seconds), or until the loop was idle for `IDLE` seconds.
 
         Frames in progress continue afterwards.
         """
@@ -183,8 +184,8 @@ class SegmentLoop:
     def _full(self) -> bool:
         """Return whether nothing more may be claimed.
 
-        This is the case while a suspect frame is processed alone, while as many frames as allowed are in progress, and
-        while many outcomes are unsettled, because storage or Redis is slow or unavailable.
+        This is the case while a suspect frame is processed alone, while enough frames are in progress, and while many
+        outcomes are unsettled, because storage or Redis is slow or unavailable.
         """
         unsettled = len(self._held) - self._busy
         return self._alone or self._busy >= self._hands or unsettled >= UNSETTLED

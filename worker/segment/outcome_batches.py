@@ -29,8 +29,8 @@ from worker.context.job_records.outcome_parts import (
 )
 
 log = logging.getLogger(__name__)
-#: The number of attempts to write and settle a part while storage or Redis is unavailable. After these attempts, its
-#: frames are released.
+#: The number of attempts to write and settle a part while storage or Redis is unavailable. After these attempts, the
+#: frames of the part are released.
 TRIES = 6
 #: The longest pause in scoring while outcomes cannot be written. After a pause, one frame is scored as a trial.
 LONGEST_PAUSE = timedelta(seconds=30)

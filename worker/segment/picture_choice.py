@@ -2,8 +2,8 @@
 
 A grayscale PNG and a WebP are smaller than an RGB PNG, but it is not known whether a deployment reads them correctly.
 While the limit on bytes makes scores wait, one worker finds this out for all workers. It sends one test image as an RGB
-PNG and as a grayscale PNG, and another one as an RGB PNG and as a WebP. A smaller encoding is used only if the two
-answers are equal bit for bit.
+PNG and as a grayscale PNG, and a second test image as an RGB PNG and as a WebP. A smaller encoding is used only if the
+two answers are equal bit for bit.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class PictureChoice:
         self._refused: dict[str, float] = {}
 
     def accepted(self, endpoint: Endpoint) -> CanvasCoding:
-        """Return the encodings that an image2d request to the endpoint may have."""
+        """Return the encodings that images in an image2d request to the endpoint may have."""
         forms = self._forms.known(endpoint)
         if forms is None or time.monotonic() < self._refused.get(endpoint.name, 0.0):
             return CanvasCoding(gray=endpoint.gray)
@@ -62,7 +62,7 @@ class PictureChoice:
             await self._forms.forget(endpoint)
 
     def falls_back(self, endpoint: Endpoint, rows: Sequence[Row], error: EndpointError) -> bool:
-        """Return whether the rows must be sent again as RGB PNGs, because their encoding may have caused the error."""
+        """Return whether a smaller encoding may have caused the error. The rows are then sent again without it."""
         plain = CanvasCoding(gray=endpoint.gray)
         if all(is_accepted(row.image, plain) for row in rows):
             return False

@@ -70,7 +70,7 @@ class RowBatcher:
         return ended
 
     def _gathering(self, row: Row, asked: ScoreRequest) -> RowBatch:
-        """Return the batch for the row: the open one if it has room, otherwise a new one."""
+        """Return the batch for the row: the open one if the row fits into it, otherwise a new one."""
         pack = self._open.get(asked)
         if pack is None or pack.size + _weight(row) > self._pool.request_bytes(asked.among):
             pack = self._open[asked] = RowBatch()

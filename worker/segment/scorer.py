@@ -39,7 +39,7 @@ CANARY = "canary"
 
 
 class EgressAudit:
-    """A record of the sent requests in the audit log."""
+    """A writer of entries about requests to endpoints into the audit log."""
 
     def __init__(self, audit: AuditLog) -> None:
         self._audit = audit

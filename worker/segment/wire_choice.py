@@ -55,7 +55,7 @@ class WireChoice:
             await self._offers.forget(endpoint)
 
     def falls_back(self, endpoint: Endpoint, wire: WireFormat[RowAnswer], error: EndpointError) -> bool:
-        """Return whether the rows must be sent again as image2d, because the lean2d request itself caused the error."""
+        """Return whether the use of lean2d may have caused the error. The rows are then sent again as image2d."""
         if wire is not LEAN2D or not (refuses_the_form(error) or isinstance(error, AnswerInvalid)):
             return False
         log.warning("lean2d is not used for a while", extra={"endpoint": endpoint.name, "code": error.code})
