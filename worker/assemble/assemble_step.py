@@ -37,8 +37,8 @@ from worker.context.local_copies import owned_folder
 from worker.context.source_cache import SourceCache
 
 log = logging.getLogger(__name__)
-#: If this many attempts at an item have failed or crashed their process, the next one makes no files and records that
-#: the making of the files failed.
+#: If this many attempts at an item have failed or crashed their process, the next attempt makes no files. It only
+#: records that the files cannot be made.
 DEATHS = 2
 
 

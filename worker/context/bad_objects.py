@@ -1,7 +1,7 @@
 """Jobs and uploads that are skipped because one of their objects cannot be used.
 
-A pass over many jobs or uploads continues with the next one. The skipped ones are logged and counted, and their names
-are kept.
+A pass over many jobs or uploads continues after such an error. Each skipped job or upload is logged and counted, and
+its name is kept.
 """
 
 import logging
@@ -50,8 +50,8 @@ class BadObjects:
 
         If the call fails for another reason than an outage, the job or upload is skipped, and None is returned. If the
         call fails because the ledger or storage does not respond, both are checked. If one of them is still down,
-        LedgerUnavailable or StorageUnavailable is raised. If both respond, the call is repeated once. If it fails
-        again, the job or upload is skipped.
+        LedgerUnavailable or StorageUnavailable is raised. If both respond, the call is repeated once. If the
+        second call fails too, the job or upload is skipped.
         """
         try:
             return call()

@@ -257,7 +257,7 @@ def _sum(counts: Iterable[dict[str, int]]) -> Counter[str]:
 
 
 def _flagged(stretches: list[Stretch]) -> bytes:
-    """Return one line for each flag. The items in a line are ordered by suspicion, then by number."""
+    """Return one line for each flag. The items in a line are ordered by suspicion, highest first, then by number."""
     items: dict[str, array[int]] = defaultdict(lambda: array("q"))
     suspicions: dict[str, array[float]] = defaultdict(lambda: array("d"))
     for stretch in stretches:

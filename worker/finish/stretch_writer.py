@@ -21,8 +21,8 @@ from worker.context.job_records.visible_outcomes import VisibleOutcomes
 
 #: An item with its outcomes, and the planned frames of this item.
 Line = tuple[ItemLine, list[PlannedFrame]]
-#: An item with at most this many frames is held in memory. For a larger item, the run lengths of the masks are read
-#: again when the item is written.
+#: An item with at most this many frames is in memory as a whole until it is written. For a larger item, the run lengths
+#: of the masks are not kept, and are read again when the item is written.
 HELD_FRAMES = 64
 
 

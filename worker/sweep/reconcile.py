@@ -68,9 +68,9 @@ def _jobs(context: WorkerContext) -> Iterator[_Job]:
 def reconcile_alone(context: WorkerContext, job: str, *, marked: bool = True) -> Found:
     """Compare one job like `reconcile_job`, or skip it if its objects cannot be used.
 
-    `marked` says whether storage has a live marker for the job. A ledger
-    that was restored from a backup may contain a job without a marker. The marker is then written first, so the next
-    comparison finds the job too. Raises LedgerUnavailable or StorageUnavailable during an outage.
+    `marked` says whether storage has a live marker for the job. A ledger that was restored from a backup may contain a
+    job without a marker. The marker is then written first, so the next comparison finds the job too. Raises
+    LedgerUnavailable or StorageUnavailable during an outage.
     """
 
     def compared() -> Found:

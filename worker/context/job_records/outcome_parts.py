@@ -75,6 +75,7 @@ def _moved(outcome: Outcome, key: str, places: Mapping[str, int]) -> Outcome:
     return outcome.model_copy(update={"masks": masks, **pictures})
 
 
+#: The token of the claim on a frame, and the outcome of this frame.
 Held = tuple[str, RecordedPart]
 
 
@@ -117,7 +118,7 @@ def store_part(storage: Storage, job: str, part: str, held: Sequence[Held]) -> N
 
 
 def is_only_frame(held: Sequence[Held]) -> bool:
-    """Return whether these outcomes are that of a job's only frame."""
+    """Return whether the part contains nothing but the outcome of a job's only frame."""
     return all(recorded.only for _, recorded in held)
 
 
