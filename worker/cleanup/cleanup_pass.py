@@ -57,8 +57,8 @@ def clear_for_ever(context: WorkerContext, parent: int) -> None:
 def clear(context: WorkerContext, now: datetime) -> None:
     """Process the next window of the `removing/` markers of deleted jobs, and of the `sweeping/` markers.
 
-    A job has a `sweeping/` marker if it may have stray objects. If Redis has lost the tenants' lists of finished jobs,
-    the next part of these lists is restored. Any number of processes may do this at the same time.
+    A job has a `sweeping/` marker if it may have stray objects (see `stray_objects`). If Redis has lost the tenants'
+    lists of finished jobs, continue their restoration. Any number of processes may do this at the same time.
     """
     remove_gone(context, now)
     marked = next_keys(context, "sweeping", keys.SWEEPING, JOBS_A_PASS)
@@ -70,7 +70,7 @@ def clear(context: WorkerContext, now: datetime) -> None:
 
 def expire(context: WorkerContext, now: datetime) -> None:
     """Process the next window of each walk that looks for expired data. Any number of processes may do this at once."""
-    # If Redis was emptied, this stores the id of this store in its database again.
+    # If Redis was emptied, this writes the id of the store into the Redis database again.
     check_database(context.ledger.scripts, store_id(context.storage))
     jobs, uploads, records = expire_jobs(context, now), expire_uploads(context, now), retire_records(context)
     expire_audit(context, now)
