@@ -18,7 +18,7 @@ def read_json_text(text: bytes | str) -> Any:
 
 
 def check_carried(value: J) -> J:
-    """Return the value. Raises ValueError if JSON in UTF-8 cannot represent it (such as NaN), or if it is too deep."""
+    """Return the value. Raises ValueError if JSON in UTF-8 cannot represent it, such as NaN or very deep nesting."""
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except RecursionError:

@@ -33,8 +33,8 @@ def lanes_to_claim(holding: int, hands: int) -> list[Lane]:
 def loops_wanted(waiting: int, hands: int, in_flight: int) -> int:
     """Return the number of segment loops that the waiting frames need.
 
-    A loop processes up to `hands` frames at once. Together, the loops hold at most about twice as many frames as the
-    endpoint can have in flight (`in_flight`).
+    A loop processes up to `hands` frames at once. Together, the loops have at most about twice as many frames in
+    progress as the endpoint can have in flight (`in_flight`).
     """
     return min(math.ceil(waiting / hands), math.ceil(2 * in_flight / hands) + 1)
 

@@ -51,8 +51,8 @@ class RenewedToken:
     async def token(self) -> str:
         """Return a valid token.
 
-        Raises the error of the source if no valid token can be fetched. Raises EndpointUnavailable of kind `token` if
-        the source does not return one within PATIENCE_S seconds.
+        If there is no valid token, a new token is fetched. If this fails, raises the error of the source. Raises
+        EndpointUnavailable of kind `token` if the source returns no token within PATIENCE_S seconds.
         """
         held = self._held()
         if held is None:

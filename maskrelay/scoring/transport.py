@@ -24,9 +24,9 @@ class Transport(httpx.AsyncBaseTransport):
     """A transport that keeps up to `max_connections` connections to the host of `origin`. It belongs to one event loop.
 
     Of a request's timeouts, only `connect` and `pool` are used. The caller must limit the time of the whole exchange.
-    Redirects and HTTP/2 are not supported. If an idle connection that is used again ends before the server has received
-    the whole request, the request is sent once more. `tls` is `client_context()` by default, which has no client
-    certificate.
+    Redirects and HTTP/2 are not supported. If a request is sent on an idle connection, the server may be closing this
+    connection. If it is certain that the server has not received the whole request, the request is sent once more on a
+    new connection. `tls` is `client_context()` by default, which has no client certificate.
 
     If `proxy` is given, a connection to an https origin is a tunnel through the proxy (CONNECT), and requests to an
     http origin are sent to the proxy. The exceptions are those of httpx's own transport, and ProxyFailed.

@@ -37,8 +37,8 @@ MARKS: Final = (
     "acquisition_time",
     "content_time",
 )
-#: The marks that describe the kind of image. If slices at the same position differ in such a mark, all slices of a
-#: volume have the same value of it.
+#: The marks that describe the kind of image. If slices at the same position differ in such a mark, each volume contains
+#: only slices with one value of this mark.
 KINDS: Final = (
     "image_type",
     "echo_time",

@@ -73,10 +73,10 @@ def list_members(read: Read, size: int, *, most_members: int, most_bytes: int, e
     too. A file has a `refusal` if it is encrypted, if it is compressed with a method other than deflate, or if it is
     stored without compression but has two different sizes.
 
-    Raises ArchiveTooLarge if there are more than `most_members` files or the directory is too long for this number of
-    files, if all files together have more than `most_bytes` bytes after decompression, or if the compression ratio of a
-    file is implausible. Raises ArchiveInvalid if the archive is damaged or split over several disks, or if members
-    overlap.
+    Raises ArchiveTooLarge if there are more than `most_members` files, or if the directory is too long for this number
+    of files. Also raises ArchiveTooLarge if all files together have more than `most_bytes` bytes after decompression,
+    or if the compression ratio of a file is implausible. Raises ArchiveInvalid if the archive is damaged or split over
+    several disks, or if members overlap.
     """
     directory = find_directory(read, size)
     fixed, each = _DIRECTORY_BYTES

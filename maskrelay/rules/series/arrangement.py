@@ -50,9 +50,9 @@ def arrange(
 ) -> Iterator[Draft]:
     """Yield the items in the order of the submission.
 
-    Sources are taken from the survey one at a time up to the first DICOM object. Then all others are taken, because
-    they may contain objects of the same series. An ignored source becomes an item only if the job has no other items. A
-    file that an operating system created never becomes an item.
+    Sources are taken from the survey one at a time up to the first DICOM object. Then all remaining sources are taken,
+    because there may be objects of the same series among them. An ignored source becomes an item only if the job has no
+    other items. A file that an operating system created never becomes an item.
     """
     ignored: list[Surveyed] = []
     empty = True

@@ -20,9 +20,9 @@ _SHARED = 0.5
 
 
 def interleaved(places: Sequence[Place]) -> list[tuple[Slice, ...]] | None:
-    """Return the interleaved volumes to which the slices belong, or None if the slices cannot be separated like this.
+    """Return the interleaved volumes to which the slices belong, or None if no such volumes are found.
 
-    They cannot if a place has several slices, or if there are too few places.
+    None are found if a place has several slices, or if there are too few places for two volumes.
 
     Two criteria can separate volumes: one of their marks, or instance numbers that are repeated in every volume. In
     both cases, the resulting volumes must be evenly spaced and interleaved.

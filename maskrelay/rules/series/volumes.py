@@ -45,10 +45,11 @@ def volumes_of(places: Sequence[Place]) -> list[Volume]:
     """Return the volumes that share these places. Each slice belongs to one volume.
 
     If every place has one slice, the slices form one volume, or several interleaved volumes. If the slices have
-    different numbers of marks, they form one volume. Otherwise, there are as many volumes as slices at the fullest
-    place, and the smallest set of marks that distinguishes these volumes is used. If there is no such set, slices are
-    first separated by kind (ImageType, echo, b-value and others). The slices of each kind are then separated by
-    `_resolved`.
+    different numbers of marks, they form one volume. Otherwise, the slices are divided by the smallest set of marks
+    that gives as many volumes as there are slices at the fullest place. If there is no such set, the slices are first
+    divided by kind (ImageType, echo, b-value and others). The slices of each kind are then divided by marks or, if that
+    fails, by their order at each place. If that fails too, both ways are tried without repeated slices. If both fail
+    again, the slices of the kind form one volume.
     """
     everything = tuple(each for place in places for each in place.slices)
     if between := interleaved(places):
@@ -190,7 +191,10 @@ def _positions(values: Iterable[tuple[Mark, ...]]) -> dict[tuple[Mark, ...], lis
 
 
 def _columns(places: Sequence[Place]) -> list[int]:
-    """Return the indices of the marks of these slices, in order of preference. Marks that are times come last."""
+    """Return the indices of the marks of these slices, in order of preference.
+
+    Marks that are times come after the other marks in MARKS. Unknown marks come last.
+    """
     width = len(places[0].slices[0].ordinal)
     known = [column for column in (*_PREFERRED, *_CLOCKS) if column < width]
     return known + list(range(len(MARKS), width))
