@@ -121,7 +121,8 @@ class WindowChooser:
 def default_of(facts: DicomFacts | None, bits: int) -> Preset:
     """Return the preset for a source with `bits` bits per sample.
 
-    Colour and palette images get no window, whatever their depth. Their values are converted to bytes directly.
+    Colour and palette images get no window, whatever their depth. Values of 8 bits are then not changed, and values of
+    more bits are scaled between percentiles of each frame.
     """
     if facts is None:
         return default_preset(None, None, bits)
