@@ -98,7 +98,9 @@ def encoded(mode, kind, **options):
 )
 def test_the_model_gets_an_rgb_png_of_the_same_pixels(mode, kind, options):
     pixels, image = encoded(mode, kind, **options)
-    read = Image.open(io.BytesIO(SCRIPT.rgb_png(image, kind, 0)))
+    png = SCRIPT.rgb_png(image, kind, 0)
+    assert png.endswith(b"\0\0\0\0IEND\xaeB`\x82")
+    read = Image.open(io.BytesIO(png))
     assert (read.format, read.mode) == ("PNG", "RGB")
     same = pixels if mode == "RGB" else np.repeat(pixels[:, :, None], 3, axis=2)
     assert np.array_equal(np.asarray(read), same)

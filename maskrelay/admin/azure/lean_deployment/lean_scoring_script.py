@@ -283,6 +283,7 @@ def png_of(pixels: np.ndarray) -> bytes:
     chunks = [
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
         (b"IDAT", zlib.compress(lines.tobytes(), 0)),
+        (b"IEND", b""),
     ]
     png = [b"\x89PNG\r\n\x1a\n"]
     for name, body in chunks:
