@@ -118,7 +118,7 @@
 The docstring of a class is its public message. The name of the class, in lower case with underscores, is its stable
 `code`. `retryable` says whether the same request can succeed later. `detail` says what is specific to one error. Values
 that code needs are attributes of the error. `detail` never contains a secret, a pixel or patient data. It contains no
-path either, except in a StackError, which only the user of the embedded stack sees. HTTP statuses are defined only in
+path either, except in errors that only an operator sees, such as StackError. HTTP statuses are defined only in
 `api/http/middleware/problems.py`.
 """
 

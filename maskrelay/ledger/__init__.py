@@ -29,8 +29,8 @@ from maskrelay.ledger.step_leases import StepLeases
 from maskrelay.ledger.sweep_state import SweepState
 from maskrelay.ledger.wakeups import WakeUps
 
-#: The default slot lease. No slot lease may be longer, because every lease must be shorter than the broker's visibility
-#: timeout.
+#: The slot lease for callers that only read the state. With the default settings, no slot lease is longer, because
+#: every lease must be shorter than the broker's visibility timeout, which is then 10 minutes.
 LONGEST_SLOT = timedelta(minutes=10)
 
 

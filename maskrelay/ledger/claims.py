@@ -29,7 +29,8 @@ class Claim:
     first: int
     n: int
     #: Whether the claim is for a suspect frame, which is a frame that may have crashed the process that held it before.
-    #: The child process must hold no other frame at the same time, so that another crash is known to be caused by it.
+    #: The child process must hold no other frame at the same time, so that only the suspect frame can cause another
+    #: crash.
     alone: bool
     troubles: tuple[Trouble, ...]
     #: The time when the frames were claimed, in milliseconds of Redis's clock.
@@ -57,7 +58,7 @@ class Settlement:
 class PoisonedFrame:
     """A frame that crashed two workers while it was their only frame.
 
-    `token` is that of a new claim, under which the sweep writes the failure of the frame.
+    `token` belongs to a new claim, under which the sweep writes the failure of the frame.
     """
 
     token: str
@@ -169,8 +170,8 @@ class Claims:
     def release(self, token: str, frame: int, *, after: timedelta = timedelta(0), suspect: bool = False) -> bool:
         """Release a frame without counting an attempt. Return False if the claim no longer holds it.
 
-        The frame can be claimed again after the time `after`. If `suspect` is true, it becomes a suspect frame. A
-        suspect frame remains one in any case.
+        The frame can be claimed again after the time `after`. If `suspect` is true, the frame becomes a suspect frame.
+        A frame that already is a suspect frame remains one.
         """
         return bool(self._scripts.run("release", token, frame, after // _MS, suspect))
 

@@ -115,11 +115,11 @@ class Flow:
     ) -> Admission:
         """Request admission of one score at one of the endpoints `among`, which must not be empty.
 
-        `bytes_up` is the size of the request's body. Some endpoints may get a lean request instead; `lean` contains
-        its size for each of them. `prompts` is the number of prompts of all rows, from which the size of the answer is
-        estimated. A waiter keeps its position in the queue of the lane if it asks at least every three seconds with the
-        same `child` and `slot`. Neither `child` nor `waiter` may contain a colon. A waiter that gives up must call
-        `withdraw`.
+        `bytes_up` is the size of the request's body. Some endpoints may get a lean request instead; for each of these,
+        `lean` contains the size of the lean request. `prompts` is the number of prompts of all rows, from which the
+        size of the answer is estimated. A waiter keeps its position in the queue of the lane if it asks at least every
+        three seconds with the same `child` and `slot`. Neither `child` nor `waiter` may contain a colon. A waiter that
+        gives up must call `withdraw`.
         """
         candidates = ",".join(self._settings[name] for name in among)
         score = (bytes_up, prompts, f"[{candidates}]", json.dumps(dict(lean)))

@@ -62,7 +62,8 @@ class Outbox:
     def take(self) -> Delivery | None:
         """Take a delivery that is due.
 
-        Deliveries that wait for a place that is not free are skipped. Return None if there is no other delivery.
+        A delivery that waits for a place is skipped while the place is not free. Return None if there is no other
+        delivery.
         """
         token = secrets.token_hex(8)
         known: list[Any] | None = []

@@ -1,6 +1,4 @@
-"""Quotas: the amount of work that a tenant has in progress, and the check whether a request fits within the tenant's
-limits.
-"""
+"""Quotas: a tenant's amount of work in progress, and the check whether a request fits within the tenant's limits."""
 
 import json
 import secrets

@@ -1,6 +1,4 @@
-"""The Redis URL (`MASKRELAY_REDIS_URL`): its parser, and the redis-py clients and Celery's broker URL that are built
-from it.
-"""
+"""The parser of the Redis URL (`MASKRELAY_REDIS_URL`), the clients of Redis, and the broker URL for Celery."""
 
 import ssl
 from collections.abc import Mapping

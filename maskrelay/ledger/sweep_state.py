@@ -39,10 +39,10 @@ class SweepState:
         self._scripts.ask("HSET", "mr:sweep", f"at_{walk}", place)
 
     def listing(self, *, done: bool = False) -> bool:
-        """Return whether the walk `listing` must restore the tenants' lists from storage, because Redis has lost its
-        data.
+        """Return whether the walk `listing` must still restore the tenants' lists of jobs from storage.
 
-        `done` reports that the walk is complete. It is ignored if Redis has lost its data again in the meantime.
+        The lists must be restored if Redis has lost its data. `done` reports that the walk is complete. This is ignored
+        if Redis has lost its data again in the meantime.
         """
         return bool(self._scripts.run("relisting_needed", done))
 
@@ -68,7 +68,7 @@ class SweepState:
     def go_on_reconciling(self, token: str) -> bool:
         """Report that the comparison continues. Return False if it is obsolete.
 
-        It is obsolete if Redis has lost its data, or if another comparison was completed, since it began.
+        It is obsolete if, since it began, Redis has lost its data or another comparison was completed.
         """
         return bool(self._scripts.run("continue_comparison", token))
 

@@ -89,8 +89,9 @@ def ca_bundle(*variables: str) -> str:
 
 
 def _systems() -> list[tuple[str, str]]:
-    """Return the location of the authorities of the system, or of certifi if the system has none, and a name for error
-    messages.
+    """Return the location of the authorities of the system, preceded by a name for it in error messages.
+
+    If the system has no authorities, return the location of those of certifi.
     """
     system = ssl.get_default_verify_paths()
     if system.cafile:

@@ -27,8 +27,10 @@ _FAILED_STARTS = 3
 
 @dataclass(slots=True)
 class _Restart:
-    """The state of the restarts of a process: when it is restarted, the pause after its next death, its last start, and
-    the number of its starts that failed.
+    """The state of the restarts of a process.
+
+    `due` is the time of its next restart, `pause` the pause after its next death, and `started` the time of its last
+    start. `failed_starts` is the number of consecutive starts that failed.
     """
 
     due: float | None = None

@@ -101,8 +101,7 @@ class AuditLog:
                 self._closing.wait(GATHER_S)
             try:
                 self._flush(ending=False)
-            # waiting callers get False now, because this thread must first be restarted; it then writes the entries at
-            # once
+            # Callers that wait get False now, because their entries are written only after this thread was restarted.
             except BaseException:
                 self._give_up_waiting()
                 self._hurry.set()

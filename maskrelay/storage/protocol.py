@@ -111,8 +111,7 @@ class Storage(Protocol):
         """
 
     def remove_leftovers(self, after: str, most: int, now: datetime) -> tuple[str, int]:
-        """Remove temporary files of killed processes from up to `most` folders, in order, beginning after the folder
-        `after`.
+        """Remove temporary files of killed processes from the next `most` folders after the folder `after`.
 
         Return the folder after which the next call continues, and the number of removed files. Pass "" as `after` to
         begin. The returned folder is "" when no folders remain. S3 needs no such call, because the bucket's lifecycle

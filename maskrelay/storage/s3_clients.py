@@ -125,7 +125,7 @@ def _make(bucket: str, endpoint_url: str | None, *, before_fork: bool) -> Client
     stamps = {path: _stamp(path) for path in _files(core)}
     session = boto3.session.Session(botocore_session=core)
     client = session.client("s3", endpoint_url=endpoint_url, config=_config(core, endpoint_url, 3))
-    if endpoint_url is None and not _is_aws(client.meta.endpoint_url):  # by AWS_ENDPOINT_URL_S3 or a similar variable
+    if endpoint_url is None and not _is_aws(client.meta.endpoint_url):  # for example, by AWS_ENDPOINT_URL_S3
         endpoint_url = client.meta.endpoint_url
         client = session.client("s3", endpoint_url=endpoint_url, config=_config(core, endpoint_url, 3))
     once = session.client("s3", endpoint_url=endpoint_url, config=_config(core, endpoint_url, 1))
@@ -153,8 +153,9 @@ def _obstore(session: Any, client: Any, bucket: str, endpoint_url: str | None) -
 
 
 def _core() -> Any:
-    """Return a session whose clients, including those that fetch credentials, trust the configured certificate
-    authorities.
+    """Return a session whose clients trust the configured certificate authorities.
+
+    The clients that fetch credentials do so too.
     """
     core = botocore.session.get_session()
     core.set_config_variable("ca_bundle", ca_bundle("AWS_CA_BUNDLE"))
@@ -201,7 +202,7 @@ def _config(core: Any, endpoint_url: str | None, attempts: int) -> Config:
     for name in ("request_checksum_calculation", "response_checksum_validation"):
         if not is_chosen(name):
             given[name] = "when_required"
-    # AWS has a host name for every bucket, and a presigned URL must contain the one in the region of the bucket.
+    # AWS has a host name for every bucket, and a presigned URL must contain the host name in the region of the bucket.
     # Self-hosted servers rarely have host names for buckets.
     if "addressing_style" not in dict(profile.get("s3") or {}):
         given["s3"] = {"addressing_style": "path" if endpoint_url else "virtual"}

@@ -37,8 +37,10 @@ _CODE = re.compile(r"<Code>([^<]*)</Code>")
 
 @contextmanager
 def s3_errors(meanings: Mapping[str, type[StorageError]] | None = None) -> Iterator[None]:
-    """Translate an error of boto3 into the error for its S3 code in `meanings`, or into StorageUnavailable if there is
-    none. boto3's message contains the URL and the key. The new error does not.
+    """Translate an error of boto3 into the storage error for its S3 code.
+
+    `meanings` contains the storage errors for some S3 codes. All other codes stand for StorageUnavailable. boto3's
+    message contains the URL and the key. The new error does not.
     """
     try:
         yield
@@ -71,11 +73,10 @@ def obstore_error(
 
 
 def needs_boto3(text: str) -> str | None:
-    """Return the reason why boto3 can send a request that failed in obstore with this text, or None if boto3 would fail
-    too.
+    """Return why boto3 may be able to send a request that failed in obstore with this text, or None if it is not.
 
-    There are two reasons. First, obstore uses rustls, which rejects certificates that OpenSSL accepts, such as a
-    trusted self-signed certificate. Second, boto3 finds the region of a bucket if the configured region is wrong.
+    There are two possible reasons. First, obstore uses rustls, which rejects certificates that OpenSSL accepts, such as
+    a trusted self-signed certificate. Second, boto3 finds the region of a bucket if the configured region is wrong.
     """
     if "InvalidCertificate" in text:
         return "certificate"
