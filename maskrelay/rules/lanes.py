@@ -5,8 +5,8 @@ import math
 from maskrelay.contract.records.job import INTERACTIVE_ITEMS, Lane
 from maskrelay.errors import LaneForbidden
 
-#: The largest share of a segment child process's capacity that bulk frames may take. An interactive frame can therefore
-#: always start.
+#: The share of a segment child process's capacity above which it claims no bulk frames. The rest of the capacity is
+#: kept for interactive frames.
 BULK_SHARE = 0.75
 
 

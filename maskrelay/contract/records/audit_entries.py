@@ -19,8 +19,8 @@ class AuditEntry(Record):
 
     at: datetime
     #: The action. For a request to the API, it is the method and the path (`DELETE /v1/jobs/{job}`). Otherwise, it is
-    #: `sent` (frames were sent to an endpoint), `expired` (the job has expired) or `removed` (all objects of a deleted
-    #: or expired job were removed).
+    #: `sent` (images were sent to an endpoint), `expired` (the job has expired) or `removed` (the data of a deleted or
+    #: expired job was removed).
     did: str
     tenant: str | None = None
     #: The caller: the name of an API key, or a hash of the subject of a token.
@@ -36,7 +36,8 @@ class AuditEntry(Record):
     endpoint: str | None = None
     model_version: str | None = None
     frames: tuple[int, ...] | None = None
-    #: The hash of each image that was sent to the endpoint, in the order of `frames`.
+    #: The hash of each image that was sent to the endpoint, in the order of `frames`. A test image, such as the canary,
+    #: has a hash but no frame.
     image_sha256: tuple[str, ...] | None = None
     #: The size in bytes of the whole request to the endpoint.
     body_bytes: int | None = None
