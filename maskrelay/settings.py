@@ -391,7 +391,7 @@ class Settings(BaseModel):
     def _clock_order(self) -> list[tuple[timedelta, timedelta, str]]:
         """Return each condition on two durations, as (shorter, longer, text of the condition).
 
-        If a condition did not hold, leases could lapse while their holders still work, for example.
+        For example, if a condition did not hold, a lease could lapse while its holder still works.
         """
         leases = {"slot_lease": self.slot_lease, "claim_lease": self.claim_lease}
         leases |= {"step_lease": self.step_lease, "delivery_lease": self.delivery_lease}

@@ -24,7 +24,7 @@ class MaskrelayError(Exception):
 
     code: ClassVar[str] = "internal"
     retryable: ClassVar[bool] = False
-    #: The answer of the service, if the client raised this error because of one.
+    #: The answer of the service, if the client raised this error because of an answer.
     answer: ServiceAnswer | None = None
 
     def __init_subclass__(cls) -> None:
@@ -44,7 +44,7 @@ class MaskrelayError(Exception):
 def code_of(error: BaseException) -> str:
     """Return the code of an error. If it is not an error of this tree, return the name of its class.
 
-    The message of such an error is never returned, because it may quote private data.
+    The message of an error outside of this tree is never returned, because it may quote private data.
     """
     return error.code if isinstance(error, MaskrelayError) else type(error).__name__
 

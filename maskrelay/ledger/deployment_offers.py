@@ -12,7 +12,7 @@ from maskrelay.ledger.scripts import Scripts
 
 #: The time after which a deployment is asked again, because it may have been replaced unnoticed.
 OFFER_LIFE = timedelta(hours=1)
-#: The shortest time between two requests that ask a deployment. Within this time, only one worker asks.
+#: The shortest time between two requests that ask a deployment for its offer. Within this time, only one worker asks.
 ASKING = timedelta(minutes=1)
 
 
@@ -68,7 +68,7 @@ class DeploymentOffers(Generic[AnyOffer]):
         return f"mr:{self._name}:{endpoint}"
 
     def known(self, endpoint: str, model_version: str) -> AnyOffer | None:
-        """Return the known offer, or None if there is none for this model version. Raises LedgerUnavailable."""
+        """Return the stored offer, or None if no offer is stored for this model version. Raises LedgerUnavailable."""
         kept = self._scripts.ask("GET", self._key(endpoint))
         offer = self._kind(**json.loads(kept)) if kept else None
         return offer if offer is not None and offer.model_version == model_version else None

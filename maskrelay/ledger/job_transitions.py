@@ -193,7 +193,7 @@ class Jobs:
         """Return the outcome parts in the order in which they were settled, each with the frames of its refused lines.
 
         The result contains the parts from `start` to `stop`, both inclusive. -1 stands for the last part. The list is
-        read in pages. If it is deleted in the meantime because the job ends, the result is empty.
+        read in pages. If the list is deleted in the meantime because the job ends, the result is empty.
         """
         listed: list[tuple[str, frozenset[int]]] = []
         while stop < 0 or start <= stop:

@@ -18,7 +18,7 @@ from maskrelay.ledger.metrics_snapshot import BUCKETS
 
 Stage = Literal[
     "fetch",  # reading a source from storage, and the wait for a decoding thread
-    "decode",  # decoding its pixels
+    "decode",  # decoding the pixels of a source
     "prepare",  # making the canvas and its PNG
     "admission",  # waiting for the flow control's admission
     "score",  # one scoring request

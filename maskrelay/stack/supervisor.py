@@ -115,8 +115,8 @@ class Supervisor:
     def watch(self) -> None:
         """Restart processes that die, after growing pauses, until `ending` is set.
 
-        Raises StackError if a process ends three times in a row shortly after its start, because another start would
-        probably fail too.
+        Raises StackError if a process ends by itself three times in a row shortly after its start, because another
+        start would probably fail too.
         """
         while not self._ending.wanted:
             time.sleep(_LOOK)
