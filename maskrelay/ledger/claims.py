@@ -89,7 +89,7 @@ class Claims:
 
         Return SuspectWaits if a suspect frame waits for this child process, and None if no frames can be claimed now.
         `holding` is the number of frames that the child process holds. `lanes` are tried in their order. But if
-        both are given, `interactive` first, one claim in eight is from the bulk lane while frames wait in both lanes.
+        `interactive` is the first or the only one, one claim in eight is from the bulk lane while frames wait in both.
         """
         token = secrets.token_hex(8)
         known = json.loads(self._scripts.run("claim", token, holding, most, self._lease_ms, json.dumps(list(lanes))))

@@ -4,7 +4,6 @@ from collections import Counter
 from datetime import timedelta
 
 from maskrelay.ledger import Ledger
-from maskrelay.ledger.claims import Claim
 from tests.support.drivers.ledger_jobs import (
     BOTH,
     claimed,
@@ -34,16 +33,6 @@ def test_turns_are_counted_in_frames_not_in_claims(ledger: Ledger) -> None:
     running_job(ledger, "volume", 640, lane="bulk", tenant="volumes", spans=[(0, 640)])
     running_job(ledger, "photos", 640, lane="bulk", tenant="photos")
     assert served(ledger, 33 * 4) == {"volumes": 32 * 4, "photos": 32 * 4}
-
-
-def test_who_asks_for_interactive_frames_only_gets_no_bulk_frame(ledger: Ledger) -> None:
-    """A child that holds its share of bulk frames keeps the rest of its capacity for interactive ones."""
-    running_job(ledger, "bulk", 100, lane="bulk", tenant="one")
-    running_job(ledger, "quick", 100, tenant="one")
-    assert [claimed(ledger, holding=1, most=1).lane for _ in range(7)] == ["interactive"] * 7
-    claims = [ledger.claims.take(1, ["interactive"], 1) for _ in range(3)]
-    assert [isinstance(claim, Claim) and claim.lane for claim in claims] == ["interactive"] * 3
-    assert claimed(ledger, holding=1, most=1).lane == "bulk"
 
 
 def test_a_tenants_own_jobs_take_turns(ledger: Ledger) -> None:

@@ -94,8 +94,7 @@ if redis.call('PTTL', 'mr:drain') > 30000 then redis.call('UNLINK', 'mr:drain') 
 if suspects_wait and redis.call('SET', 'mr:drain', token, 'NX', 'PX', 30000) then return cjson.encode({drain = true}) end
 
 local turns = tonumber(redis.call('GET', 'mr:turns') or '0')
--- A child at its share of bulk frames asks for interactive ones only, and gets no other.
-if #lanes == 2 and lanes[1] == 'interactive' and turns >= 7 then lanes = {'bulk', 'interactive'} end
+if lanes[1] == 'interactive' and turns >= 7 then lanes = {'bulk', 'interactive'} end
 for _, lane in ipairs(lanes) do
   local claim = claim_next(lane)
   if claim then
