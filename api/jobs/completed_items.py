@@ -42,7 +42,7 @@ def _from_own_parts(dependencies: Dependencies, job: str, first: Place, limit: i
     read: dict[int, Line] = {}
     for lines, following in lines_from(dependencies, job, first[0], at_once=1 + limit // _LINES_OF_PART):
         read |= {line.outcome.frame: line for line in lines}
-        # The numbers are read after the list of parts, so they include all parts up to these lines.
+        # The part numbers of the frames are read after the list of parts, so they cover every part that was read here.
         numbers = numbers_of(dependencies, job, (line.item for line in lines if line.item.frames > 1))
         if numbers is None:
             return None
@@ -87,7 +87,7 @@ def _is_own(line: Line, numbers: Numbers | None) -> bool:
 def _from_all_parts(dependencies: Dependencies, known: JobSnapshot, first: Place, limit: int) -> Completed:
     """Read every part up to the end of the page.
 
-    This is for a job whose parts the ledger does not list, or not completely.
+    This is used if the ledger lists none or only some of the job's parts.
     """
     parts = listed_parts(dependencies, known)
     visible = no_lines(dependencies, known)

@@ -21,7 +21,7 @@ from maskrelay.errors import BodyTooLarge, ObjectMissing, StorageError, UploadUn
 from maskrelay.storage.protocol import Storage, Writer
 from maskrelay.storage.stored_records import read_record, record_body
 
-#: New jobs may not use an upload in this last period before it is removed as unused.
+#: The last part of the lifetime of an unused upload. During this time, new jobs may not use the upload.
 REFUSED_BEFORE = timedelta(hours=1)
 _NAME_LENGTH, _PATH_LENGTH = 255, 1024
 _DRIVE = re.compile("[A-Za-z]:")

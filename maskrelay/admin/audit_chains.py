@@ -82,7 +82,7 @@ def verify(storage: Storage, kept: str) -> Found:
 def _next(storage: Storage, key: str, last: _Last | None, kept: str, found: Found) -> _Last:
     """Check the file `key`, and add its numbers to `found`. Return the file as the most recent one of its process.
 
-    `last` is the file of the process that was read before, or None for the first file. Raises Break.
+    `last` is the previous file that was read of the same process, or None if `key` is the first. Raises Break.
     """
     if not keys.AUDIT_FILE.fullmatch(key):
         raise Break(key, "not a file of the audit log")

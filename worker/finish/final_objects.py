@@ -78,8 +78,8 @@ def write_final_objects(
 
     A large job is written in stretches, which are kept in storage. A later attempt continues after the last stored
     stretch. At the end, the stretches are joined: their contents are copied into one object, and `between` is called
-    before each stretch is copied. Raises TimeIsUp if `turn` is over, but only between two stretches that are written.
-    Raises StorageUnavailable, and ObjectMissing if the job is being removed. After an error, no writer stays open.
+    before each stretch is copied. Raises TimeIsUp if `turn` is over after a stretch that is not the last one. Raises
+    StorageUnavailable, and ObjectMissing if the job is being removed. After an error, no writer stays open.
     """
     return _FinalObjectsWriter(storage, submission, frame_parts, visible, planned=planned, between=between).write(turn)
 

@@ -1,4 +1,4 @@
-"""Define a role that allows only scoring, and assign it to an identity at one endpoint.
+"""Define a role that allows only scoring with tokens of the endpoint, and assign it to an identity.
 
 The built-in role AzureML Data Scientist allows scoring, but also allows changing and deleting endpoints. Therefore, a
 custom role is created once in each resource group. The ids of the role and of the assignment are derived from names, so

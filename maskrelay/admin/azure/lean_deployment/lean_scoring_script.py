@@ -272,7 +272,7 @@ def rgb_png(image: bytes, encoding: Any, number: int) -> bytes:
 
 
 def png_of(pixels: np.ndarray) -> bytes:
-    """Return (rows, columns) or (rows, columns, 3) uint8 as an RGB PNG without compression, which is fast to read."""
+    """Return `pixels`, (rows, columns) or (rows, columns, 3) uint8, as an uncompressed RGB PNG."""
     height, width = pixels.shape[:2]
     lines = np.zeros((height, 1 + 3 * width), np.uint8)
     if pixels.ndim == 2:
