@@ -1,6 +1,6 @@
 """The saving of a job's artifacts to disk.
 
-Saved files are complete, have readable names inside the folder, and never replace other files.
+Every saved file is complete, has a readable name, is inside the folder, and never replaces another file.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""The locks and positions of the sweep, and the decision when storage and the ledger must be compared."""
+"""The locks and positions of the sweep, and when storage and the ledger must be compared."""
 
 import secrets
 from collections.abc import Collection

@@ -43,6 +43,7 @@ def ran(project: Path, *options: str) -> str:
     command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider"]
     command += ["-p", "tests.support.checks.slow_subjects", *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment.pop("PYTEST_ADDOPTS", None)
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False).stdout
 
 

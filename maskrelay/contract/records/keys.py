@@ -129,7 +129,7 @@ def sweeping(job: str) -> str:
 
 
 def redriven(job: str, new: str) -> str:
-    """Return the key of the marker that job `new` is a redrive of the finished job `job`.
+    """Return the key of the marker which says that job `new` redrives the finished job `job`.
 
     The marker is written before job `new` is accepted, so job `new` may not exist.
     """
