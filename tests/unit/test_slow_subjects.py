@@ -77,6 +77,15 @@ def test_only_what_passed_is_recorded(project: Path, options: list[str]) -> None
     assert "test_the_engine FAILED" in ran(project, "--changed-subjects")
 
 
+def test_a_process_whose_own_tests_passed_records_nothing(project: Path) -> None:
+    """The tests of a subject are in two files here, which two processes run, and those of one file fail."""
+    fails = '@pytest.mark.slow_subject("wheels")\ndef test_the_axles(): assert False\n'
+    (project / "tests" / "test_axles.py").write_text(f"import pytest\n\n{fails}")
+    options = ["-p", "xdist", "-n", "2", "--dist", "loadfile"]
+    assert "subjects_passed.toml: none\n" in ran(project, "--record-subjects", *options)
+    assert "wheels =" not in (project / "tests" / "subjects_passed.toml").read_text()
+
+
 def test_a_part_of_the_tests_records_nothing(project: Path) -> None:
     said = ran(project, "--record-subjects", "tests/test_parts.py::test_the_engine")
     assert "subjects_passed.toml: none\n" in said

@@ -99,6 +99,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return  # a process of xdist knows only its own tests, and those of a subject may run in several processes
     now, record = config.stash[DIGESTS], passed(config.rootpath)
     if config.getoption("--changed-subjects"):
         terminalreporter.section("slow subjects")
