@@ -14,6 +14,8 @@ from maskrelay.ledger.deployment_offers import AnyOffer, DeploymentOffers
 
 #: The seconds for which the ledger's record of an offer is used before it is read again.
 _FRESH = 5.0
+#: The seconds for which this child process does not use an offer after a request that used it failed.
+_REFUSED_FOR = 600.0
 
 
 class OfferCache(Generic[AnyOffer]):
@@ -22,11 +24,24 @@ class OfferCache(Generic[AnyOffer]):
     def __init__(self, offers: DeploymentOffers[AnyOffer]) -> None:
         self._offers = offers
         self._known: dict[str, tuple[float, AnyOffer | None]] = {}
+        self._refused_until: dict[str, float] = {}
 
     def known(self, endpoint: Endpoint) -> AnyOffer | None:
         """Return the offer of an endpoint as it was last read."""
         _, offer = self._known.get(endpoint.name, (0.0, None))
         return offer
+
+    def usable(self, endpoint: Endpoint) -> AnyOffer | None:
+        """Return the offer as it was last read, or None while it is refused."""
+        return None if time.monotonic() < self._refused_until.get(endpoint.name, 0.0) else self.known(endpoint)
+
+    def refuse(self, endpoint: Endpoint) -> None:
+        """Do not use the offer of an endpoint for some minutes."""
+        self._refused_until[endpoint.name] = time.monotonic() + _REFUSED_FOR
+
+    def allow(self, endpoint: Endpoint) -> None:
+        """Use the offer of an endpoint again, even if it was refused."""
+        self._refused_until.pop(endpoint.name, None)
 
     async def must_ask(self, endpoint: Endpoint) -> bool:
         """Read the offer from the ledger, unless it was read in the last few seconds.

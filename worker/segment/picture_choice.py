@@ -8,7 +8,6 @@ two answers are equal bit for bit.
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from maskrelay.contract.wire.image2d import Row, RowAnswer
@@ -20,7 +19,6 @@ from maskrelay.ledger.deployment_offers import DeploymentOffers, PictureForms
 from maskrelay.scoring.endpoint_client import Scored
 from maskrelay.scoring.statuses import refuses_the_form
 from worker.segment.offer_cache import OfferCache
-from worker.segment.wire_choice import REFUSED_FOR
 
 log = logging.getLogger(__name__)
 #: A function that scores a test image. It returns None if the deployment refuses the image.
@@ -32,12 +30,11 @@ class PictureChoice:
 
     def __init__(self, forms: DeploymentOffers[PictureForms]) -> None:
         self._forms = OfferCache(forms)
-        self._refused: dict[str, float] = {}
 
     def accepted(self, endpoint: Endpoint) -> CanvasCoding:
         """Return the encodings that images in an image2d request to the endpoint may have."""
-        forms = self._forms.known(endpoint)
-        if forms is None or time.monotonic() < self._refused.get(endpoint.name, 0.0):
+        forms = self._forms.usable(endpoint)
+        if forms is None:
             return CanvasCoding(gray=endpoint.gray)
         return CanvasCoding(gray=endpoint.gray or forms.gray, webp=forms.webp)
 
@@ -52,7 +49,7 @@ class PictureChoice:
         one = len(named) == 1
         forms = PictureForms(endpoint.model_version, max(named, default=""), gray=one and gray, webp=one and webp)
         log.info("encodings compared", extra={"endpoint": endpoint.name, "gray": forms.gray, "webp": forms.webp})
-        self._refused.pop(endpoint.name, None)
+        self._forms.allow(endpoint)
         await self._forms.keep(endpoint, forms)
 
     async def compare(self, endpoint: Endpoint, scored: Scored[RowAnswer]) -> None:
@@ -68,7 +65,7 @@ class PictureChoice:
             return False
         if not (refuses_the_form(error) or isinstance(error, AnswerInvalid | FrameRefused)):
             return False
-        self._refused[endpoint.name] = time.monotonic() + REFUSED_FOR
+        self._forms.refuse(endpoint)
         return True
 
 

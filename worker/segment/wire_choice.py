@@ -6,7 +6,6 @@ cannot be read, the rows are sent again as image2d. The child process then uses 
 """
 
 import logging
-import time
 
 from maskrelay.contract.wire.image2d import RowAnswer
 from maskrelay.endpoints import Endpoint
@@ -18,8 +17,6 @@ from maskrelay.scoring.wire_formats import LEAN2D, WireFormat
 from worker.segment.offer_cache import OfferCache
 
 log = logging.getLogger(__name__)
-#: The seconds for which a child process uses image2d after a lean2d request failed.
-REFUSED_FOR = 600.0
 
 
 class WireChoice:
@@ -27,13 +24,12 @@ class WireChoice:
 
     def __init__(self, offers: DeploymentOffers[DeploymentOffer]) -> None:
         self._offers = OfferCache(offers)
-        self._refused: dict[str, float] = {}
 
     def is_lean(self, endpoint: Endpoint) -> bool:
         """Return whether the next request to an endpoint is a lean2d request."""
-        if endpoint.wire != "lean2d" or time.monotonic() < self._refused.get(endpoint.name, 0.0):
+        if endpoint.wire != "lean2d":
             return False
-        offer = self._offers.known(endpoint)
+        offer = self._offers.usable(endpoint)
         return offer is not None and offer.lean
 
     async def must_ask(self, endpoint: Endpoint) -> bool:
@@ -51,7 +47,7 @@ class WireChoice:
         """Forget the offer if it is from another deployment than this answer."""
         offer = self._offers.known(endpoint)
         if endpoint.wire == "lean2d" and offer is not None and offer.deployment != scored.deployment:
-            self._refused.pop(endpoint.name, None)
+            self._offers.allow(endpoint)
             await self._offers.forget(endpoint)
 
     def falls_back(self, endpoint: Endpoint, wire: WireFormat[RowAnswer], error: EndpointError) -> bool:
@@ -59,5 +55,5 @@ class WireChoice:
         if wire is not LEAN2D or not (refuses_the_form(error) or isinstance(error, AnswerInvalid)):
             return False
         log.warning("lean2d is not used for a while", extra={"endpoint": endpoint.name, "code": error.code})
-        self._refused[endpoint.name] = time.monotonic() + REFUSED_FOR
+        self._offers.refuse(endpoint)
         return True
