@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +9,16 @@ import numpy as np
 import pytest
 
 from maskrelay.contract.wire.image2d import Row
-from maskrelay.endpoints import Endpoint
 from maskrelay.errors import FrameRefused
 from maskrelay.imaging.canvas.encode import canvas_png, canvas_webp
-from maskrelay.ledger.measurements import StageRecorder
-from maskrelay.scoring.credentials import credential_of
-from maskrelay.scoring.endpoint_client import EndpointClient
-from maskrelay.scoring.wire_formats import IMAGE2D
-from maskrelay.storage.audit_log import AuditLog
-from maskrelay.storage.file_store import FileStorage
-from maskrelay.telemetry.spans import Untraced
+from tests.support.drivers.scorers import scored_by_child
 from tests.support.lean_script import LEAN_SCRIPT
 from tests.support.servers.simulators import RunningSimulator, running_simulator
 from tests.support.servers.valkeys import RunningValkey
 from worker.segment.admission import Admissions, ScoreRequest
 from worker.segment.endpoint_pool import EndpointPool
-from worker.segment.picture_choice import PictureChoice
-from worker.segment.scorer import EgressAudit, ScoredRows, Scorer
-from worker.segment.wire_choice import WireChoice
+from worker.segment.scorer import ScoredRows, Scorer
 
-LEASE = timedelta(minutes=2)
 ASKED = ScoreRequest("job", "bulk", ("default",))
 GRAY = np.tile(np.arange(1024, dtype=np.uint8), (1024, 1))
 CANVAS = np.stack([GRAY, GRAY.T, GRAY], axis=2)
@@ -46,27 +34,13 @@ def simulator() -> Iterator[RunningSimulator]:
 
 
 def scored_with(valkey: RunningValkey, folder: Path, simulator: RunningSimulator, steps: Steps, **more: Any) -> Any:
-    """What the steps end with, in a child of its own; `more` is of the endpoint."""
-    described = {"wire": "lean2d", "max_in_flight": 8, "max_bytes_per_s": 1e9, **more}
-    endpoint = Endpoint(url=simulator.url, key=simulator.key, **described)
+    """Return the result of the steps. `more` are fields of the endpoint, which is one for lean2d."""
 
-    async def run(audit: AuditLog) -> Any:
-        ledger = valkey.ledger()
-        flow = ledger.flow([endpoint], slot_lease=LEASE)
-        flow.fresh(endpoint.name)
-        client = EndpointClient(endpoint, credential_of(endpoint), IMAGE2D, timeout=LEASE / 2, max_connections=8)
-        recorder = StageRecorder(ledger.metrics.tell)
-        pool, wires = EndpointPool((endpoint,), {endpoint.name: client}), WireChoice(ledger.offers)
-        pictures = PictureChoice(ledger.picture_forms)
-        scorer = Scorer(pool, flow, Admissions(flow), EgressAudit(audit), recorder, Untraced(), wires, pictures)
-        try:
-            return await steps(scorer)
-        finally:
-            await client.aclose()
-            recorder.tell()
+    async def with_scorer(scorer: Scorer, _pool: EndpointPool, _admissions: Admissions) -> Any:
+        return await steps(scorer)
 
-    with closing(AuditLog(FileStorage(folder), "worker")) as audit:
-        return asyncio.run(run(audit))
+    described = {"wire": "lean2d", "max_bytes_per_s": 1e9, **more}
+    return scored_by_child(valkey, folder, simulator, with_scorer, **described)
 
 
 async def one(scorer: Scorer, row: Row = ARTICLE) -> ScoredRows:

@@ -1,10 +1,8 @@
 """Smaller encodings for a stock deployment, over a real ledger and the simulator: learnt while bytes are the limit."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +10,18 @@ import numpy as np
 import pytest
 
 from maskrelay.contract.wire.image2d import Row
-from maskrelay.endpoints import Endpoint
 from maskrelay.errors import FrameRefused
 from maskrelay.imaging.canvas.encode import CanvasCoding, canvas_png, canvas_webp, is_accepted
-from maskrelay.ledger.measurements import StageRecorder
-from maskrelay.scoring.credentials import credential_of
-from maskrelay.scoring.endpoint_client import EndpointClient, Scored
-from maskrelay.scoring.wire_formats import IMAGE2D
-from maskrelay.storage.audit_log import AuditLog
-from maskrelay.storage.file_store import FileStorage
-from maskrelay.telemetry.spans import Untraced
+from maskrelay.scoring.endpoint_client import Scored
+from tests.support.drivers.scorers import Steps, scored_by_child
 from tests.support.servers.simulators import RunningSimulator, running_simulator
 from tests.support.servers.valkeys import RunningValkey
 from worker.segment import admission
 from worker.segment.admission import Admissions, ScoreRequest
 from worker.segment.canvas_choice import canvas_coding
 from worker.segment.endpoint_pool import EndpointPool
-from worker.segment.picture_choice import PictureChoice
-from worker.segment.scorer import EgressAudit, ScoredRows, Scorer
-from worker.segment.wire_choice import WireChoice
+from worker.segment.scorer import ScoredRows, Scorer
 
-LEASE = timedelta(minutes=2)
 ASKED = ScoreRequest("job", "bulk", ("default",))
 PROMPTS = ("liver in abdomen CT",)
 DISC = np.where(np.hypot(*np.mgrid[-512:512, -512:512]) < 250, np.uint8(190), np.uint8(0))
@@ -42,7 +31,6 @@ GRAY, RGB, WEBP = (
 )
 #: How the base64 of a WebP begins, and that of a grayscale PNG of the size of a canvas.
 WEBP_START, GRAY_START = "UklGR", "iVBORw0KGgoAAAANSUhEUgAABAAAAAQACAAAAA"
-Steps = Callable[[Scorer, EndpointPool, Admissions], Awaitable[Any]]
 
 
 @pytest.fixture(autouse=True)
@@ -58,26 +46,8 @@ def simulator() -> Iterator[RunningSimulator]:
 
 
 def scored_with(valkey: RunningValkey, folder: Path, simulator: RunningSimulator, steps: Steps, **more: Any) -> Any:
-    """Return the result of the steps, in a child process's own parts. `more` are fields of the endpoint."""
-    described = {"max_in_flight": 8, "max_bytes_per_s": 4e6, **more}
-    endpoint = Endpoint(url=simulator.url, key=simulator.key, **described)
-
-    async def run(audit: AuditLog) -> Any:
-        ledger = valkey.ledger()
-        flow = ledger.flow([endpoint], slot_lease=LEASE)
-        flow.fresh(endpoint.name)
-        client = EndpointClient(endpoint, credential_of(endpoint), IMAGE2D, timeout=LEASE / 2, max_connections=8)
-        pool, admissions = EndpointPool((endpoint,), {endpoint.name: client}), Admissions(flow)
-        choices = WireChoice(ledger.offers), PictureChoice(ledger.picture_forms)
-        recorder = StageRecorder(ledger.metrics.tell)
-        scorer = Scorer(pool, flow, admissions, EgressAudit(audit), recorder, Untraced(), *choices)
-        try:
-            return await steps(scorer, pool, admissions)
-        finally:
-            await client.aclose()
-
-    with closing(AuditLog(FileStorage(folder), "worker")) as audit:
-        return asyncio.run(run(audit))
+    """Return the result of the steps. `more` are fields of the endpoint, which is one for stock images."""
+    return scored_by_child(valkey, folder, simulator, steps, **{"max_bytes_per_s": 4e6, **more})
 
 
 async def score(scorer: Scorer, row: Row = RGB) -> ScoredRows:
