@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.reliability_page import Row, write_rows
+from tests.support.drivers.stack_behind_proxies import Scene
 
 _ROWS = pytest.StashKey[list[Row]]()
 
@@ -56,3 +57,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     page, rows = os.environ.get("FAULTS_PAGE"), session.config.stash.get(_ROWS, [])
     if page and rows and exitstatus == 0:
         write_rows(Path(page), rows)
+
+
+@pytest.fixture
+def running(shared: Scene) -> Scene:
+    """The scene of the test's file, begun anew."""
+    shared.begin()
+    return shared

@@ -18,12 +18,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         yield running
 
 
-@pytest.fixture
-def running(shared: Scene) -> Scene:
-    shared.begin()
-    return shared
-
-
 def test_every_message_sent_while_nobody_listens_is_dropped(running: Scene, fault: Fault):
     """The wake-ups of a submission, of its plan and of its event never arrive; the sweep's later ones do."""
     for name in ("control", "segment", "deliver"):

@@ -18,12 +18,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         yield running
 
 
-@pytest.fixture
-def running(shared: Scene) -> Scene:
-    shared.begin()
-    return shared
-
-
 def test_everything_is_flushed_in_the_middle_of_ten_jobs_of_three_tenants(running: Scene, fault: Fault):
     # So slow that the last jobs have far to go when the first are told of, however late that is.
     running.simulator.set(service_time=0.4)

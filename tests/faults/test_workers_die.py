@@ -26,12 +26,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             yield running
 
 
-@pytest.fixture
-def running(shared: Scene) -> Scene:
-    shared.begin()
-    return shared
-
-
 def test_every_worker_is_killed_in_the_middle_of_a_job(running: Scene, fault: Fault):
     running.simulator.set(service_time=0.1)
     job = running.submit(60)
