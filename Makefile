@@ -9,10 +9,12 @@ HELM := .venv-helm
 HELM_READY := $(HELM)/.ready
 AZURE := .venv-azure
 AZURE_READY := $(AZURE)/.ready
+NODE := tests/node
+NODE_READY := $(NODE)/node_modules/.ready
 
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo up test slow lint types imports docs fidelity fuzz api-fuzz faults faults-off soak bench sbom helm azure lock clean
+.PHONY: help demo up test slow lint types imports docs fidelity fuzz api-fuzz faults faults-off soak bench sbom helm azure node lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +34,7 @@ demo: $(READY) ## start everything, segment real photographs, verify the callbac
 up: $(READY) ## run the whole service in the foreground (PORT, DATA, MASKRELAY_*)
 	$(BIN)/python -m maskrelay.stack up
 
-test: $(READY) $(if $(CI),$(HELM_READY) $(AZURE_READY)) lint types imports ## lint, types, import contracts and every test (of slow subjects, those that changed)
+test: $(READY) $(if $(CI),$(HELM_READY) $(AZURE_READY) $(NODE_READY)) lint types imports ## lint, types, import contracts and every test (of slow subjects, those that changed)
 	$(BIN)/python -m compileall -q api maskrelay simulator worker  # the tests start hundreds of processes
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
 	  --changed-subjects  # slow files first: acceptance, faults
@@ -96,11 +98,17 @@ $(AZURE_READY): tests/azure/requirements.lock
 azure: $(READY) $(AZURE_READY) ## load the output of `maskrelay endpoint` with azure-ai-ml, in a separate environment (140 MB)
 	$(BIN)/python -m pytest tests/packaging/test_azure_ml.py
 
+$(NODE_READY): $(NODE)/package-lock.json $(NODE)/.npmrc
+	cd $(NODE) && npm ci --loglevel=error
+	@touch $@
+
+node: $(NODE_READY) ## install the Node.js packages that tests use, in tests/node (260 MB)
+
 sbom: $(READY) ## write an SBOM (CycloneDX) of each image to dist/sbom
 	$(BIN)/python tools/sbom.py dist/sbom
 
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) $(FIDELITY) $(HELM) $(AZURE) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(FIDELITY) $(HELM) $(AZURE) $(NODE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
   --no-emit-index-url --no-emit-find-links
