@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from api.auth.api_keys import KeysFile
 from api.auth.oidc import tokens_of
 from api.auth.scopes import check_scope
+from api.auth.sign_in import sign_in_of
 from api.dependencies import (
     Dependencies,
     Limits,
@@ -35,6 +36,7 @@ from api.http.middleware.problems import Problems, framework_problem
 from api.http.middleware.request_audit import RequestAudit
 from api.http.middleware.request_metrics import RequestMetrics
 from api.http.middleware.unread_bodies import UnreadBodies
+from api.http.middleware.web_page import WebPage
 from api.routes import ACCESS, OPERATORS, PUBLIC, add_routes
 from api.routes.openapi import describe
 from maskrelay.callbacks.address_guard import AddressGuard
@@ -109,7 +111,7 @@ def build(
     keys, tokens = KeysFile.open(Path(str(settings.keys_file))), tokens_of(settings)
     audit, spans = AuditLog(storage, "api"), open_spans(settings.otlp_endpoint, "api")
     health = StoreHealth(storage)
-    ends = JobEndListener(ledger.notifications)
+    ends, sign_in = JobEndListener(ledger.notifications), sign_in_of(settings)
 
     @asynccontextmanager
     async def serving(_app: FastAPI) -> AsyncIterator[None]:
@@ -137,6 +139,7 @@ def build(
         server_keys=settings.server_keys,
         limits=_limits(settings),
         quotas=partial(keys.quotas, default=_quotas(settings)),
+        sign_in=sign_in,
         ends=ends,
         unrecorded=UnrecordedJobs(ledger.sweep_state),
         public_url=settings.public_url.rstrip("/") if settings.public_url else None,
@@ -160,6 +163,7 @@ def build(
         operators=OPERATORS,
         metrics_key=_metrics_key(settings),
     )
+    app.add_middleware(WebPage, origins=sign_in.origins)
     app.add_middleware(Problems, store_failed=health.failed)
     app.add_middleware(RequestAudit, audit=audit)
     app.add_middleware(UnreadBodies)

@@ -110,6 +110,17 @@ class Settings(BaseModel):
     oidc_scopes_claim: str = Field(
         "scope", description="The claim of a token with the scopes: text separated by spaces, or a list."
     )
+    oidc_client_id: str | None = Field(
+        None,
+        description="The id with which the web page is registered at the issuer, as a public client whose redirect "
+        "URL is the address of the page. Without it, people sign in to the page with an API key.",
+    )
+    oidc_scope: str = Field(
+        "openid",
+        min_length=1,
+        description="The scope that the web page requests, separated by spaces. The access token must name the "
+        "audience; for Microsoft Entra, add `api://…/.default`.",
+    )
     metrics_key: SecretStr | None = Field(
         None,
         min_length=16,

@@ -3,25 +3,21 @@
 They are found by discovery, cached, and fetched again when needed.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
-import httpx
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK, PyJWTError
 
+from api.auth.discovery import BROKEN, TOTAL_S, is_safe, read_discovery, read_document
 from maskrelay.errors import IssuerUnavailable, SettingsError
 from maskrelay.network.certificates import client_context
 from maskrelay.network.http_clients import client_options
-from maskrelay.network.response_bodies import aread_body
-from maskrelay.scoring.url_checks import LOOPBACK
 
 #: The number of seconds after which cached keys are fetched again. A withdrawn key then stops working.
 FRESH_S = 600
@@ -29,12 +25,7 @@ FRESH_S = 600
 LASTING_S = 3600
 #: The shortest time between the starts of two fetches, in seconds. Callers cannot cause more fetches than that.
 LEAST_PAUSE_S = 10
-#: The timeouts, in seconds, of one network operation of a fetch, and of a whole fetch, which consists of two requests.
-_TIMEOUT_S, _TOTAL_S = 5.0, 10.0
-#: The largest document that is read, in bytes.
-_MOST_BYTES = 1 << 20
 _RSA_BITS = 2048
-_BROKEN = (httpx.HTTPError, httpx.InvalidURL, SettingsError, TimeoutError, ValueError, KeyError, TypeError)
 _log = logging.getLogger(__name__)
 
 
@@ -57,7 +48,7 @@ class IssuerKeys:
     """
 
     def __init__(self, issuer: str, clock: Callable[[], float] = time.monotonic) -> None:
-        if not _is_safe(issuer):
+        if not is_safe(issuer):
             raise SettingsError("MASKRELAY_OIDC_ISSUER must begin with https://")
         self._issuer = issuer
         self._clock = clock
@@ -94,33 +85,18 @@ class IssuerKeys:
         """Replace the keys. If the fetch fails, keep the old keys and log the reason."""
         self._tried = self._clock()
         try:
-            with anyio.fail_after(_TOTAL_S):
+            with anyio.fail_after(TOTAL_S):
                 listed = await self._listed()
             self._keys = {kid: key for kid, key in map(_verifying, listed) if key is not None}
             self._fetched = self._tried
-        except _BROKEN as error:
+        except BROKEN as error:
             _log.warning("the issuer's keys cannot be fetched: %s", type(error).__name__)
 
     async def _listed(self) -> list[dict[str, Any]]:
-        """Return the keys that the issuer lists now. Raises an error of _BROKEN if its response cannot be used."""
-        about = await self._json(self._issuer.rstrip("/") + "/.well-known/openid-configuration")
-        if about.get("issuer") != self._issuer or not _is_safe(str(about.get("jwks_uri"))):
-            raise ValueError("the discovery document is not this issuer's")
-        return [listed for listed in (await self._json(about["jwks_uri"]))["keys"] if isinstance(listed, dict)]
-
-    async def _json(self, url: str) -> dict[str, Any]:
-        options = client_options(url, trusted=self._trusted)
-        async with httpx.AsyncClient(timeout=_TIMEOUT_S, **options) as http, http.stream("GET", url) as answer:
-            answer.raise_for_status()
-            read = await aread_body(answer, _MOST_BYTES)
-        if not isinstance(body := json.loads(read), dict):
-            raise TypeError
-        return body
-
-
-def _is_safe(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+        """Return the keys that the issuer lists now. Raises an error of BROKEN if its response cannot be used."""
+        about = await read_discovery(self._issuer, self._trusted)
+        keys = await read_document(str(about["jwks_uri"]), self._trusted)
+        return [listed for listed in keys["keys"] if isinstance(listed, dict)]
 
 
 def _verifying(listed: dict[str, Any]) -> tuple[str, VerifyingKey | None]:

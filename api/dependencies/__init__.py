@@ -15,6 +15,7 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 
 from api.auth.scopes import Caller
+from api.auth.sign_in import SignIn
 from api.dependencies.archive import Archive
 from api.dependencies.end_listener import JobEndListener
 from api.dependencies.unrecorded_jobs import UnrecordedJobs
@@ -66,6 +67,7 @@ class Dependencies:
     limits: Limits
     #: A function that returns the quotas of a tenant, that is, the most that it may have in progress.
     quotas: Callable[[str], Usage]
+    sign_in: SignIn
     ends: JobEndListener
     unrecorded: UnrecordedJobs
     #: The URL of the API for callers, without a trailing slash. If it is None, `base_of` decides.

@@ -1,9 +1,10 @@
-"""The lists of what a job can request: the tenant's endpoints, and the targets on which the model was trained."""
+"""What a caller can choose from: endpoints, the targets on which the model was trained, and ways to sign in."""
 
 from typing import Annotated, Any
 
 from fastapi import Query
 from starlette.requests import Request
+from starlette.responses import Response
 
 from api.dependencies import (
     Dependencies,
@@ -54,6 +55,12 @@ def check_pin(dependencies: Dependencies, tenant: str, name: str) -> None:
 
 def _usable(dependencies: Dependencies, tenant: str) -> list[Endpoint]:
     return usable(dependencies.ledger.endpoints.known(), tenant)
+
+
+async def show_sign_in(request: Request) -> Response:
+    """Return the ways to sign in to the web page, with the addresses of the identity provider if there is one."""
+    facts = await dependencies_of(request).sign_in.facts()
+    return Response(facts.model_dump_json(), headers={"Cache-Control": "no-store"}, media_type="application/json")
 
 
 def list_prompts(modality: Word = None, site: Word = None) -> TargetList:

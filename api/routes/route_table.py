@@ -7,6 +7,7 @@ from typing import Any
 from starlette.responses import PlainTextResponse, Response
 
 from api.auth.scopes import KEYLESS, Access
+from api.auth.sign_in import SignInFacts
 from api.http.headers import KEY_PATTERN
 from api.jobs import deliveries, job_handlers
 from api.operations import catalogue, health, metrics, scaling
@@ -186,6 +187,13 @@ ROUTES = (
         problems=(503,),
     ),
     Route(
+        path="/v1/sign-in",
+        handler=catalogue.show_sign_in,
+        access="public",
+        tag="operations",
+        model=SignInFacts,
+    ),
+    Route(
         path="/v1/scaling",
         handler=scaling.scaling,
         access="operator",
@@ -220,7 +228,8 @@ ROUTES = (
 )
 
 ACCESS: Mapping[tuple[str, str], Access] = MappingProxyType({(one.method, one.path): one.access for one in ROUTES})
-#: The paths that need no API key. An ingress should make only `/openapi.json` public.
+#: The paths that need no API key, in addition to those of the web page. Of them, an ingress should make only
+#: `/openapi.json` and `/v1/sign-in` public.
 PUBLIC = frozenset({*(one.path for one in ROUTES if one.access in KEYLESS), "/openapi.json"})
 #: The paths that MASKRELAY_METRICS_KEY protects if it is set.
 OPERATORS = frozenset(one.path for one in ROUTES if one.access == "operator")

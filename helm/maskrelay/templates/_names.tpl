@@ -30,12 +30,16 @@ default
 {{- end }}
 {{- end }}
 
-{{/* The paths that callers may reach from outside; a path of the API that is not here stays inside. */}}
+{{/* The paths that callers may reach from outside, with all paths below them; a path of the API that is not here stays
+inside. */}}
 {{- define "maskrelay.paths" -}}
+- /assets
+- /docs
 - /v1/jobs
 - /v1/uploads
 - /v1/redrive
 - /v1/endpoints
 - /v1/prompts
+- /v1/sign-in
 - /openapi.json
 {{- end }}

@@ -104,7 +104,7 @@ def test_every_other_answer_has_a_limit_too(way: str):
 
 
 def test_an_issuer_that_drips_is_given_up_as_a_whole(monkeypatch):
-    monkeypatch.setattr("api.auth.jwks._TOTAL_S", 0.2)
+    monkeypatch.setattr("api.auth.jwks.TOTAL_S", 0.2)
 
     def script(sock, _request):
         sock.sendall(HEAD + b"content-length: 1000\r\n\r\n")

@@ -32,7 +32,7 @@ def test_what_writes_needs_more_than_reading_and_only_deleting_needs_admin() -> 
 
 
 def test_what_needs_no_key_is_exactly_this() -> None:
-    assert {"/livez", "/readyz", "/metrics", "/v1/scaling", "/openapi.json"} == PUBLIC
+    assert {"/livez", "/readyz", "/metrics", "/v1/scaling", "/v1/sign-in", "/openapi.json"} == PUBLIC
     assert {route.path for route in routes()} >= PUBLIC - {"/openapi.json"}
 
 

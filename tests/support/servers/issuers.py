@@ -36,6 +36,8 @@ class Issuer:
     status: int = 200
     named: str | None = None
     asked: list[str] = field(default_factory=list)
+    #: Further members of the discovery document.
+    endpoints: dict[str, str] = field(default_factory=dict)
 
     def fetches(self) -> int:
         return sum(path == "/keys" for path in self.asked)
@@ -59,7 +61,7 @@ def issuer() -> Iterator[Issuer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             known.asked.append(self.path)
-            about = {"issuer": known.named or known.url, "jwks_uri": f"{known.url}/keys"}
+            about = {"issuer": known.named or known.url, "jwks_uri": f"{known.url}/keys"} | known.endpoints
             body = json.dumps({"keys": known.keys} if self.path == "/keys" else about).encode()
             self.send_response(known.status)
             self.send_header("content-length", str(len(body)))
