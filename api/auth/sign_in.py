@@ -56,7 +56,7 @@ class SignIn:
     async def facts(self) -> SignInFacts:
         """Return the ways to sign in. The issuer's document is fetched if the known one is missing or old."""
         if self._issuer is None or self._client_id is None:
-            return SignInFacts()
+            return SignInFacts(oidc=None)
         async with self._lock:
             if self._clock() > self._until:
                 await self._fetch(self._issuer, self._client_id)
