@@ -12,11 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 
+from anyio.to_thread import run_sync
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.dependencies import in_thread
 from api.http.headers import none_match
 from maskrelay.errors import MethodNotAllowed, NotFound
 
@@ -114,7 +114,7 @@ class WebPage:
             return Response(status_code=304, headers=headers)
         if file.compressible and "gzip" in asked.get("accept-encoding", ""):
             headers["Content-Encoding"] = "gzip"
-            body = await in_thread(lambda: file.compressed)
+            body = await run_sync(lambda: file.compressed)
         else:
             body = file.body
         return Response(body, headers=headers, media_type=file.media_type)
