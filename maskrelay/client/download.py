@@ -3,36 +3,26 @@
 Every saved file is complete, has a readable name, is inside the folder, and never replaces another file.
 """
 
-import contextlib
-import hashlib
 import itertools
 import os
-import re
-import tempfile
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
-from urllib.parse import unquote
 
 import httpx
 
+from maskrelay.client.artifact_body import ArtifactBody, is_there, open_to_all
+from maskrelay.client.artifact_names import folders_of, inserted
+from maskrelay.client.exchange import Broken, Concurrently, Exchange, Operation, Reply
 from maskrelay.client.responses import pictures
-from maskrelay.client.service_connection import Connection
+from maskrelay.client.service_calls import lies_elsewhere, reply_to
 from maskrelay.contract.views.job_views import FrameShown, ItemShown, MaskShown
-from maskrelay.errors import ServiceAnswerUnknown, ServiceUnreachable
-from maskrelay.network.response_bodies import Decoder
+from maskrelay.errors import ServiceUnreachable
 
-_LONGEST_NAME = 150
 _TRIES = 3
-#: The largest artifact that is saved, in bytes.
-_MOST_BYTES = 64 << 30
-_ALLOWED = re.compile(r"[^\w.()+=@,-]+")
-#: Splits a name into its stem and its ending. Endings are `.mask.png`, `.labels.nii.gz`, `.seg.dcm` and the like. The
-#: dots of a UID belong to the stem.
-_ENDING = re.compile(r"(.+?)((?:\.[a-z][a-z0-9-]{1,14}){1,3})", re.DOTALL)
+#: The number of artifacts that are fetched at the same time.
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,43 +79,119 @@ class Folder:
         names = Counter(item.source_name for item in items)
         self._shared = {name for name, count in names.items() if name is not None and count > 1}
 
-    def save(self, connection: Connection, wanted: Wanted) -> SavedFile:
-        """Save one artifact. If an identical file exists, keep it."""
-        for _ in range(_TRIES - 1):
-            with contextlib.suppress(ServiceUnreachable):  # the connection may break in the middle of a body
-                return self._save(connection, wanted)
-        return self._save(connection, wanted)
+    def save_all(self, artifacts: Sequence[Wanted], record: "SaveRecord") -> Operation[list[SavedFile]]:
+        """Save artifacts, several at a time. If an identical file exists, keep it.
 
-    def _save(self, connection: Connection, wanted: Wanted) -> SavedFile:
-        with connection.file(wanted.link) as (headers, answer):
-            sha256 = _given_sha256(headers)
-            name = _given_name(headers) or wanted.link.rsplit("/", 1)[-1]
-            path = self._free(wanted, safe_name(name), sha256)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if not _is_there(path, sha256):
-                _write(answer, path, sha256)
-        self._taken.add(str(path).casefold())
-        return wanted.as_saved(path)
-
-    def _free(self, wanted: Wanted, name: str, sha256: str | None) -> Path:
-        """Return the first free path for an artifact.
-
-        A path is free if no other artifact of the job has it, and if there is no file with other content at this path.
+        The files get their names in the order of the artifacts, so the names do not depend on which arrives first.
         """
-        parent = self._folder.joinpath(*_folders(wanted.source_name))
+        saved: list[SavedFile] = []
+        fetched: dict[int, ArtifactBody | Path] = {}
+
+        def place(number: int, body: ArtifactBody | Path) -> None:
+            fetched[number] = body
+            while len(saved) in fetched:
+                wanted, body = artifacts[len(saved)], fetched.pop(len(saved))
+                path = body if isinstance(body, Path) else self._place(wanted, body)
+                self._taken.add(str(path).casefold())
+                saved.append(wanted.as_saved(path))
+                if isinstance(body, ArtifactBody):
+                    record.saved(wanted.link, path.relative_to(self._folder).as_posix(), body.sha256)
+
+        operations = [self._fetch(wanted, record.path_of(wanted.link, self._folder)) for wanted in artifacts]
+        try:
+            yield Concurrently(operations, _AT_ONCE, place)
+        finally:
+            for body in fetched.values():
+                if isinstance(body, ArtifactBody):
+                    body.discard()
+        return saved
+
+    def _fetch(self, wanted: Wanted, recorded: Path | None) -> Operation[ArtifactBody | Path]:
+        """Return the body of an artifact, or the path under which an earlier call has saved it."""
+        if recorded is not None:
+            return recorded
+        body = ArtifactBody(self._folder, wanted.link, lambda name, sha256: self._equal(wanted, name, sha256))
+        fetched = False
+        try:
+            error = yield from _receive(body, wanted.link)
+            for _ in range(_TRIES - 1):  # the address in the store may have expired, or the connection broken
+                if error is not None:
+                    error = yield from _receive(body, wanted.link)
+            if error is not None:
+                raise error
+            fetched = True
+            return body
+        finally:
+            if not fetched:
+                body.discard()
+
+    def _place(self, wanted: Wanted, body: ArtifactBody) -> Path:
+        """Give a fetched artifact its final path."""
+        path = next(path for path in self._paths(wanted, body.name) if self._is_free(path, body.sha256))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not is_there(path, body.sha256):
+            if body.existing is not None:  # two artifacts with the same name and the same content
+                body.take_copy()
+            assert body.temporary is not None
+            open_to_all(body.temporary)
+            body.temporary.replace(path)
+        body.discard()
+        return path
+
+    def _equal(self, wanted: Wanted, name: str, sha256: str | None) -> Path | None:
+        """Return an existing file with this content, under one of the names of the artifact."""
+        for path in self._paths(wanted, name):
+            if not os.path.lexists(path):
+                return None
+            if is_there(path, sha256):
+                return path
+        return None
+
+    def _paths(self, wanted: Wanted, name: str) -> Iterator[Path]:
+        """Yield the possible paths of an artifact, the best one first."""
+        parent = self._folder.joinpath(*folders_of(wanted.source_name))
         if wanted.item.source_name in self._shared:  # two items with the same source name get different file names
-            name = _inserted(name, wanted.item.custom_id)
+            name = inserted(name, wanted.item.custom_id)
         tried = itertools.chain(
-            [name, _inserted(name, self._job[:8])],
-            (_inserted(name, f"{self._job[:8]}-{number}") for number in itertools.count(2)),
+            [name, inserted(name, self._job[:8])],
+            (inserted(name, f"{self._job[:8]}-{number}") for number in itertools.count(2)),
         )
-        paths = (parent / candidate for candidate in tried)
-        return next(path for path in paths if self._is_free(path, sha256))
+        return (parent / candidate for candidate in tried)
 
     def _is_free(self, path: Path, sha256: str | None) -> bool:
+        """Return whether no other artifact of the job has the path, and no file with other content."""
         if str(path).casefold() in self._taken:
             return False
-        return not os.path.lexists(path) or _is_there(path, sha256)
+        return not os.path.lexists(path) or is_there(path, sha256)
+
+
+class SaveRecord:
+    """What earlier calls have saved. This one remembers nothing: every artifact is asked for."""
+
+    def path_of(self, _link: str, _folder: Path) -> Path | None:
+        """Return the path of an artifact that was saved before and is unchanged, or None."""
+        return None
+
+    def saved(self, link: str, path: str, sha256: str | None) -> None:
+        """Remember that an artifact was saved. `path` is relative to the folder."""
+
+
+def _receive(body: ArtifactBody, link: str) -> Operation[ServiceUnreachable | None]:
+    """Receive an artifact from the service, or from the object store to which the service redirects.
+
+    The store does not receive the API key. Return an error for any failure of the store.
+    """
+    reply = yield from reply_to(Exchange("GET", link, receive=body.from_service))
+    if not lies_elsewhere(reply.status, reply.headers) or body.existing is not None:
+        return None
+    address = reply.url.join(reply.headers["location"])
+    store = f"the object store at {address.host}, to which maskrelay redirects,"  # the rest of the address is secret
+    stored: Reply | Broken = yield Exchange("GET", str(address), elsewhere=True, receive=body.from_store)
+    if isinstance(stored, Broken):
+        return ServiceUnreachable(f"cannot reach {store} ({type(stored.trouble).__name__})")
+    if not httpx.codes.is_success(stored.status):
+        return ServiceUnreachable(f"{store} returned {stored.status}")
+    return None
 
 
 def wanted(item: ItemShown) -> Iterator[Wanted]:
@@ -141,90 +207,3 @@ def wanted(item: ItemShown) -> Iterator[Wanted]:
     for output, link in links.items():
         for address in link if isinstance(link, list) else [link]:
             yield Wanted(item, None, None, output, None, address)
-
-
-def safe_name(name: str) -> str:
-    """Return a file name of one path component: not hidden, not too long, without separators and control characters."""
-    plain = unicodedata.normalize("NFC", name).replace("\\", "/").rsplit("/", 1)[-1]
-    plain = _ALLOWED.sub("_", plain).lstrip(".")
-    stem, dot, end = plain.rpartition(".")
-    if dot and len(end) <= 8:
-        room = _LONGEST_NAME - len(end.encode()) - 1
-        plain = f"{_cut(stem, room)}.{end}"
-    return _cut(plain, _LONGEST_NAME) or "artifact"
-
-
-def _cut(text: str, longest: int) -> str:
-    return text.encode()[:longest].decode(errors="ignore")
-
-
-def _folders(source_name: str | None) -> list[str]:
-    """Return the folders in a source's name, each as a safe component. A name without folders gives none."""
-    *folders, _ = (source_name or "").replace("\\", "/").split("/")
-    return [safe_name(folder) for folder in folders if folder not in {"", ".", ".."}]
-
-
-def _inserted(name: str, word: str) -> str:
-    """Return the name with a word inserted before its ending: `a.mask.png` becomes `a-word.mask.png`."""
-    parts = _ENDING.fullmatch(name)
-    stem, ending = (parts[1], parts[2]) if parts else (name, "")
-    return safe_name(f"{stem}-{word}{ending}")
-
-
-def _given_name(headers: httpx.Headers) -> str | None:
-    """Return the file name in Content-Disposition (RFC 6266). The extended form has priority."""
-    given = headers.get("content-disposition", "")
-    extended = re.search(r"filename\*\s*=\s*utf-8''([^;]+)", given, re.IGNORECASE)
-    if extended:
-        return unquote(extended[1].strip())
-    plain = re.search(r'filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))', given, re.IGNORECASE)
-    return re.sub(r"\\(.)", r"\1", plain[1] or plain[2]) if plain else None
-
-
-def _given_sha256(headers: httpx.Headers) -> str | None:
-    """Return the SHA-256 of the artifact, from its ETag, or None."""
-    tag = headers.get("etag", "").strip('"')
-    return tag if re.fullmatch(r"[0-9a-f]{64}", tag) else None
-
-
-def _is_there(path: Path, sha256: str | None) -> bool:
-    if sha256 is None or path.is_symlink() or not path.is_file():
-        return False
-    with path.open("rb") as saved:
-        return hashlib.file_digest(saved, "sha256").hexdigest() == sha256
-
-
-def _write(answer: httpx.Response, path: Path, sha256: str | None) -> None:
-    """Write the body to a temporary file next to `path`.
-
-    When the body is complete and its hash is right, the file is renamed to `path`.
-    """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as written:
-            _receive(answer, written, sha256)
-        open_to_all(name)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _receive(answer: httpx.Response, written: IO[bytes], sha256: str | None) -> None:
-    """Write the body. Raises ServiceAnswerUnknown if its hash is not `sha256`."""
-    digest = hashlib.sha256()
-    decoder = Decoder(answer.headers, _MOST_BYTES)
-    for piece in answer.iter_raw():
-        for chunk in decoder.feed(piece):
-            digest.update(chunk)
-            written.write(chunk)
-    decoder.end()
-    if sha256 not in {None, digest.hexdigest()}:
-        raise ServiceAnswerUnknown("A file arrived damaged. Fetch it again.")
-
-
-def open_to_all(name: str) -> None:
-    """Give a temporary file the mode that any other new file of this user would have."""
-    mask = os.umask(0)
-    os.umask(mask)
-    Path(name).chmod(0o666 & ~mask)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from maskrelay.client.download import SavedFile, open_to_all
+from maskrelay.client.artifact_body import open_to_all
+from maskrelay.client.download import SavedFile
 from maskrelay.client.responses import pictures
 from maskrelay.contract.views.job_views import ItemShown
 

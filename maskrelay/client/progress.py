@@ -1,7 +1,11 @@
 """The progress of a job: a moving bar on a terminal, otherwise a line for each change."""
 
+import contextlib
 import shutil
-from typing import TextIO
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO
 
 from maskrelay.contract.records.job import TERMINAL
 from maskrelay.contract.views.job_views import JobShown
@@ -35,9 +39,46 @@ class JobProgress:
             self._stream.write("\n")
 
 
+@contextlib.contextmanager
+def progress_bar(on_progress: Callable[[JobShown], None] | None) -> Iterator[Callable[[JobShown], None] | None]:
+    """Yield the given function, or one that moves a bar of tqdm, or None.
+
+    There is a bar only if tqdm is installed, and somebody can see it: in a terminal or in a notebook.
+    """
+    bar = None if on_progress is not None else _bar()
+    if bar is None:
+        yield on_progress
+        return
+
+    def show(job: JobShown) -> None:
+        bar.total = max(job.frames.planned, job.counts.total)
+        bar.n = _done(job)
+        bar.set_description_str(job.state)
+        bar.refresh()
+
+    with contextlib.closing(bar):
+        yield show
+
+
+def _bar() -> Any:
+    if not (sys.stderr.isatty() or "ipykernel" in sys.modules):
+        return None
+    try:
+        with warnings.catch_warnings():  # a notebook without widgets gets a bar of characters
+            warnings.simplefilter("ignore")
+            from tqdm.auto import tqdm  # noqa: PLC0415
+    except ImportError:
+        return None
+    return tqdm(unit="frame")
+
+
+def _done(job: JobShown) -> int:
+    return job.frames.succeeded + job.frames.failed + job.frames.cancelled
+
+
 def describe(job: JobShown) -> str:
     """Return the state of the job as one line."""
-    done = job.frames.succeeded + job.frames.failed + job.frames.cancelled
+    done = _done(job)
     total = max(job.frames.planned, job.counts.total)
     full = _BAR * done // total if total else 0
     text = f"[{'#' * full}{'.' * (_BAR - full)}] {done}/{total} {job.state}"

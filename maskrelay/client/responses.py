@@ -1,11 +1,12 @@
 """Parse the service's JSON into the models of the contract."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from maskrelay.client.service_connection import Connection
+from maskrelay.client.exchange import Operation
+from maskrelay.client.service_calls import call, get
 from maskrelay.contract.views.dead_letter_views import DeadLetterList
 from maskrelay.contract.views.job_views import (
     FrameShown,
@@ -30,15 +31,24 @@ def read_as(kind: type[_Shown], answer: Any) -> _Shown:
         ) from None
 
 
-def pages(connection: Connection, path: str, kind: type[_List], **query: Any) -> Iterator[_List]:
-    """Yield every page of a list, in order."""
-    cursor: str | None = None
-    while True:
-        page = read_as(kind, connection.get(path, cursor=cursor, **query))
-        yield page
-        cursor = page.next
-        if cursor is None:
-            return
+class Pages(Generic[_List]):
+    """The pages of a list, in order. `cursor` is where the next page begins."""
+
+    def __init__(self, path: str, kind: type[_List], cursor: str | None = None, **query: Any) -> None:
+        self.cursor = cursor
+        self._path = path
+        self._kind: type[_List] = kind
+        self._query = query
+        self._ended = False
+
+    def following(self) -> Operation[_List | None]:
+        """Return the next page, or None after the last one."""
+        if self._ended:
+            return None
+        page: _List = read_as(self._kind, (yield from call(get(self._path, cursor=self.cursor, **self._query))))
+        self._ended = page.next is None
+        self.cursor = page.next or self.cursor
+        return page
 
 
 def pictures(item: ItemShown) -> Sequence[tuple[int | None, ItemShown | FrameShown]]:

@@ -2,41 +2,35 @@
 
 import os
 import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
-from functools import partial
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 
-from maskrelay.client.download import Folder, SavedFile, wanted
-from maskrelay.client.manifest import write_manifest
-from maskrelay.client.responses import pages, read_as
+from maskrelay.client import job_operations as operations
+from maskrelay.client.client_arguments import job_options, service_and_key, submission_of
+from maskrelay.client.download import SavedFile, SaveRecord
+from maskrelay.client.exchange import Operation
+from maskrelay.client.job_handles import Item, Job
+from maskrelay.client.mapped_items import MappedItems
+from maskrelay.client.responses import Pages
 from maskrelay.client.service_connection import Connection
+from maskrelay.client.service_events import JobEvent, JobEvents
 from maskrelay.client.submission import submit, texts
-from maskrelay.client.upload_sources import Source, sources_of
-from maskrelay.contract.records.job import TERMINAL, Lane
+from maskrelay.client.upload_sources import Source
+from maskrelay.contract.records.job import Lane
 from maskrelay.contract.views.dead_letter_views import DeadLetterList, DeadLetterShown, RedriveList
-from maskrelay.contract.views.delivery_views import DeliveryList, DeliveryShown
-from maskrelay.contract.views.endpoint_views import EndpointList, EndpointShown
-from maskrelay.contract.views.job_views import (
-    ItemList,
-    ItemShown,
-    JobList,
-    JobShown,
-)
+from maskrelay.contract.views.delivery_views import DeliveryShown
+from maskrelay.contract.views.endpoint_views import EndpointShown
+from maskrelay.contract.views.job_views import JobList, JobShown
 from maskrelay.contract.vocabulary.outputs import Output
-from maskrelay.errors import SettingsError, WaitTimeout
+from maskrelay.contract.vocabulary.trained_targets import TargetShown
+from maskrelay.errors import MaskrelayError
 
-DEFAULT_URL = "http://127.0.0.1:8080"
 _TIMEOUT = timedelta(seconds=60)
-#: The time for which `wait` keeps trying to reach the service during an outage.
-_PATIENCE = timedelta(minutes=5)
-_LONG_POLL_S, _SHORT_POLL_S = 30, 1
-_LEAST_PAUSE = 0.5
+_T = TypeVar("_T")
 
 
 class Client:
@@ -51,12 +45,7 @@ class Client:
     """
 
     def __init__(self, url: str | None = None, api_key: str | None = None, timeout: timedelta = _TIMEOUT) -> None:
-        url = url or os.environ.get("MASKRELAY_URL") or DEFAULT_URL
-        api_key = api_key or os.environ.get("MASKRELAY_API_KEY")
-        if not api_key:
-            raise SettingsError("There is no API key. Set MASKRELAY_API_KEY, or pass `api_key`.")
-        if not url.startswith(("http://", "https://")):
-            raise SettingsError(f"{url} is not the address of a service. It must begin with http:// or https://.")
+        url, api_key = service_and_key(url, api_key)
         self._connection = Connection(url, api_key, timeout)
 
     def __enter__(self) -> Self:
@@ -70,6 +59,12 @@ class Client:
     def close(self) -> None:
         """Close all connections."""
         self._connection.close()
+
+    def _run(self, operation: Operation[_T]) -> _T:
+        return self._connection.run(operation)
+
+    def _read(self, link: str) -> bytes:
+        return self._run(operations.artifact_bytes(link))
 
     def submit(
         self,
@@ -85,7 +80,8 @@ class Client:
         custom_ids: str | Sequence[str] | None = None,
         idempotency_key: str | None = None,
         wait_s: int = 0,
-    ) -> JobShown:
+        on_upload: Callable[[int], None] | None = None,
+    ) -> Job:
         """Submit every file with every prompt as one job, and return the accepted job.
 
         A file is one of these:
@@ -104,70 +100,109 @@ class Client:
         after that many seconds (at most 50). `options` contains any other options by name.
 
         Without `custom_ids`, a few small files are sent within the request. In all other cases, the files are uploaded
-        first. Raises SourceMissing for a path that is not a file, and OptionInvalid for an invalid file, prompt or
-        output.
+        first, and `on_upload` is called with the number of files that have been uploaded. Raises SourceMissing for a
+        path that is not a file, and OptionInvalid for an invalid file, prompt or output.
         """
-        sources, asked = sources_of(files), texts(prompts, "Prompt")
-        about = {"url": callback} if callback else None
-        wanted_outputs = None if outputs is None else texts(outputs, "Output")
-        given: dict[str, Any] = {"outputs": wanted_outputs, "callback": about, "lane": lane, "endpoint": endpoint}
-        given["metadata"] = metadata
-        options = {**(options or {}), **{name: value for name, value in given.items() if value is not None}}
-        headers = {"Idempotency-Key": f'"{idempotency_key or uuid.uuid4().hex}"'}
-        if wait_s:
-            headers["Prefer"] = f"wait={wait_s}"
-        ids = None if custom_ids is None else texts(custom_ids, "custom_id")
-        return submit(self._connection, sources, asked, options, headers, custom_ids=ids, wait_s=wait_s)
+        submission = submission_of(
+            files,
+            prompts,
+            outputs=outputs,
+            callback=callback,
+            lane=lane,
+            endpoint=endpoint,
+            metadata=metadata,
+            options=options,
+            custom_ids=custom_ids,
+            idempotency_key=idempotency_key,
+            wait_s=wait_s,
+            on_upload=on_upload,
+        )
+        return Job.of(self, self._run(submit(submission)))
 
-    def job(self, job_id: str) -> JobShown:
+    def map(
+        self,
+        files: Iterable[Source],
+        prompts: str | Sequence[str],
+        *,
+        outputs: Output | Sequence[Output] | None = None,
+        options: dict[str, Any] | None = None,
+        batch: int = 20,
+        jobs: int = 4,
+    ) -> Iterator[Item]:
+        """Submit any number of files as jobs with `batch` files each, and yield their items in order.
+
+        At most `jobs` jobs run at the same time, and `files` is read no faster than that needs. If the program is
+        interrupted, the same call finds the jobs of the first call, so nothing is scored twice. Use `submit` for the
+        files of one DICOM series, which must be in the same job.
+        """
+        mapped = MappedItems(files, texts(prompts, "Prompt"), job_options(outputs, options), batch, jobs)
+        while (items := self._run(mapped.following())) is not None:
+            yield from (Item.of(self._read, item) for item in items)
+
+    def job(self, job_id: str) -> Job:
         """Return the job in its current state."""
-        return read_as(JobShown, self._connection.get(f"/v1/jobs/{job_id}"))
+        return Job.of(self, self._run(operations.job_shown(job_id)))
 
-    def jobs(self, *, unreadable: Callable[[str], None] = lambda _id: None) -> Iterator[JobShown]:
+    def jobs(self, *, unreadable: Callable[[str], None] = lambda _id: None) -> Iterator[Job]:
         """Yield all jobs of the tenant that this key belongs to, newest first.
 
         `unreadable` is called with the id of each job whose stored record the service cannot read.
         """
-        for page in pages(self._connection, "/v1/jobs", JobList):
-            yield from page.jobs
+        pages = Pages("/v1/jobs", JobList)
+        while (page := self._run(pages.following())) is not None:
+            yield from (Job.of(self, job) for job in page.jobs)
             for job_id in page.unreadable:
                 unreadable(job_id)
 
     def endpoints(self) -> list[EndpointShown]:
         """Return the limits, load and recent errors of each endpoint that may score this key's jobs."""
-        return read_as(EndpointList, self._connection.get("/v1/endpoints")).endpoints
+        return self._run(operations.endpoints_shown())
+
+    def prompts(self, modality: str | None = None, site: str | None = None) -> list[TargetShown]:
+        """Return the targets on which the model was trained, each with a prompt.
+
+        `modality` and `site` choose among them. An unknown modality or site gives an empty list.
+        """
+        return self._run(operations.trained_prompts(modality, site))
 
     def wait(
         self, job_id: str, timeout: timedelta | None = None, on_progress: Callable[[JobShown], None] | None = None
-    ) -> JobShown:
+    ) -> Job:
         """Wait until the job has ended, and return it. `on_progress` is called with the job about once per second.
 
         If the service cannot be reached, the call tries again for up to five minutes. Raises WaitTimeout if the job has
         not ended after `timeout`.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout.total_seconds()
-        poll = _LONG_POLL_S if on_progress is None else _SHORT_POLL_S
-        while True:
-            asked = time.monotonic()
-            left = poll if deadline is None else max(0, min(poll, round(deadline - asked)))
-            job = read_as(JobShown, self._connection.get(f"/v1/jobs/{job_id}", patience=_PATIENCE, wait_s=left))
-            if on_progress is not None:
-                on_progress(job)
-            if job.state in TERMINAL:
-                return job
-            now = time.monotonic()
-            if deadline is not None and now >= deadline:
-                raise WaitTimeout(f"job {job_id} is still {job.state}")
-            time.sleep(max(0.0, min(asked + _LEAST_PAUSE, deadline or now + 1) - now))
+        return Job.of(self, self._run(operations.ended_job(job_id, timeout, on_progress)))
 
-    def items(self, job_id: str) -> Iterator[ItemShown]:
+    def items(self, job_id: str, *, as_completed: bool = False) -> Iterator[Item]:
         """Yield the job's items.
 
         While the job runs, the items come in order of completion. After it has ended, they come in order of submission.
         If the job ends while you read its items, an item may come twice, but none is missed.
+
+        With `as_completed`, each item comes once, as soon as it has ended, until the job has ended.
         """
-        for page in pages(self._connection, f"/v1/jobs/{job_id}/items", ItemList):
-            yield from page.items
+        pages = operations.CompletedItems(job_id) if as_completed else operations.ItemPages(job_id)
+        while (items := self._run(pages.following())) is not None:
+            yield from (Item.of(self._read, item) for item in items)
+
+    def events(self, job_id: str) -> Iterator[JobEvent]:
+        """Yield the events of the job, as the service sends them, until the job has ended.
+
+        A lost connection is opened again for up to five minutes, and continues after the last event.
+        """
+        events = JobEvents(job_id)
+        while not events.ended:
+            error: MaskrelayError | httpx.HTTPError | None = None
+            try:
+                with self._connection.streamed(events.exchange()) as pieces:
+                    for piece in pieces:
+                        yield from events.feed(piece)
+            except (MaskrelayError, httpx.HTTPError) as trouble:
+                error = trouble
+            if not events.ended:
+                time.sleep(events.pause(error))
 
     def save(self, job_id: str, folder: str | os.PathLike[str]) -> list[SavedFile]:
         """Save all available artifacts in `folder`, which is created, and return the saved files in order of the items.
@@ -178,60 +213,47 @@ class Client:
         and the artifact gets a name that contains the job's id. `manifest.json` describes each file. Raises OSError if
         a file cannot be written.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        items = list(self.items(job_id))
-        saving = Folder(folder, job_id, items)
-        artifacts = {artifact.link: artifact for item in items for artifact in wanted(item)}
-        saved = [saving.save(self._connection, artifact) for artifact in artifacts.values()]
-        write_manifest(folder, job_id, items, saved)
-        return saved
+        return self._run(operations.saved_files(job_id, folder, SaveRecord()))
 
     def deliveries(self, job_id: str) -> list[DeliveryShown]:
         """Return the job's events so far, and the state of the delivery of each."""
-        return read_as(DeliveryList, self._connection.get(f"/v1/jobs/{job_id}/deliveries")).deliveries
+        return self._run(operations.deliveries_of(job_id))
 
     def replay(self, job_id: str, event: str) -> DeliveryShown:
         """Send an event again. Raises Gone if the event is too old."""
-        address = self._connection.address(f"/v1/jobs/{job_id}/deliveries/{event}/replay")
-        return read_as(DeliveryShown, self._connection.send(lambda http: http.build_request("POST", address)))
+        return self._run(operations.replayed_event(job_id, event))
 
     def dead_letters(self, job_id: str, code: str | None = None) -> Iterator[DeadLetterShown]:
         """Yield the frames of the job that have failed so far. With `code`, yield only those with this error code."""
-        for page in pages(self._connection, f"/v1/jobs/{job_id}/dead-letters", DeadLetterList, code=code):
+        pages = Pages(f"/v1/jobs/{job_id}/dead-letters", DeadLetterList, code=code)
+        while (page := self._run(pages.following())) is not None:
             yield from page.dead_letters
 
-    def redrive(self, job_id: str, code: str | None = None) -> JobShown:
+    def redrive(self, job_id: str, code: str | None = None) -> Job:
         """Run the failed items of a finished job again, as a new job, and return that job.
 
         With `code`, only the items with this error code are run again. Repeating the call returns the same new job.
         Raises NotEnded, NothingToRedrive or UploadGone.
         """
-        address = self._connection.address(f"/v1/jobs/{job_id}/redrive")
-        params = {"code": code} if code else {}
-        return read_as(JobShown, self._connection.send(lambda http: http.build_request("POST", address, params=params)))
+        return Job.of(self, self._run(operations.redriven_job(job_id, code)))
 
     def redrive_all(self, code: str | None = None) -> RedriveList:
         """Redrive every finished job of the tenant that this key belongs to, newest first.
 
         A job that cannot be redriven is listed in `refused`, and the other jobs are redriven nevertheless.
         """
-        address, cursor = self._connection.address("/v1/redrive"), None
-        done = RedriveList(jobs=[], refused=[])
-        while True:
-            params = {name: value for name, value in (("code", code), ("cursor", cursor)) if value}
-            ask = partial(httpx.Client.build_request, method="POST", url=address, params=params)
-            page = read_as(RedriveList, self._connection.send(ask))
-            done.jobs += page.jobs
-            done.refused += page.refused
-            cursor = page.next
-            if cursor is None:
-                return done
+        return self._run(operations.redriven_jobs(code))
 
-    def cancel(self, job_id: str) -> JobShown:
+    def delete(self, job_id: str) -> None:
+        """Delete the job with its uploads and results. The key needs the scope `admin`.
+
+        The files that you have saved stay.
+        """
+        self._run(operations.deleted_job(job_id))
+
+    def cancel(self, job_id: str) -> Job:
         """Cancel the job. Frames in progress may still complete.
 
         Raises NotCancellable if the job is finishing or has ended.
         """
-        address = self._connection.address(f"/v1/jobs/{job_id}/cancel")
-        return read_as(JobShown, self._connection.send(lambda http: http.build_request("POST", address)))
+        return Job.of(self, self._run(operations.cancelled_job(job_id)))

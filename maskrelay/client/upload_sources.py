@@ -31,8 +31,10 @@ class Image(Protocol):
 #: What a caller may submit: a path, the bytes of a file, a binary file object, a NumPy array (one image), or a Pillow
 #: image.
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Array | Image
-#: The largest number of files, and the largest number of bytes in total, that are sent within one request.
+#: The largest number of files, and the largest number of bytes in total, that are sent within the request of a job.
 _TOGETHER_FILES, _TOGETHER_BYTES = 20, 64 << 20
+#: The same for one of the requests with uploads.
+_BATCH_FILES, _BATCH_BYTES = 100, 64 << 20
 _TAKEN = "a path, bytes, a binary file object, a NumPy array or a Pillow image"
 Part = tuple[str, tuple[str, IO[bytes] | bytes, str]]
 
@@ -87,11 +89,13 @@ def together(sources: Sequence[NamedSource]) -> bool:
 def batches(sources: Iterable[NamedSource]) -> Iterator[list[NamedSource]]:
     """Yield lists of as many sources as fit in one request, in order. A source that is too large gets its own list."""
     batch: list[NamedSource] = []
+    size = 0
     for source in sources:
-        if batch and not together([*batch, source]):
+        if batch and (len(batch) == _BATCH_FILES or size + source.size > _BATCH_BYTES):
             yield batch
-            batch = []
+            batch, size = [], 0
         batch.append(source)
+        size += source.size
     if batch:
         yield batch
 

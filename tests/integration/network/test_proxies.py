@@ -291,7 +291,7 @@ def test_a_tokens_failure_at_the_proxy_is_the_proxys(server):
 
 
 def test_the_client_says_that_it_is_the_proxy(server, monkeypatch):
-    monkeypatch.setattr("maskrelay.client.service_connection._TRIES", 1)
+    monkeypatch.setattr("maskrelay.client.service_calls._TRIES", 1)
     with http_proxy() as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.address)
         with Client(server.url, "k") as client, pytest.raises(ServiceUnreachable, match=r"proxy.*407"):

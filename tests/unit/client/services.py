@@ -1,8 +1,9 @@
 """A service for the client's tests: a real HTTP server that answers from a list, in order, and keeps what it saw."""
 
 import json
+import re
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -58,13 +59,30 @@ def job(**changes: Any) -> Answer:
     return Answer(200, {**JOB, **changes})
 
 
-@contextmanager
-def service(*answers: Answer | None, timeout: timedelta = timedelta(seconds=5)) -> Iterator[Service]:
-    """Answers in order; the last one again and again."""
-    left: list[Answer | None] = list(answers)
+def with_files(shown: Answer, *files: Answer) -> Callable[[Seen], Answer]:
+    """Answers a request for an artifact with the file of its link, in the order of the links, and others with `shown`.
 
-    def script(sock: socket.socket, _seen: Seen) -> None:
-        answer = left.pop(0) if len(left) > 1 else left[0]
+    The client fetches several artifacts at a time, so their order is not known.
+    """
+    links = re.findall(r"/v1/jobs/\w+/artifacts/[^\"]+", json.dumps(shown.body))
+
+    def answer(seen: Seen) -> Answer:
+        path = seen.line.split()[1]
+        return files[links.index(path)] if path in links else shown
+
+    return answer
+
+
+@contextmanager
+def service(
+    *answers: Answer | Callable[[Seen], Answer] | None, timeout: timedelta = timedelta(seconds=5)
+) -> Iterator[Service]:
+    """Answers in order; the last one again and again. An answer may depend on the request."""
+    left = list(answers)
+
+    def script(sock: socket.socket, seen: Seen) -> None:
+        given = left.pop(0) if len(left) > 1 else left[0]
+        answer = given(seen) if callable(given) else given
         if answer is None or answer.cut is not None:
             sock.sendall(answer.raw() if answer else b"")
             sock.shutdown(socket.SHUT_RDWR)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from maskrelay import errors
-from maskrelay.client.download import safe_name
-from tests.unit.client.services import Answer, service
+from maskrelay.client.artifact_names import safe_name
+from tests.unit.client.services import Answer, service, with_files
 
 
 def item(custom_id: str, **links: str) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def test_every_artifact_is_saved_under_its_readable_name(tmp_path: Path) -> None
     link = "/v1/jobs/j1/artifacts/"
     shown = items(item("a", mask=f"{link}0-0-0.mask.png", probability=f"{link}0-0-0.p.png", overlay=f"{link}0-0.o.png"))
     files = [artifact(b"p", "attachment; filename=p.png"), artifact(b"o", "")]
-    with service(shown, MASK, *files) as one:
+    with service(with_files(shown, MASK, *files)) as one:
         saved = one.client.save("j1", tmp_path / "new" / "folder")
     assert [(file.output, file.prompt, file.path.name, file.path.read_bytes()) for file in saved] == [
         ("mask", "disc", "røntgen-disc.mask.png", b"mask"),
@@ -118,7 +118,8 @@ def test_a_redirect_that_says_nothing_of_the_file_is_not_followed(tmp_path: Path
 def test_two_artifacts_of_one_name_are_both_kept(tmp_path: Path) -> None:
     shown = items(*(item(str(n), mask=f"/v1/jobs/j1/artifacts/{n}.png") for n in range(3)))
     names = ["attachment; filename=a.mask.png", "attachment; filename=A.mask.png", "attachment; filename=a.mask.png"]
-    with service(shown, *(artifact(str(n).encode(), name) for n, name in enumerate(names))) as one:
+    files = (artifact(str(n).encode(), name) for n, name in enumerate(names))
+    with service(with_files(shown, *files)) as one:
         saved = one.client.save("j1", tmp_path)
     assert [(file.path.name, file.path.read_bytes()) for file in saved] == [
         ("a.mask.png", b"0"),
@@ -156,7 +157,7 @@ def test_files_lie_below_the_folders_of_their_source_and_never_outside(tmp_path:
     sources = ["ward a/1.png", "ward b/1.png", "../../etc/1.png", "C:\\scans\\1.png"]
     shown = items(*(named(str(n), name) for n, name in enumerate(sources)))
     files = [artifact(str(n).encode(), "attachment; filename=1-disc.mask.png") for n in range(4)]
-    with service(shown, *files) as one:
+    with service(with_files(shown, *files)) as one:
         saved = one.client.save("j1", tmp_path)
     assert [file.path.relative_to(tmp_path).as_posix() for file in saved] == [
         "ward_a/1-disc.mask.png",
@@ -169,7 +170,7 @@ def test_files_lie_below_the_folders_of_their_source_and_never_outside(tmp_path:
 def test_two_items_of_one_name_are_saved_under_their_custom_ids_in_whatever_order(tmp_path: Path) -> None:
     for folder, order in (("one", ("left", "right")), ("other", ("right", "left"))):
         files = [artifact(name.encode(), "attachment; filename=1.2.840.5-disc.mask.png") for name in order]
-        with service(items(*(named(name, "1.2.840.5") for name in order)), *files) as one:
+        with service(with_files(items(*(named(name, "1.2.840.5") for name in order)), *files)) as one:
             saved = one.client.save("j1", tmp_path / folder)
         assert {file.custom_id: file.path.name for file in saved} == {
             "left": "1.2.840.5-disc-left.mask.png",
@@ -204,7 +205,7 @@ def test_a_slice_is_named_in_the_manifest_by_its_own_file_and_object(tmp_path: P
         frames.append({"frame": number, "state": "succeeded", "masks": mask, **own})
     shown = {"custom_id": "a", "source_name": "series/IM7.dcm", "state": "succeeded", "frames": frames}
     files = [artifact(str(n).encode(), f"attachment; filename=IM{n + 7}-disc.mask.png") for n in range(2)]
-    with service(items(shown), *files) as one:
+    with service(with_files(items(shown), *files)) as one:
         saved = one.client.save("j1", tmp_path)
     assert [(file.frame, file.source_name, file.instance) for file in saved] == [
         (0, "series/IM7.dcm", "1.2.0"),

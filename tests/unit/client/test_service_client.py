@@ -9,6 +9,7 @@ import pytest
 from maskrelay import errors
 from maskrelay.client import Client
 from maskrelay.errors import ServiceAnswer
+from tests.support.servers.scripted_server import Seen
 from tests.unit.client.services import JOB, Answer, job, parts_of, problem, service
 
 UPLOADS = Answer(201, {"uploads": [{"id": "u1", "size": 3, "sha256": "0" * 64}]})
@@ -63,17 +64,26 @@ def uploaded(numbers: Iterable[int]) -> Answer:
     return Answer(201, {"uploads": [{"id": f"u{n}", "size": 1, "sha256": "0" * 64} for n in numbers]})
 
 
-def test_many_files_are_uploaded_twenty_at_a_time_and_submitted_by_their_ids() -> None:
-    files = [f"file {n}".encode() for n in range(21)]
-    with service(uploaded(range(20)), uploaded(range(20, 21)), job()) as one:
-        one.client.submit(files, ["disc"])
-        assert one.lines == ["POST /v1/uploads"] * 2 + ["POST /v1/jobs"]
-        first, second, submitted = one.server.seen
-        sent = [content for request in (first, second) for _, content in parts_of(request)]
-        body = json.loads(submitted.body)
-    assert sent == files
-    assert body["items"] == [{"upload": f"u{n}"} for n in range(21)]
+def uploads_or_job(seen: Seen) -> Answer:
+    """Each upload gets the name of its content. The client sends several requests with uploads at a time."""
+    if seen.line.startswith("POST /v1/jobs"):
+        return job()
+    named = [content.decode() for _, content in parts_of(seen)]
+    return Answer(201, {"uploads": [{"id": name, "size": 1, "sha256": "0" * 64} for name in named]})
+
+
+def test_many_files_are_uploaded_in_batches_and_submitted_by_their_ids_in_order() -> None:
+    files = [f"file-{n}".encode() for n in range(205)]
+    counts: list[int] = []
+    with service(uploads_or_job) as one:
+        one.client.submit(files, ["disc"], on_upload=counts.append)
+        assert one.lines[-1] == "POST /v1/jobs"
+        assert set(one.lines[:-1]) == {"POST /v1/uploads"}
+        assert max(len(parts_of(seen)) for seen in one.server.seen[:-1]) > 1
+        body = json.loads(one.server.seen[-1].body)
+    assert body["items"] == [{"upload": f"file-{n}"} for n in range(205)]
     assert body["prompts"] == ["disc"]
+    assert (counts[0], counts[-1], counts == sorted(counts)) == (0, 205, True)
 
 
 def test_files_that_are_too_much_for_one_request_are_uploaded_one_by_one() -> None:

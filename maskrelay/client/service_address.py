@@ -1,0 +1,45 @@
+"""The address of the service with the caller's key, and the requests and replies of both drivers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+
+from maskrelay.client.exchange import Broken, Exchange, Reply
+from maskrelay.client.upload_sources import Part
+
+
+class ServiceAddress:
+    """The address of the service, the headers of its requests, and the limit of each step of a request in seconds."""
+
+    def __init__(self, url: str, api_key: str, timeout_s: float) -> None:
+        self.url = url.rstrip("/")
+        self.timeout_s = timeout_s
+        self.headers = {"Authorization": f"Bearer {api_key}", "Accept": "application/json"}
+
+    def address(self, path_or_link: str) -> str:
+        """Return the URL of a path or a link. A link may contain another address of the service, which is replaced."""
+        _, found, rest = path_or_link.rpartition("/v1/")  # the prefix of a gateway may contain another /v1/
+        return f"{self.url}/v1/{rest}" if found else self.url + path_or_link
+
+    def request(
+        self, http: httpx.Client | httpx.AsyncClient, exchange: Exchange, files: Sequence[Part] = ()
+    ) -> httpx.Request:
+        """Return a new request for each attempt, because a streamed body cannot be sent twice."""
+        body: dict[str, Any] = {} if exchange.json is None else {"json": exchange.json}
+        if files or exchange.form:
+            body = {"files": files, "data": exchange.form}
+        return http.build_request(
+            exchange.method,
+            exchange.address if exchange.elsewhere else self.address(exchange.address),
+            params=exchange.params or None,
+            headers=exchange.headers,
+            timeout=self.timeout_s + exchange.wait_s,
+            **body,
+        )
+
+    def reply(self, answer: httpx.Response, body: bytes) -> Reply:
+        return Reply(answer.status_code, answer.headers, answer.url, body, self.url)
+
+    def broken(self, trouble: httpx.HTTPError) -> Broken:
+        return Broken(trouble, self.url, self.timeout_s)
