@@ -92,6 +92,11 @@
     │   ├── ObjectMissing
     │   ├── KeyInvalid
     │   └── RecordUnreadable
+    ├── TableError                   rows cannot be added to a result table
+    │   ├── TableForeignCommit
+    │   ├── TableProtocolUnsupported
+    │   ├── TableSchemaDifferent
+    │   └── TableLogDamaged
     ├── LedgerUnavailable
     │   ├── LedgerFull               the ledger accepts no new jobs
     │   └── EndpointsUnknown         no worker has announced an endpoint yet
@@ -126,8 +131,9 @@ from collections.abc import Iterator
 
 from maskrelay.errors.base import *  # noqa: F403
 from maskrelay.errors.base import MaskrelayError
-from maskrelay.errors.control_plane import *  # noqa: F403 - one tree in four files, imported from here
+from maskrelay.errors.control_plane import *  # noqa: F403 - one tree in five files, imported from here
 from maskrelay.errors.requests import *  # noqa: F403
+from maskrelay.errors.table_errors import *  # noqa: F403
 from maskrelay.errors.work import *  # noqa: F403
 
 
