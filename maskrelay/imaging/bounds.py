@@ -31,7 +31,7 @@ def check_segments(file: bytes) -> None:
     if len(file) < 2 * MOST_SEGMENTS:
         return
     at = 2
-    for _ in range(MOST_SEGMENTS):
+    for _ in range(MOST_SEGMENTS + 1):
         if at + 4 > len(file) or file[at] != 0xFF or file[at + 1] == _SCAN[1]:
             return
         at = _behind(file, at)
@@ -69,7 +69,7 @@ def check_chunks(file: bytes) -> None:
     if len(file) < 12 * MOST_CHUNKS:
         return
     at = 8
-    for _ in range(MOST_CHUNKS):
+    for _ in range(MOST_CHUNKS + 1):
         if at + 12 > len(file):
             return
         at += 12 + int.from_bytes(file[at : at + 4], "big")

@@ -23,10 +23,14 @@ STEP = 16 << 20
 
 
 def new_folder() -> tuple[Path, int]:
-    """Return a new folder, and the descriptor of a locked file in it. The lock shows that the owner is running."""
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    """Return a new folder, and the descriptor of a locked file in it. The lock shows that the owner is running.
+
+    No other worker looks for leftovers meanwhile, so none finds the folder before its file is locked.
+    """
+    with _space_locked():
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return folder, descriptor
 
 
@@ -42,6 +46,12 @@ def owned_folder() -> Iterator[Path]:
 
 
 def remove_leftovers() -> None:
+    """Remove the folders of processes that have been killed."""
+    with _space_locked():
+        _remove_unlocked()
+
+
+def _remove_unlocked() -> None:
     """Remove the folders of processes that have been killed.
 
     These are the folders in which the file is not locked. The id of the owner could not show whether it is running,
@@ -72,7 +82,7 @@ def set_aside(path: Path, size: int, *, most_bytes: int) -> None:
         with _space_locked():
             length = path.stat().st_size
             if _taken() - length + size > most_bytes:
-                remove_leftovers()
+                _remove_unlocked()
                 if _taken() - length + size > most_bytes:
                     raise StorageUnavailable(
                         "local copies already take all the space that is allowed", reason="copies_full"

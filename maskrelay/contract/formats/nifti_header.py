@@ -143,8 +143,7 @@ def read_header(head: bytes) -> NiftiHeader:
 
     Raises NotAnImage if the file is not recognised as NIfTI. Raises UnsupportedImage if the file contains only a header
     without voxels, or if a fifth or later dimension has a size other than 1. Raises ZeroSized if the size of a
-    dimension is 0. Raises Truncated if the header of a NIfTI-2 file is incomplete. Raises TagInvalid if a field has an
-    invalid value. The detail of TagInvalid names the field.
+    dimension is 0. Raises Truncated if the header is incomplete. Raises TagInvalid if a field has an invalid value. The detail of TagInvalid names the field.
     """
     layout, order = _version(head)
 
@@ -189,9 +188,9 @@ def _version(head: bytes) -> tuple[_Layout, str]:
                 raise UnsupportedImage(
                     "A NIfTI header without its voxels (.hdr and .img) is not supported. Send a .nii file instead."
                 )
+            if len(head) < layout.size:
+                raise Truncated("The header is incomplete.")
             if magic == single:
-                if len(head) < layout.size:
-                    raise Truncated("The header is incomplete.")
                 return layout, order
     raise NotAnImage("This is not a NIfTI file.")
 

@@ -55,7 +55,9 @@ def _begins_with_element(head: bytes) -> bool:
 
 
 def _is_nifti(head: bytes) -> bool:
+    """Return whether the bytes begin with a NIfTI header, or with a part of it that ends before the magic number."""
     return any(
-        head[:4] in (struct.pack("<i", size), struct.pack(">i", size)) and head[at:].startswith(magics)
+        head[:4] in (struct.pack("<i", size), struct.pack(">i", size))
+        and (head[at:].startswith(magics) or len(head) < at + len(magics[0]))
         for size, at, magics in _NIFTI
     )

@@ -7,7 +7,15 @@ import pytest
 from PIL import Image
 
 from maskrelay.errors import UnsupportedImage
-from maskrelay.imaging.bounds import MOST_CHUNKS, MOST_SCANNED, MOST_SCANS, MOST_SEGMENTS, check_scans
+from maskrelay.imaging.bounds import (
+    MOST_CHUNKS,
+    MOST_SCANNED,
+    MOST_SCANS,
+    MOST_SEGMENTS,
+    check_chunks,
+    check_scans,
+    check_segments,
+)
 from maskrelay.imaging.dicom import open_planes
 from maskrelay.imaging.read.picture import decode
 from maskrelay.imaging.read.tiff import count_pages
@@ -66,6 +74,18 @@ def test_a_png_of_countless_chunks_is_refused() -> None:
     file, empty = saved(gradient(), "PNG"), chunk(b"teSt", b"")
     with pytest.raises(UnsupportedImage, match="chunks"):
         decode(file[:-12] + empty * (MOST_CHUNKS + 1) + file[-12:], max_pixels=LIMIT)
+
+
+def test_the_largest_numbers_of_segments_and_chunks_are_accepted() -> None:
+    segments = struct.pack(">HH", 0xFFFE, 2)
+    jpeg = b"\xff\xd8" + segments * MOST_SEGMENTS + b"\xff\xda\x00\x02"
+    check_segments(jpeg)
+    with pytest.raises(UnsupportedImage, match=f"more than {MOST_SEGMENTS}"):
+        check_segments(jpeg[:2] + segments + jpeg[2:])
+    empty = chunk(b"teSt", b"")
+    check_chunks(b"\x89PNG\r\n\x1a\n" + empty * MOST_CHUNKS)
+    with pytest.raises(UnsupportedImage, match=f"more than {MOST_CHUNKS}"):
+        check_chunks(b"\x89PNG\r\n\x1a\n" + empty * (MOST_CHUNKS + 1))
 
 
 def test_a_tiff_with_countless_tags_is_refused() -> None:

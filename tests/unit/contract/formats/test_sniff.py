@@ -53,6 +53,8 @@ def nifti(size: int, order: str, magic: bytes, at: int) -> bytes:
         (nifti(540, "<", b"n+2\0\n\n\x1a\n", 4), "still"),
         (nifti(348, "<", b"", 344), "still"),
         (nifti(349, "<", b"n+1\0", 344), "still"),
+        (nifti(348, "<", b"n+1\0", 344)[:200], "nifti"),  # cut inside the header, before the magic number
+        (nifti(540, ">", b"n+2\0\r\n\x1a\n", 4)[:6], "nifti"),
         (b"\x1f\x8b\x08\x00", "nifti"),
         (b"PK\x03\x04", "zip"),
         (b"PK\x05\x06", "zip"),
