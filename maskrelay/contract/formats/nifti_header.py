@@ -143,7 +143,8 @@ def read_header(head: bytes) -> NiftiHeader:
 
     Raises NotAnImage if the file is not recognised as NIfTI. Raises UnsupportedImage if the file contains only a header
     without voxels, or if a fifth or later dimension has a size other than 1. Raises ZeroSized if the size of a
-    dimension is 0. Raises Truncated if the header is incomplete. Raises TagInvalid if a field has an invalid value. The detail of TagInvalid names the field.
+    dimension is 0. Raises Truncated if the header is incomplete. Raises TagInvalid if a field has an invalid value. The
+    detail of TagInvalid names the field.
     """
     layout, order = _version(head)
 
