@@ -317,9 +317,7 @@ def test_a_side_longer_than_any_picture_is_refused(tmp_path):
         open_nifti(path)
 
 
-@pytest.mark.parametrize(
-    ("length", "expected"), [(0, ZeroSized), (100, Truncated), (300, Truncated), (411, Truncated)]
-)
+@pytest.mark.parametrize(("length", "expected"), [(0, ZeroSized), (100, Truncated), (300, Truncated), (411, Truncated)])
 def test_a_file_cut_short_is_refused(length, expected, tmp_path):
     path = written(tmp_path, np.zeros(SHAPE, np.uint8), affine_of("RAS"))
     path.write_bytes(path.read_bytes()[:length])
