@@ -37,6 +37,7 @@ from worker.segment.loop import SegmentLoop
 from worker.segment.outcome_batches import BatchLimits, OutcomeBatcher
 from worker.segment.picture_choice import PictureChoice
 from worker.segment.row_batches import RowBatcher
+from worker.segment.score_reuse import ScoreReuse
 from worker.segment.scorer import EgressAudit, Scorer
 from worker.segment.wire_choice import WireChoice
 
@@ -167,7 +168,7 @@ def _bench(storage: Storage, ledger: Ledger, flow: Flow, recorder: StageRecorder
         pool=pool,
         admissions=admissions,
         scorer=scorer,
-        packs=RowBatcher(pool, scorer),
+        reuse=ScoreReuse(pool, RowBatcher(pool, scorer), ledger.score_index, storage, 2 * LEASE),
         threads=ThreadPoolExecutor(1),
         decoders=Decoders(1),
         files=ByteBudget(1 << 30),

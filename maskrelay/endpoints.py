@@ -69,6 +69,11 @@ class Endpoint(BaseModel):
             raise ValueError("auth aml_token needs token_url, the URL of the control plane that returns the token")
         return self
 
+    @property
+    def declares_version(self) -> bool:
+        """Whether the operator has configured the model version. Otherwise, it is a default, which says nothing."""
+        return "model_version" in self.model_fields_set
+
     def starts_at(self) -> int:
         """Return the initial limit on requests in flight, before the limit is adapted to the endpoint."""
         return min(self.concurrency or self.max_in_flight, self.max_in_flight)
@@ -105,6 +110,8 @@ def read_endpoints(settings: Settings) -> tuple[Endpoint, ...]:
 def _from_environment(settings: Settings) -> Endpoint:
     settings.require("endpoint_url")
     fields = {name: getattr(settings, f"endpoint_{name}", None) for name in Endpoint.model_fields}
+    if "endpoint_model_version" not in settings.model_fields_set:
+        del fields["model_version"]  # the default declares no version
     try:
         return Endpoint.model_validate({name: value for name, value in fields.items() if value is not None})
     except ValidationError as error:

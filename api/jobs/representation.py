@@ -23,6 +23,7 @@ from maskrelay.contract.views.job_views import (
     JobShown,
     MaskLinks,
     MaskShown,
+    ReusedShown,
 )
 from maskrelay.rules.timings import TOTAL, bottleneck, timings
 
@@ -149,6 +150,7 @@ def item_shown(line: ItemLine, url: str) -> ItemShown:
         identifiers=line.identifiers or None,
         intensity=next((outcome.intensity for outcome in line.outcomes if outcome.intensity), None),
         masks=[_mask(first, number, mask, url) for number, mask in enumerate(first.masks)] if first else [],
+        reused_from=_reused(first) if first else None,
         frames=[_frame(outcome, url) for outcome in line.outcomes] if several else None,
         errors={name: ErrorShown(**error.model_dump()) for name, error in line.errors.items()} or None,
         links=_item_links(line, first, url),
@@ -180,8 +182,17 @@ def _frame(outcome: Outcome, url: str) -> FrameShown:
         instance=outcome.instance,
         error=_error(outcome.error),
         masks=[_mask(outcome, number, mask, url) for number, mask in enumerate(outcome.masks)],
+        reused_from=_reused(outcome),
         links=_links(outcome, url),
     )
+
+
+def _reused(outcome: Outcome) -> list[ReusedShown] | None:
+    """Return the earlier scores that gave the masks of a frame, or None if all of its scores were sent."""
+    return [
+        ReusedShown(job=score.job, frame=score.frame, prompts=[outcome.masks[place].prompt for place in score.prompts])
+        for score in outcome.reused_from
+    ] or None
 
 
 def _mask(outcome: Outcome, number: int, mask: MaskOutcome, url: str) -> MaskShown:

@@ -245,6 +245,7 @@ def _written(
         pixels=wanted.options.pixels,
         endpoint=wanted.options.endpoint,
         one_prompt_per_request=wanted.options.one_prompt_per_request,
+        reuse=wanted.options.reuse,
         metadata=wanted.options.metadata,
         warnings=prompt_warnings([prompt for asked in wanted.items for prompt in asked.prompts]),
         callback=_target(dependencies, wanted, job),

@@ -170,6 +170,11 @@ class OptionsAsked(StrictModel):
         description="Send each prompt in a separate request to the model. "
         "Prompts in the same request influence each other.",
     )
+    reuse: Annotated[bool, _TRUE_OR_FALSE] = Field(
+        True,
+        description="Use the answers of earlier scores with the same image, prompts and model version, within your "
+        "tenant. Nothing is sent to the model for them.",
+    )
     metadata: Annotated[dict[str, Any], AfterValidator(_check_metadata), Expected("Expected a JSON object.")] = Field(
         default={}, description="Your own JSON object, returned with the job. At most 16 KiB."
     )
@@ -201,6 +206,7 @@ class Options:
     deadline: timedelta | datetime | None = None
     endpoint: str | None = None
     one_prompt_per_request: bool = False
+    reuse: bool = True
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
@@ -232,6 +238,7 @@ def read_options(value: Any) -> Options:
         deadline=asked.deadline,
         endpoint=asked.endpoint,
         one_prompt_per_request=asked.one_prompt_per_request,
+        reuse=asked.reuse,
         metadata=asked.metadata,
     )
 

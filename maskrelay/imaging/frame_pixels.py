@@ -1,5 +1,6 @@
 """The processing of one frame: from its source file to the request row, and from the answer to its artifacts."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from maskrelay.contract.wire.image2d import Row, RowAnswer
 from maskrelay.imaging.canvas.encode import RGB_PNG, CanvasCoding, encode_canvas
 from maskrelay.imaging.canvas.letterbox import (
     Letterbox,
+    Pixels,
     from_canvas,
     part_from_canvas,
     to_canvas,
@@ -64,6 +66,8 @@ class PreparedFrame:
     footprint: int
     #: The distances between rows and between columns, in millimetres.
     spacing: Spacing | None = None
+    #: The hash of the pixels of the canvas, as hexadecimal digits. None if it was not requested.
+    canvas_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +133,26 @@ def prepare_opened(
     reading: Reading = PLAIN,
     square_pixels: bool = False,
     coding: CanvasCoding = RGB_PNG,
+    hashed: bool = False,
     lap: Callable[[str], object] = lambda _stage: None,
 ) -> PreparedFrame:
-    """Do the same as `prepare` for a frame whose header has already been read."""
+    """Do the same as `prepare` for a frame whose header has already been read. `hashed` adds the canvas's hash."""
     picture = picture_of(opened, reading)
     lap("decode")
     height, width = picture.pixels.shape[:2]
     box = Letterbox.of(width, height, spacing=reading.spacing if square_pixels else None)
-    row = Row(encode_canvas(to_canvas(picture.pixels, box), coding), prompts)
+    canvas = to_canvas(picture.pixels, box)
+    row = Row(encode_canvas(canvas, coding), prompts)
+    digest = _canvas_sha256(canvas) if hashed else None
     lap("prepare")
-    return PreparedFrame(picture, box, row, picture.intensity, opened.footprint, reading.spacing)
+    return PreparedFrame(picture, box, row, picture.intensity, opened.footprint, reading.spacing, digest)
+
+
+def _canvas_sha256(canvas: Pixels) -> str:
+    """Return a hash of the canvas that does not depend on its encoding. Gray and colour canvases differ."""
+    digest = hashlib.sha256(repr(canvas.shape).encode())
+    digest.update(np.ascontiguousarray(canvas).data)
+    return digest.hexdigest()
 
 
 def needs_pixels(outputs: Sequence[Output]) -> bool:

@@ -23,6 +23,7 @@ from maskrelay.ledger.notifications import Notifications
 from maskrelay.ledger.outbox import Outbox
 from maskrelay.ledger.quotas import Quotas
 from maskrelay.ledger.redis_connection import connect
+from maskrelay.ledger.score_index import ScoreIndex
 from maskrelay.ledger.scripts import Scripts, texts
 from maskrelay.ledger.senders import Senders
 from maskrelay.ledger.step_leases import StepLeases
@@ -49,6 +50,7 @@ class Ledger:
     endpoints: Endpoints
     offers: DeploymentOffers[DeploymentOffer]
     picture_forms: DeploymentOffers[PictureForms]
+    score_index: ScoreIndex
     slot_reports: Senders
     notifications: Notifications
     metrics: Metrics
@@ -96,6 +98,7 @@ def open_ledger(
         endpoints=Endpoints(scripts),
         offers=DeploymentOffers(scripts, "offers", DeploymentOffer),
         picture_forms=DeploymentOffers(scripts, "picture_forms", PictureForms),
+        score_index=ScoreIndex(scripts),
         slot_reports=Senders(scripts),
         notifications=Notifications(redis_url),
         metrics=Metrics(scripts),

@@ -39,6 +39,7 @@ from worker.segment.frame_decoding import (
 from worker.segment.frame_outcomes import record
 from worker.segment.prompt_groups import score_prompts
 from worker.segment.row_batches import ScoredRow
+from worker.segment.score_reuse import FrameScores, mark_of
 
 T = TypeVar("T")
 #: The memory that a row takes while it is scored, as multiples of the size of its image and of the size of its
@@ -77,31 +78,49 @@ async def _segmented(
     if condemned:
         failure = Failure(code=condemned, detail="the endpoint failed on it again and again")
         return RecordedPart(failed(planned, failure, attempts))
+    only = _is_only(planned, submission)
+    scope = context.reuse.scope(asked, claim.tenant, alone=only) if submission.reuse else None
     with ExitStack() as held:
         try:
             with context.spans.span("prepare"):
                 scorer = context.scorer
                 coding = canvas_coding(context.pool, scorer.wires, scorer.pictures, context.admissions, among)
-                prepared = keep_picture(
-                    context, await prepare_frame(context, claim, planned, watch, coding), planned.outputs, held
-                )
+                hashed = scope is not None
+                prepared = await prepare_frame(context, claim, planned, watch, coding, hashed=hashed)
+                prepared = keep_picture(context, prepared, planned.outputs, held)
         except ItemError as error:
             return RecordedPart(failed(planned, failure_of(error), attempts + 1))
         one_by_one = submission.one_prompt_per_request
-        scored = await _scored(context, claim, planned, prepared, asked, one_by_one=one_by_one)
-        watch.lap("score")
-        with context.spans.span("restore"):
-            recorded = await _restored(context, claim, planned, prepared, scored, attempts + 1)
+        scores = _scores(context, claim, planned, prepared, scope)
+        try:
+            scored = await _scored(context, claim, planned, prepared, asked, scores, one_by_one=one_by_one)
+            watch.lap("score")
+            with context.spans.span("restore"):
+                recorded = await _restored(context, claim, planned, prepared, scored, scores, attempts + 1)
+        except BaseException:
+            if scores is not None:
+                await asyncio.shield(scores.abandon())
+            raise
     watch.lap("restore")
     if claim.lane == "interactive":
         with context.spans.span("store"):
             await asyncio.to_thread(store_loose, context.storage, recorded.files)
-        recorded = RecordedPart(recorded.outcome, only=_is_only(planned, submission))
+        recorded = RecordedPart(recorded.outcome, only=only)
         watch.lap("store")
     watch.tell(context.recorder)
     weight = ROW_COPIES * len(prepared.row.image) + MAP_COPIES * CANVAS**2 * len(planned.prompts)
     context.pace.note(scoring=context.scorer.seconds, working=watch.working(), bytes=weight)
     return replace(recorded, outcome=recorded.outcome.model_copy(update={"timings_ms": watch.timings}))
+
+
+def _scores(
+    context: FrameContext, claim: Claim, planned: PlannedFrame, prepared: PreparedFrame, scope: str | None
+) -> FrameScores | None:
+    """Return the scores of the frame if they can be reused."""
+    if scope is None or prepared.canvas_sha256 is None:
+        return None
+    mark = mark_of(claim.token, planned.frame)
+    return FrameScores(context.reuse, scope, prepared.canvas_sha256, planned, mark, context.threads)
 
 
 def _is_only(planned: PlannedFrame, submission: Submission) -> bool:
@@ -152,6 +171,7 @@ async def _restored(
     planned: PlannedFrame,
     prepared: PreparedFrame,
     scored: ScoredRow,
+    scores: FrameScores | None,
     attempts: int,
 ) -> RecordedPart:
     """Draw the masks of a scored frame, and return its outcome with its files.
@@ -161,14 +181,14 @@ async def _restored(
     footprint = drawing_footprint(planned, prepared)
     if prepared.picture is not None or not needs_pixels(planned.outputs):
         async with context.decoding.of(footprint):
-            return await _in_thread(context, record, claim, planned, prepared, scored, attempts)
+            return await _in_thread(context, record, claim, planned, prepared, scored, scores, attempts)
     try:
         async with opened_source(context, planned) as source, context.decoding.of(max(footprint, prepared.footprint)):
             picture = await decode_in_turn(
                 context, claim, partial(read_picture, source, planned.reading, max_pixels=context.max_pixels)
             )
             again = replace(prepared, picture=picture)
-            return await _in_thread(context, record, claim, planned, again, scored, attempts)
+            return await _in_thread(context, record, claim, planned, again, scored, scores, attempts)
     except ItemError as error:  # the source was removed in the meantime
         return RecordedPart(failed(planned, failure_of(error), attempts))
 
@@ -179,6 +199,7 @@ async def _scored(
     planned: PlannedFrame,
     prepared: PreparedFrame,
     asked: ScoreRequest,
+    scores: FrameScores | None,
     *,
     one_by_one: bool,
 ) -> ScoredRow:
@@ -188,7 +209,8 @@ async def _scored(
     """
     try:
         name = f"{claim.job}:{planned.frame}"
-        return await score_prompts(context.pool, context.packs, prepared.row, asked, name, one_by_one=one_by_one)
+        packs = scores or context.reuse.packs
+        return await score_prompts(context.pool, packs, prepared.row, asked, name, one_by_one=one_by_one)
     except AnswerInvalid as error:
         raw = getattr(error, "raw", None)
         if raw:

@@ -17,7 +17,7 @@ from worker.segment.admission import Admissions
 from worker.segment.byte_budget import ByteBudget
 from worker.segment.decoders import Decoders
 from worker.segment.endpoint_pool import EndpointPool
-from worker.segment.row_batches import RowBatcher
+from worker.segment.score_reuse import ScoreReuse
 from worker.segment.scorer import Scorer
 
 
@@ -46,7 +46,7 @@ class FrameContext:
     pool: EndpointPool
     admissions: Admissions
     scorer: Scorer
-    packs: RowBatcher
+    reuse: ScoreReuse
     threads: Executor
     #: Admits as many decodes at the same time as there are threads for them.
     decoders: Decoders

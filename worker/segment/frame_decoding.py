@@ -20,9 +20,15 @@ T = TypeVar("T")
 
 
 async def prepare_frame(
-    context: FrameContext, claim: Claim, planned: PlannedFrame, watch: Stopwatch, coding: CanvasCoding
+    context: FrameContext,
+    claim: Claim,
+    planned: PlannedFrame,
+    watch: Stopwatch,
+    coding: CanvasCoding,
+    *,
+    hashed: bool,
 ) -> PreparedFrame:
-    """Decode the source of the frame, and encode its canvas for a request.
+    """Decode the source of the frame, and encode its canvas for a request. `hashed` adds the canvas's hash.
 
     Raises the ItemError of the source, or DecodeOverran if the time limit is exceeded.
     """
@@ -34,7 +40,7 @@ async def prepare_frame(
 
         def prepared(opened: OpenedFrame) -> PreparedFrame:
             about: dict[str, Any] = {"reading": reading, "square_pixels": planned.square_pixels, "coding": coding}
-            return prepare_opened(opened, planned.prompts, lap=watch.lap, **about)
+            return prepare_opened(opened, planned.prompts, hashed=hashed, lap=watch.lap, **about)
 
         def begin() -> PreparedFrame | OpenedFrame:
             """Open the source. If enough memory is free, which is usual, also decode it."""

@@ -1,13 +1,17 @@
 """The outcome of a frame: its masks with their files, or its coded error."""
 
+from collections.abc import Iterator
+
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import PlannedFrame
-from maskrelay.contract.records.outcomes import ArtifactRef, MaskOutcome, Outcome
+from maskrelay.contract.records.outcomes import ArtifactRef, MaskOutcome, Outcome, ScoreRef
 from maskrelay.errors import DecodeTimeout
 from maskrelay.imaging.frame_pixels import PreparedFrame, draw
 from maskrelay.ledger.claims import Claim
+from maskrelay.storage.protocol import BINARY
 from worker.context.job_records.outcome_parts import RecordedPart, failed, failure_of, ref_of
 from worker.segment.row_batches import ScoredRow
+from worker.segment.score_reuse import FrameScores
 
 
 def record(
@@ -15,9 +19,13 @@ def record(
     planned: PlannedFrame,
     prepared: PreparedFrame,
     scored: ScoredRow,
+    scores: FrameScores | None,
     attempts: int,
 ) -> RecordedPart:
-    """Return the outcome of a scored frame with its files. Raises AnswerInvalid."""
+    """Return the outcome of a scored frame with its files. `scores` says what was reused, and keeps what was sent.
+
+    Raises AnswerInvalid.
+    """
     drawn = draw(prepared, scored.answer, scored.endpoint.encoding, planned.outputs)
     job, item, attempt = claim.job, planned.item, claim.token[:8]
     files: dict[str, bytes] = {}
@@ -50,8 +58,18 @@ def record(
         model_version=scored.endpoint.model_version,
         wire=scored.wire,
         attempts=attempts,
+        scores=tuple(_kept(files, claim, planned, scores)) if scores else (),
+        reused_from=tuple(scores.reused) if scores else (),
     )
     return RecordedPart(outcome, files)
+
+
+def _kept(files: dict[str, bytes], claim: Claim, planned: PlannedFrame, scores: FrameScores) -> Iterator[ScoreRef]:
+    """Add the answers that are kept to `files`, and yield the references to them."""
+    for number, (digest, body) in enumerate(scores.kept.items()):
+        key = keys.score_answer(claim.job, planned.item, planned.frame, number, claim.token[:8])
+        files[key] = body
+        yield ScoreRef(digest=digest.hex(), answer=ref_of(key, body, BINARY))
 
 
 def _filed(files: dict[str, bytes], key: str, body: bytes | None) -> ArtifactRef | None:

@@ -6,11 +6,12 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from maskrelay.contract.records.job import Lane
+from maskrelay.contract.records.outcomes import Outcome
 from maskrelay.errors import LedgerUnavailable, MaskrelayError, StorageUnavailable
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.measurements import StageRecorder
@@ -27,6 +28,7 @@ from worker.context.job_records.outcome_parts import (
     settle_part,
     store_part,
 )
+from worker.segment.score_reuse import mark_of
 
 log = logging.getLogger(__name__)
 #: The number of attempts to write and settle a part while storage or Redis is unavailable. After these attempts, the
@@ -152,6 +154,7 @@ class OutcomeBatcher:
             settled = await self._insist(job, self._next_name(), group.held)
         except Exception as error:
             self._hold_back(job, error)
+            await asyncio.to_thread(self._give_up_scores, group.held)
             raise
         self._failures = 0
         return settled
@@ -200,12 +203,13 @@ class OutcomeBatcher:
         """
         began = time.perf_counter()
         with self._recorder.timed("store"):
-            store_part(self._storage, job, part, held)
+            outcomes = store_part(self._storage, job, part, held)
         stored = time.perf_counter() - began
         spent = Spent.of(recorded.outcome.timings_ms for _, recorded in held)
         spent.add("storage", stored * len(held))
         spent.take(self._waits.pop(job, Spent()))
         counted, finish = self._settled(job, part, held, spent.milliseconds())
+        self._keep_scores(outcomes)
         if finish is not None and self._finisher is not None:
             self._finisher.finish(finish)
             return counted
@@ -215,6 +219,21 @@ class OutcomeBatcher:
             wakes = self._ledger.wake_ups
             wakes.wake("finish", min(1, wakes.work("finish")))
         return counted
+
+    def _keep_scores(self, outcomes: Sequence[Outcome]) -> None:
+        """Let later frames use the answers that these outcomes keep."""
+        answers = [(bytes.fromhex(score.digest), score.answer) for outcome in outcomes for score in outcome.scores]
+        if answers:
+            with contextlib.suppress(LedgerUnavailable):
+                self._ledger.score_index.keep(answers)
+
+    def _give_up_scores(self, held: Sequence[Held]) -> None:
+        """Let other frames score what these frames have scored, because their outcomes are lost."""
+        for token, recorded in held:
+            for score in recorded.outcome.scores:
+                with contextlib.suppress(LedgerUnavailable):
+                    mark = mark_of(token, recorded.outcome.frame)
+                    self._ledger.score_index.give_up(bytes.fromhex(score.digest), mark)
 
     def _settled(
         self, job: str, part: str, held: list[Held], spent: Mapping[str, int]

@@ -6,6 +6,7 @@ Their prompts are divided among several scores, whose answers are joined.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from maskrelay.contract.wire.image2d import (
     CANVAS,
@@ -16,16 +17,22 @@ from maskrelay.contract.wire.image2d import (
 from maskrelay.errors import AnswerInvalid
 from worker.segment.admission import ScoreRequest
 from worker.segment.endpoint_pool import EndpointPool
-from worker.segment.row_batches import RowBatcher, ScoredRow
+from worker.segment.row_batches import ScoredRow
+
+
+class RowScorer(Protocol):
+    """A scorer of single rows, such as a `RowBatcher`."""
+
+    async def score(self, row: Row, asked: ScoreRequest, name: str) -> ScoredRow: ...
 
 
 async def score_prompts(
-    pool: EndpointPool, packs: RowBatcher, row: Row, asked: ScoreRequest, name: str, *, one_by_one: bool = False
+    pool: EndpointPool, packs: RowScorer, row: Row, asked: ScoreRequest, name: str, *, one_by_one: bool = False
 ) -> ScoredRow:
     """Return the answer for every prompt of `row`.
 
     The first score determines the model version for all scores of the row. With `one_by_one`, each prompt is sent in a
-    separate score, because prompts of one request influence each other. Raises the errors of `RowBatcher.score`, and
+    separate score, because prompts of one request influence each other. Raises the errors of `packs.score`, and
     AnswerInvalid if the answers cannot be combined.
     """
     most = 1 if one_by_one else pool.prompts_per_score(asked.among)

@@ -24,6 +24,7 @@ from worker.segment.loop import SegmentLoop
 from worker.segment.outcome_batches import BatchLimits, Finisher, OutcomeBatcher
 from worker.segment.picture_choice import PictureChoice
 from worker.segment.row_batches import RowBatcher
+from worker.segment.score_reuse import ScoreReuse
 from worker.segment.scorer import EgressAudit, Scorer
 from worker.segment.wire_choice import WireChoice
 
@@ -62,6 +63,8 @@ async def segment_loop(
         WireChoice(context.ledger.offers),
         PictureChoice(context.ledger.picture_forms),
     )
+    lease = settings.slot_lease + settings.bulk_part_wait
+    reuse = ScoreReuse(pool, RowBatcher(pool, scorer), context.ledger.score_index, context.storage, lease)
     bench = FrameContext(
         storage=context.storage,
         sources=context.sources(),
@@ -71,7 +74,7 @@ async def segment_loop(
         pool=pool,
         admissions=admissions,
         scorer=scorer,
-        packs=RowBatcher(pool, scorer),
+        reuse=reuse,
         threads=LoopExecutor(PIXEL_THREADS, "pixels"),
         decoders=Decoders(PIXEL_THREADS),
         files=ByteBudget(settings.hand_bytes),

@@ -101,6 +101,8 @@ class Submission(Record):
     endpoint: str | None = None
     #: Whether each prompt is sent in a separate request. Prompts in the same request influence each other's masks.
     one_prompt_per_request: bool = False
+    #: Whether answers of earlier scores may be used for frames of this job, and those of this job for later frames.
+    reuse: bool = True
     metadata: Metadata = {}
     warnings: tuple[PromptWarning, ...] = ()
     callback: CallbackTarget | None = None

@@ -14,6 +14,8 @@ EVENT = re.compile(r"evt_[0-9a-f]{32}")
 AUDIT_FILE = re.compile(r"audit/([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2})/((?:api|worker)-[0-9a-f]{16})/([0-9]{9})\.ndjson")
 _EVENT_NAME = re.compile(rf"events/({EVENT.pattern})\.json")
 _ANSWER = re.compile(r"/([0-9]+)\.[0-9a-f]+\.answer\Z")
+_PACK = re.compile(rf"jobs/({ID.pattern})/packs/({PART.pattern})\.bin")
+_SCORE = re.compile(rf"jobs/({ID.pattern})/artifacts/([0-9]+)/([0-9]+)-([0-9]+)\.([0-9a-f]{{8}})\.score")
 _UPLOAD = re.compile(rf"uploads/{TENANT.pattern}/{ID.pattern}(?=\.json\Z|\.used/|\Z)")
 _RESULT = re.compile(rf"jobs/({ID.pattern})/result\.json")
 LIVE = "live/"
@@ -257,6 +259,27 @@ def packs(job: str) -> str:
 def pack(job: str, part: str) -> str:
     """Return the key of the object that contains the artifacts of all outcomes in one part, concatenated."""
     return f"{packs(job)}{part}.bin"
+
+
+def score_answer(job: str, item: int, frame: int, score: int, attempt: str) -> str:
+    """Return the key of the endpoint's answer to a score, which is kept so that the same score need not be sent again.
+
+    `score` is the number of the score among those of the frame. Only the answers of the interactive lane are objects of
+    their own.
+    """
+    return f"{artifacts(job)}{item}/{frame}-{score}.{attempt}.score"
+
+
+def place_of_answer(key: str) -> tuple[str, str | tuple[int, int, str, int]]:
+    """Return the job of a kept answer, and where it is: the name of the part, or (item, frame, attempt, score).
+
+    Raises ValueError if no answer is kept under this key.
+    """
+    if known := _PACK.fullmatch(key):
+        return known[1], known[2]
+    if known := _SCORE.fullmatch(key):
+        return known[1], (int(known[2]), int(known[3]), known[5], int(known[4]))
+    raise ValueError("not the key of a kept answer")
 
 
 def rejected_answer(job: str, item: int, frame: int, attempt: str) -> str:

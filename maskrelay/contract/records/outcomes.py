@@ -77,6 +77,24 @@ class MaskOutcome(Measures):
     probability: ArtifactRef | None = None
 
 
+class ScoreRef(Record):
+    """The kept answer of one score of a frame (see `contract/wire/kept_answer`)."""
+
+    #: The digest of the score in hexadecimal digits: of the tenant, the model version, the prompts and the canvas.
+    digest: str
+    answer: ArtifactRef
+
+
+class ReusedScore(Record):
+    """An earlier score whose answer was used, so that nothing was sent."""
+
+    #: The job and the frame that were scored. They may be this job and a frame with the same canvas.
+    job: str
+    frame: Number
+    #: The indexes of the prompts of this frame to which the answer belongs.
+    prompts: tuple[int, ...]
+
+
 class Outcome(Record):
     """The stored record of one frame: its masks, or a coded error."""
 
@@ -103,6 +121,10 @@ class Outcome(Record):
     #: The wire format of the request that scored the frame: `image2d`, or `lean2d`.
     wire: str | None = None
     attempts: int = 1
+    #: The kept answers of the scores that were sent for this frame.
+    scores: tuple[ScoreRef, ...] = ()
+    #: The earlier scores that were used. It is empty if every score of the frame was sent.
+    reused_from: tuple[ReusedScore, ...] = ()
     #: The time that each stage of the frame took, in milliseconds.
     timings_ms: dict[str, float] = Field(default_factory=dict)
 

@@ -115,6 +115,14 @@ class ItemLinks(FrameLinks):
     geojson: str | None = None
 
 
+class ReusedShown(BaseModel):
+    """An earlier score whose answer was used, by the job and the frame of that job for which it was sent."""
+
+    job: str
+    frame: int
+    prompts: list[str] = Field(description="The prompts to which the answer belongs.")
+
+
 class FrameShown(BaseModel):
     """A frame of an item with several frames.
 
@@ -128,6 +136,7 @@ class FrameShown(BaseModel):
     instance: str | None = None
     error: ErrorShown | None = None
     masks: list[MaskShown] = []
+    reused_from: list[ReusedShown] | None = None
     links: FrameLinks = FrameLinks()
 
 
@@ -148,6 +157,7 @@ class ItemShown(BaseModel):
     identifiers: dict[str, str] | None = None
     intensity: str | None = None
     masks: list[MaskShown] = []
+    reused_from: list[ReusedShown] | None = None
     frames: list[FrameShown] | None = None
     errors: dict[str, ErrorShown] | None = None
     links: ItemLinks = ItemLinks()

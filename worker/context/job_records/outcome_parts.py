@@ -13,7 +13,7 @@ from maskrelay.contract.records.outcomes import ArtifactRef, Outcome
 from maskrelay.errors import ItemError, ObjectExists
 from maskrelay.ledger.claims import Claims, Settlement
 from maskrelay.ledger.step_leases import StepLease
-from maskrelay.storage.protocol import Storage
+from maskrelay.storage.protocol import BINARY, Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class RecordedPart:
         return sum(map(len, self.files.values()))
 
 
-def ref_of(key: str, body: bytes) -> ArtifactRef:
+def ref_of(key: str, body: bytes, content_type: str = "image/png") -> ArtifactRef:
     """Return the reference of an outcome to a file that will be stored under `key`."""
-    return ArtifactRef(key=key, length=len(body), sha256=hashlib.sha256(body).hexdigest())
+    return ArtifactRef(key=key, length=len(body), sha256=hashlib.sha256(body).hexdigest(), content_type=content_type)
 
 
 def store_loose(storage: Storage, files: Mapping[str, bytes]) -> None:
@@ -45,7 +45,7 @@ def store_loose(storage: Storage, files: Mapping[str, bytes]) -> None:
     """
     with storage.flushed_later():
         for key, body in files.items():
-            storage.put(key, body, "image/png")
+            storage.put(key, body, "image/png" if key.endswith(".png") else BINARY)
 
 
 def pack(key: str, recorded: Sequence[RecordedPart]) -> tuple[bytes, list[Outcome]]:
@@ -71,8 +71,9 @@ def _moved(outcome: Outcome, key: str, places: Mapping[str, int]) -> Outcome:
         mask.model_copy(update={"mask": moved(mask.mask), "probability": moved(mask.probability)})
         for mask in outcome.masks
     )
+    scores = tuple(score.model_copy(update={"answer": moved(score.answer)}) for score in outcome.scores)
     pictures = {"overlay": moved(outcome.overlay), "thumbnail": moved(outcome.thumbnail)}
-    return outcome.model_copy(update={"masks": masks, **pictures})
+    return outcome.model_copy(update={"masks": masks, "scores": scores, **pictures})
 
 
 #: The token of the claim on a frame, and the outcome of this frame.
@@ -101,20 +102,22 @@ def write_part(storage: Storage, claims: Claims, job: str, part: str, held: Sequ
     return accepted
 
 
-def store_part(storage: Storage, job: str, part: str, held: Sequence[Held]) -> None:
-    """Write a part. The files of its outcomes that are not stored yet are written first, as one object.
+def store_part(storage: Storage, job: str, part: str, held: Sequence[Held]) -> list[Outcome]:
+    """Write a part, and return its outcomes as they are stored.
 
-    The part of a job's only frame is durable when the job's result is visible, or when the store is flushed. If such
-    a part is lost earlier, finishing the job finds that the frame has no outcome, and the frame is segmented again.
+    The files of its outcomes that are not stored yet are written first, as one object. The part of a job's only frame
+    is durable when the job's result is visible, or when the store is flushed. If such a part is lost earlier, finishing
+    the job finds that the frame has no outcome, and the frame is segmented again.
     """
     outcomes = _packed(storage, job, part, [recorded for _, recorded in held])
     body = b"".join(outcome.model_dump_json(exclude_none=True).encode() + b"\n" for outcome in outcomes)
     if is_only_frame(held):
         with storage.flushed_later():
             storage.put(keys.outcome_part(job, part), body, "application/x-ndjson")
-        return
+        return outcomes
     with contextlib.suppress(ObjectExists):
         storage.create(keys.outcome_part(job, part), body, "application/x-ndjson")
+    return outcomes
 
 
 def is_only_frame(held: Sequence[Held]) -> bool:

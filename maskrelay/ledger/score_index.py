@@ -1,0 +1,84 @@
+"""The index of stored scores: from the digest of a score to the location of its answer in storage.
+
+The index only saves work. If Redis loses it, frames are scored again. What it says is checked against the stored
+answer, which names its score.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.outcomes import ArtifactRef
+from maskrelay.ledger.part_names import pack, unpack
+from maskrelay.ledger.scripts import CHANGES, Scripts, paged
+
+#: The length of a generation of the index. An entry can be found until the end of the generation after its own.
+GENERATION = timedelta(days=15)
+_IN_PACK, _LOOSE = b"p", b"l"
+_PACKED = struct.Struct(">26s14sII")
+_ALONE = struct.Struct(">26sII4sHI")
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """The `length` bytes that begin at `offset` in the object `key`."""
+
+    key: str
+    offset: int
+    length: int
+
+
+class ScoreIndex:
+    """The index, and the marks of scores in progress. Every method raises LedgerUnavailable."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    def find(self, digest: bytes, token: str, lease: timedelta) -> Location | Literal["ours", "begun"]:
+        """Return where the answer of a score is stored.
+
+        If it is not stored, return `ours` if the caller should score it now, or `begun` if another frame does. The
+        caller's mark ends after `lease`, unless `keep` or `give_up` ends it earlier.
+        """
+        lease_ms = lease // timedelta(milliseconds=1)
+        found = self._scripts.run("find_score", digest, _generation(), token, lease_ms)
+        if isinstance(found, bytes):
+            return _read(found)
+        return "ours" if found else "begun"
+
+    def keep(self, answers: Sequence[tuple[bytes, ArtifactRef]]) -> None:
+        """Enter the stored answers of scores, by their digests."""
+        life = 2 * GENERATION // timedelta(seconds=1)
+        for page, _ in paged(answers, CHANGES):
+            if page:
+                entries = [part for digest, ref in page for part in (digest, _written(ref))]
+                self._scripts.run("keep_scores", _generation(), life, *entries)
+
+    def give_up(self, digest: bytes, token: str) -> None:
+        """End the mark of this caller, because it has not scored."""
+        self._scripts.run("give_up_score", digest, token)
+
+
+def _generation() -> int:
+    return int(datetime.now(UTC).timestamp() // GENERATION.total_seconds())
+
+
+def _written(ref: ArtifactRef) -> bytes:
+    """Pack a location into at most 64 bytes, the longest value that Redis stores compactly in a small hash."""
+    job, place = keys.place_of_answer(ref.key)
+    if isinstance(place, str):
+        return _IN_PACK + _PACKED.pack(job.encode(), pack(place), ref.offset, ref.length)
+    item, frame, attempt, number = place
+    return _LOOSE + _ALONE.pack(job.encode(), item, frame, bytes.fromhex(attempt), number, ref.length)
+
+
+def _read(packed: bytes) -> Location:
+    kind, body = packed[:1], packed[1:]
+    if kind == _IN_PACK:
+        job, part, offset, length = _PACKED.unpack(body)
+        return Location(keys.pack(job.decode(), unpack(part)), offset, length)
+    job, item, frame, attempt, number, length = _ALONE.unpack(body)
+    return Location(keys.score_answer(job.decode(), item, frame, number, attempt.hex()), 0, length)

@@ -1,0 +1,153 @@
+"""The reuse of answers: a score that was sent before is not sent again.
+
+A score is identified by the canvas, the prompts in their order, the model version, and how the answer encodes
+probabilities. With a declared model version, answers are used for all jobs of a tenant, otherwise only within a job.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from maskrelay.contract.records.job import PlannedFrame
+from maskrelay.contract.records.outcomes import ReusedScore
+from maskrelay.contract.wire.image2d import Row
+from maskrelay.contract.wire.kept_answer import KeptAnswer, Wire, encode_kept_answer, read_kept_answer
+from maskrelay.endpoints import Endpoint
+from maskrelay.errors import LedgerUnavailable, ObjectMissing
+from maskrelay.imaging.masks.map_packing import pack_maps
+from maskrelay.ledger.score_index import Location, ScoreIndex
+from maskrelay.storage.protocol import Storage
+from worker.segment.admission import ScoreRequest
+from worker.segment.endpoint_pool import EndpointPool
+from worker.segment.row_batches import RowBatcher, ScoredRow
+
+#: The pause between two looks at a score that another process has begun, in seconds.
+LOOK_AGAIN = 0.25
+
+
+def mark_of(claim_token: str, frame: int) -> str:
+    """Return the token with which an attempt at a frame marks the scores that it has begun."""
+    return f"{claim_token}:{frame}"
+
+
+class ScoreReuse:
+    """The scores in progress of one child process, and the index that all processes share.
+
+    `lease` is the longest time for which a process keeps others from sending the same score. If the process is killed,
+    another one sends it after this time.
+    """
+
+    def __init__(
+        self, pool: EndpointPool, packs: RowBatcher, index: ScoreIndex, storage: Storage, lease: timedelta
+    ) -> None:
+        self._pool = pool
+        self.packs = packs
+        self.index = index
+        self._storage = storage
+        self.lease = lease
+        #: By digest: the answer of a score in progress. None means that it failed.
+        self.in_progress: dict[bytes, asyncio.Future[KeptAnswer | None]] = {}
+
+    def scope(self, asked: ScoreRequest, tenant: str, *, alone: bool) -> str | None:
+        """Return what a score is identified by in addition to its canvas and prompts, or None if it cannot be reused.
+
+        `alone` says that the job has a single frame, which has no twin in its job.
+        """
+        endpoints = self._pool.named(asked.among)
+        kinds = {(endpoint.model_version, endpoint.encoding) for endpoint in endpoints}
+        if len(kinds) != 1:
+            return None
+        declared = all(endpoint.declares_version for endpoint in endpoints)
+        if not declared and alone:
+            return None
+        return json.dumps([tenant, None if declared else asked.job, *kinds.pop()])
+
+    def endpoint_of(self, kept: KeptAnswer, asked: ScoreRequest) -> Endpoint:
+        """Return an endpoint with the name, the version and the encoding of the one that gave the answer."""
+        first = self._pool.named(asked.among)[0]
+        return first.model_copy(update={"name": kept.endpoint})
+
+    def read(self, location: Location, digest: bytes, row: Row) -> KeptAnswer | None:
+        """Return the stored answer to `row`, or None if it is gone or damaged. Raises StorageUnavailable."""
+        try:
+            body = self._storage.get(location.key, location.offset, location.length)
+        except ObjectMissing:  # its job was deleted, or has expired
+            return None
+        return read_kept_answer(digest.hex(), body, row)
+
+
+@dataclass(slots=True)
+class FrameScores:
+    """The scores of one frame, each sent or reused."""
+
+    shared: ScoreReuse
+    scope: str
+    canvas_sha256: str
+    planned: PlannedFrame
+    #: Identifies this attempt at the frame among the scores in progress (see `mark_of`).
+    token: str
+    #: The threads for work on pixels.
+    threads: Executor
+    #: The answers that were sent, packed, by digest.
+    kept: dict[bytes, bytes] = field(default_factory=dict)
+    reused: list[ReusedScore] = field(default_factory=list)
+
+    async def score(self, row: Row, asked: ScoreRequest, name: str) -> ScoredRow:
+        """Return the answer to `row`. Raises like `RowBatcher.score`, and StorageUnavailable."""
+        digest = self._digest(row)
+        while (other := self.shared.in_progress.get(digest)) is not None:
+            if kept := await asyncio.shield(other):
+                return self._from(kept, row, asked)
+        ours = self.shared.in_progress[digest] = asyncio.get_running_loop().create_future()
+        kept = None
+        try:
+            kept, scored = await self._found_or_scored(digest, row, asked, name)
+            return scored
+        finally:
+            del self.shared.in_progress[digest]
+            ours.set_result(kept)
+
+    async def abandon(self) -> None:
+        """Let other frames score what this frame has scored, because it gets no outcome this time."""
+        for digest in self.kept:
+            await asyncio.to_thread(self._give_up, digest)
+
+    async def _found_or_scored(
+        self, digest: bytes, row: Row, asked: ScoreRequest, name: str
+    ) -> tuple[KeptAnswer, ScoredRow]:
+        index, lease = self.shared.index, self.shared.lease
+        # Another process that scores sends no notification, so it is asked for again and again.
+        while (found := await asyncio.to_thread(index.find, digest, self.token, lease)) == "begun":  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_AGAIN)
+        if isinstance(found, Location) and (kept := await asyncio.to_thread(self.shared.read, found, digest, row)):
+            return kept, self._from(kept, row, asked)
+        try:
+            scored = await self.shared.packs.score(row, asked, name)
+        except BaseException:
+            await asyncio.shield(asyncio.to_thread(self._give_up, digest))
+            raise
+        wire: Wire = "lean2d" if scored.wire == "lean2d" else "image2d"
+        kept = KeptAnswer(scored.answer, scored.endpoint.name, wire, asked.job, self.planned.frame)
+        self.kept[digest] = await asyncio.get_running_loop().run_in_executor(self.threads, _packed, digest, kept)
+        return kept, scored
+
+    def _give_up(self, digest: bytes) -> None:
+        with contextlib.suppress(LedgerUnavailable):
+            self.shared.index.give_up(digest, self.token)
+
+    def _from(self, kept: KeptAnswer, row: Row, asked: ScoreRequest) -> ScoredRow:
+        places = tuple(self.planned.prompts.index(prompt) for prompt in row.prompts)
+        self.reused.append(ReusedScore(job=kept.job, frame=kept.frame, prompts=places))
+        return ScoredRow(kept.answer, self.shared.endpoint_of(kept, asked), kept.wire)
+
+    def _digest(self, row: Row) -> bytes:
+        parts = json.dumps([self.scope, self.canvas_sha256, row.prompts])
+        return hashlib.sha256(parts.encode()).digest()
+
+
+def _packed(digest: bytes, kept: KeptAnswer) -> bytes:
+    return encode_kept_answer(digest.hex(), kept, pack_maps(kept.answer.maps))
