@@ -136,7 +136,15 @@ def test_many_who_wait_no_more_leave_the_line_a_few_at_a_time(valkey: RunningVal
 
 #: What reads or drops a whole key in one command, and the keys that stay small whatever the work is.
 WHOLE = re.compile(r"'(KEYS|SMEMBERS|HGETALL|HVALS|HKEYS|DEL|SORT|SINTER|SUNION)', ([^)]*)")
-SMALL = {"job_key(job", "key", "'mr:flow:' .. set.name", "flow_key(flow, 'errors:' .. minute - ago", "failing", "used"}
+SMALL = {
+    "job_key(job",
+    "key",
+    "'mr:flow:' .. set.name",
+    "flow_key(flow, 'errors:' .. minute - ago",
+    "failing",
+    "used",
+    "mark",
+}
 SMALL |= {"'mr:reconciling'", "'mr:reconciling', 'mr:reconciling:began'"}
 
 

@@ -5,5 +5,6 @@ for place = 3, #ARGV, 2 do
   local key = scores_key(tonumber(ARGV[1]), field)
   redis.call('HSET', key, field, ARGV[place + 1])
   redis.call('EXPIRE', key, ARGV[2])
-  redis.call('DEL', scoring_key(ARGV[place]))
+  local mark = scoring_key(ARGV[place])
+  redis.call('DEL', mark)
 end

@@ -73,7 +73,7 @@ def test_a_volume_that_is_gzip_already_is_sent_as_it_is():
         ([Row(QUESTION, ())], "prompts"),
         ([Row(QUESTION, ("p",) * 256)], "prompts"),
         ([Row(b"\x89PNG", PROMPTS)], "not a NIfTI file"),
-        ([Row(QUESTION[:345], PROMPTS)], "not a NIfTI file"),
+        ([Row(QUESTION[:345], PROMPTS)], "incomplete"),
         ([Row(gzip.compress(QUESTION)[:9] + b"garbage", PROMPTS)], "gzip is damaged"),
         ([Row(nifti(np.zeros((2, 2, 2, 2), np.uint8)), PROMPTS)], "dim"),
         ([Row(nifti(np.zeros((2, 2), np.uint8)), PROMPTS)], "dim"),
