@@ -27,6 +27,7 @@ from api.dependencies import (
     in_thread,
 )
 from api.dependencies.archive import Archive
+from api.dependencies.change_listener import ChangeListener
 from api.dependencies.end_listener import JobEndListener
 from api.dependencies.lifespan import living
 from api.dependencies.unrecorded_jobs import UnrecordedJobs
@@ -111,11 +112,12 @@ def build(
     keys, tokens = KeysFile.open(Path(str(settings.keys_file))), tokens_of(settings)
     audit, spans = AuditLog(storage, "api"), open_spans(settings.otlp_endpoint, "api")
     health = StoreHealth(storage)
-    ends, sign_in = JobEndListener(ledger.notifications), sign_in_of(settings)
+    ends, changes = JobEndListener(ledger.notifications), ChangeListener(ledger.notifications)
+    sign_in = sign_in_of(settings)
 
     @asynccontextmanager
     async def serving(_app: FastAPI) -> AsyncIterator[None]:
-        async with living(ledger, ends):
+        async with living(ledger, ends, changes):
             yield
         await in_thread(audit.close)
         await in_thread(spans.end)
@@ -141,6 +143,7 @@ def build(
         quotas=partial(keys.quotas, default=_quotas(settings)),
         sign_in=sign_in,
         ends=ends,
+        changes=changes,
         unrecorded=UnrecordedJobs(ledger.sweep_state),
         public_url=settings.public_url.rstrip("/") if settings.public_url else None,
         presigned_lifetime=settings.presigned_lifetime,

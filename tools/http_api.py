@@ -10,6 +10,7 @@ _WIDTH = 100
 _TITLES = {
     "jobs": "Jobs",
     "uploads": "Uploads",
+    "events": "Events",
     "results": "Results",
     "failures": "Failures",
     "callbacks": "Deliveries of callbacks",
@@ -91,7 +92,7 @@ def _example(path: str, method: str, operation: Json) -> str:
     key = [] if operation.get("security") == [] else ['-H "Authorization: Bearer $MASKRELAY_API_KEY"']
     words = [" ".join([begin, *key]), *filter(None, [body])]
     address = path
-    for name in ("job", "event", "name"):
+    for name in ("job", "item", "event", "name"):
         address = address.replace(f"{{{name}}}", f"${name.upper()}")
     words.append(f'"$MASKRELAY_URL{address}"')
     return "```sh\n" + " \\\n  ".join(words) + "\n```"

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from api.auth.scopes import Caller
 from api.auth.sign_in import SignIn
 from api.dependencies.archive import Archive
+from api.dependencies.change_listener import ChangeListener
 from api.dependencies.end_listener import JobEndListener
 from api.dependencies.unrecorded_jobs import UnrecordedJobs
 from maskrelay.ledger import Ledger
@@ -69,6 +70,7 @@ class Dependencies:
     quotas: Callable[[str], Usage]
     sign_in: SignIn
     ends: JobEndListener
+    changes: ChangeListener
     unrecorded: UnrecordedJobs
     #: The URL of the API for callers, without a trailing slash. If it is None, `base_of` decides.
     public_url: str | None

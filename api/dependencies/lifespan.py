@@ -1,4 +1,4 @@
-"""The lifespan of the API. Redis is checked at startup, and waiting requests are released at shutdown."""
+"""The lifespan of the API. Redis is checked at startup, and waiting requests and event streams end at shutdown."""
 
 import asyncio
 import signal
@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 
 from api.dependencies import in_thread
+from api.dependencies.change_listener import ChangeListener
 from api.dependencies.end_listener import JobEndListener
 from maskrelay.errors import LedgerUnavailable
 from maskrelay.ledger import Ledger
@@ -18,10 +19,15 @@ _AGAIN_S = 5.0
 
 
 @asynccontextmanager
-async def living(ledger: Ledger, ends: JobEndListener) -> AsyncIterator[None]:
+async def living(ledger: Ledger, ends: JobEndListener, changes: ChangeListener) -> AsyncIterator[None]:
     """Run the background work of the API until the block ends."""
     looking = asyncio.create_task(_check_redis(ledger))
-    with _told_to_end(ends.close):
+
+    def close() -> None:
+        ends.close()
+        changes.close()
+
+    with _told_to_end(close):
         yield
     looking.cancel()
 

@@ -1,18 +1,22 @@
 """The representation of jobs and items in responses, including the time that each stage took."""
 
 import hashlib
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel
 
 from api.jobs.lookup import JobSnapshot
+from api.jobs.server_sent_events import encoded
 from maskrelay.contract.record import Failure
-from maskrelay.contract.records.item_lines import PER_PROMPT, ItemLine, whole_names
+from maskrelay.contract.records.item_lines import PER_PROMPT, ItemLine, flags_of, whole_names
 from maskrelay.contract.records.outcomes import MaskOutcome, Outcome
 from maskrelay.contract.records.planned_items import IgnoredFile
 from maskrelay.contract.views.job_views import (
     CallbackShown,
+    CompletedItem,
+    CompletedItemLinks,
     ErrorShown,
     FrameLinks,
     FrameShown,
@@ -172,6 +176,24 @@ def item_body(line: ItemLine, url: str) -> Any:
     if "frames" in body:
         del body["masks"]
     return body
+
+
+def item_event(line: ItemLine, job: str, url: str, place: str) -> bytes:
+    """Return the event that announces a completed item. `url` is the address of its job."""
+    links = _links(line.outcomes[0], url) if len(line.outcomes) == 1 else FrameLinks()
+    shown = CompletedItem(
+        job=job,
+        item=line.item,
+        custom_id=line.custom_id,
+        source_name=line.source_name,
+        state=line.state,
+        error=_error(line.error),
+        flags=dict(Counter(flags_of(line))),
+        masks=sum(len(outcome.masks) for outcome in line.outcomes),
+        frames=len(line.outcomes),
+        links=CompletedItemLinks(**links.model_dump(), self=f"{url}/items/{line.item}"),
+    )
+    return encoded("item", place, shown.model_dump(mode="json"))
 
 
 def _frame(outcome: Outcome, url: str) -> FrameShown:

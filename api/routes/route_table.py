@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from api.auth.scopes import KEYLESS, Access
 from api.auth.sign_in import SignInFacts
 from api.http.headers import KEY_PATTERN
-from api.jobs import deliveries, job_handlers
+from api.jobs import deliveries, event_streams, job_handlers
 from api.operations import catalogue, health, metrics, scaling
 from api.routes.openapi import JOB_BODY, UPLOAD_BODY, Answers, header
 from api.routes.route import Route
@@ -26,6 +26,7 @@ _RANGE = header(
     "Range",
     "One byte range (RFC 9110). The response is 206 with that range, or 416 if the file has no byte of it.",
 )
+_LAST_EVENT = header("Last-Event-ID", "The id of the last event that you have processed. The stream goes on after it.")
 _KEY = header(
     "Idempotency-Key",
     "The same request with the same key returns the first job. The key may be in quotes.",
@@ -36,6 +37,10 @@ _NOT_MODIFIED = {"description": "Not modified."}
 _LINES = {
     "description": "A page of items. With `Accept: application/x-ndjson`, one item per line.",
     "content": {"application/x-ndjson": {}},
+}
+_EVENTS: dict[str, Any] = {
+    "description": "Events, each with `id`, `event` and `data` (one line of JSON). A comment is sent every 15 s.",
+    "content": {"text/event-stream": {"schema": {"type": "string"}}},
 }
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FILE: dict[str, Any] = {"description": "The file.", "content": {"image/png": _BINARY, "application/json": {}}}
@@ -167,6 +172,26 @@ ROUTES = (
         model=ItemList,
         problems=(400, 404, 410, 503),
         others={200: _LINES},
+    ),
+    Route(
+        path="/v1/jobs/{job}/events",
+        handler=event_streams.follow_job,
+        access="read",
+        tag="events",
+        response=StreamingResponse,
+        problems=(400, 404, 410, 503),
+        others={200: _EVENTS},
+        headers=(_LAST_EVENT,),
+    ),
+    Route(
+        path="/v1/events",
+        handler=event_streams.follow_jobs,
+        access="read",
+        tag="events",
+        response=StreamingResponse,
+        problems=(400, 503),
+        others={200: _EVENTS},
+        headers=(_LAST_EVENT,),
     ),
     Route(
         path="/v1/jobs/{job}/artifacts/{name}",

@@ -208,6 +208,10 @@ class Jobs:
                 break
         return listed
 
+    def part_count(self, job: str) -> int:
+        """Return the number of outcome parts of an unfinished job."""
+        return int(self._scripts.ask("LLEN", f"{_RECORD}{job}:parts"))
+
     def part_numbers(self, job: str, ranges: Sequence[range]) -> list[list[int | None] | None]:
         """Return the number of the part that contains the outcome of each frame, for items of several frames.
 

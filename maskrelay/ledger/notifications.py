@@ -16,7 +16,8 @@ from maskrelay.ledger.redis_connection import connect_listener
 
 log = logging.getLogger(__name__)
 #: `ended` means that a job is terminal, and `frames` that frames can be claimed. The message is the id of the job.
-Bell = Literal["ended", "frames"]
+#: `changed` means that the record of a job has changed. The message is the id of the job, a space, and its tenant.
+Bell = Literal["ended", "frames", "changed"]
 #: The pause in seconds before reconnecting after a lost connection.
 _AGAIN_S = 1.0
 #: The number of seconds without a message after which the connection is checked.

@@ -39,6 +39,7 @@ inside. */}}
 - /v1/uploads
 - /v1/redrive
 - /v1/endpoints
+- /v1/events
 - /v1/prompts
 - /v1/sign-in
 - /openapi.json

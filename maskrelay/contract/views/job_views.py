@@ -163,6 +163,25 @@ class ItemShown(BaseModel):
     links: ItemLinks = ItemLinks()
 
 
+class CompletedItemLinks(FrameLinks):
+    self: str
+
+
+class CompletedItem(BaseModel):
+    """The data of an event `item`: an item that is completed. `masks` and `frames` are numbers."""
+
+    job: str
+    item: int = Field(description="The number of the item in the job, counted from 0.")
+    custom_id: str
+    source_name: str | None
+    state: ItemState
+    error: ErrorShown | None
+    flags: dict[str, int] = Field(description="The number of masks with each flag.")
+    masks: int
+    frames: int
+    links: CompletedItemLinks
+
+
 class IgnoredShown(BaseModel):
     """A file that did not become an item, such as a report, a file of a viewer program or a segmentation."""
 

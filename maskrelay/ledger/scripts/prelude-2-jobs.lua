@@ -3,7 +3,12 @@
 local function get(job, field) return redis.call('HGET', job_key(job), field) end
 local function num(job, field) return tonumber(get(job, field) or '0') end
 local function set(job, ...) redis.call('HSET', job_key(job), ...) end
-local function touch(job) redis.call('HINCRBY', job_key(job), 'version', 1) end
+local function announce_change(job, tenant) redis.call('PUBLISH', 'mr:bell:changed', job .. ' ' .. tenant) end
+local function touch(job)
+  redis.call('HINCRBY', job_key(job), 'version', 1)
+  local tenant = get(job, 'tenant')
+  if tenant then announce_change(job, tenant) end
+end
 local function bit_count(job, part) return redis.call('BITCOUNT', job_key(job, part)) end
 local function settled(job, frame) return redis.call('GETBIT', job_key(job, 'settled'), frame) == 1 end
 

@@ -37,6 +37,8 @@ def test_it_names_every_call_of_the_surface(document: dict) -> None:
         ("post", "/v1/jobs/{job}/deliveries/{event}/replay"),
         ("get", "/v1/jobs/{job}/items"),
         ("get", "/v1/jobs/{job}/artifacts/{name}"),
+        ("get", "/v1/jobs/{job}/events"),
+        ("get", "/v1/events"),
         ("post", "/v1/uploads"),
         ("get", "/v1/endpoints"),
         ("get", "/v1/prompts"),

@@ -58,7 +58,7 @@ class World:
     def path(self, path: str, job: str | None = None) -> str:
         """A documented path, filled in; a new parameter has to be known here."""
         (event,) = self.admin.get(f"/v1/jobs/{self.job}/deliveries").json()["deliveries"]
-        return path.format(job=job or self.job, name="result.json", event=event["event"])
+        return path.format(job=job or self.job, item=0, name="result.json", event=event["event"])
 
     def deleted(self) -> str:
         job = accepted(self.admin)
@@ -124,7 +124,7 @@ def unchanged(world: World, method: str, path: str) -> httpx.Response:
 def unreadable(world: World, method: str, path: str) -> httpx.Response:
     """A parameter that is too long for any."""
     return world.admin.request(
-        method, world.path(path), params=dict.fromkeys(("cursor", "modality", "code"), "x" * 300)
+        method, world.path(path), params=dict.fromkeys(("cursor", "modality", "code", "last_event_id"), "x" * 300)
     )
 
 
@@ -226,6 +226,8 @@ def sent_to_the_store(world: World) -> httpx.Response:
 #: For one route, by method, path and status.
 BY_ROUTE: dict[tuple[str, str, str], Callable[[World], httpx.Response]] = {
     ("POST", "/v1/jobs", "200"): repeated,
+    # a stream does not end by itself
+    ("GET", "/v1/events", "200"): lambda world: world.admin.head("/v1/events"),
     ("GET", "/metrics", "401"): lambda world: httpx.get(f"{world.tight.url}/metrics", trust_env=False),
     ("GET", "/v1/scaling", "401"): lambda world: httpx.get(f"{world.tight.url}/v1/scaling", trust_env=False),
     ("GET", "/v1/jobs/{job}/artifacts/{name}", "206"): lambda world: world.admin.get(

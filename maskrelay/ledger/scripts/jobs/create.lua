@@ -11,4 +11,5 @@ redis.call('ZREM', 'mr:holds:' .. tenant, job)
 recount_usage(tenant, job)
 if deadline ~= '' then redis.call('ZADD', 'mr:deadlines', deadline, job) end
 schedule_step('plan', job, now)
+announce_change(job, tenant)
 return 1

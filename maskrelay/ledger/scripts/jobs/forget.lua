@@ -29,4 +29,5 @@ redis.call('SREM', 'mr:live:' .. tenant, job)
 redis.call('ZREM', 'mr:deadlines', job)
 redis.call('ZREM', 'mr:holds:' .. tenant, job)
 count_usage(tenant, job, NO_USAGE)
+if known == 1 then announce_change(job, tenant) end
 return {known, redis.call('EXISTS', job_key(job, 'claims'))}

@@ -1,0 +1,63 @@
+"""Server-sent events: their form, and the stream that one listener gets."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from starlette.responses import StreamingResponse
+
+from api.dependencies.broadcast import Broadcast
+
+#: A comment is sent after this many seconds without an event, so that proxies keep the connection.
+HEARTBEAT_S = 15.0
+#: A stream ends after this many seconds. The listener connects again, and its key is checked again.
+LONGEST_S = 900.0
+#: The first line of a stream: after how many milliseconds a listener should connect again.
+RETRY = b"retry: 2000\n\n"
+HEARTBEAT = b": heartbeat\n\n"
+#: `X-Accel-Buffering` tells nginx to pass each event on at once.
+_HEADERS = {"Cache-Control": "no-store", "Vary": "Authorization", "X-Accel-Buffering": "no"}
+
+
+def encoded(event: str, place: str, data: Any) -> bytes:
+    """Return an event as bytes. `place` is its id, from which a listener can go on later."""
+    body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return f"id: {place}\nevent: {event}\ndata: {body}\n\n".encode()
+
+
+def dropped(place: str, reason: str) -> bytes:
+    """Return the event which says that events were skipped."""
+    return encoded("dropped", place, {"reason": reason})
+
+
+async def follow(broadcast: Broadcast, number: int, place: Callable[[], str]) -> AsyncIterator[bytes]:
+    """Yield the events from this number on, and comments in between, until the stream ends.
+
+    A listener that is too slow gets an event `dropped`, whose id is the current `place`, instead of the events that it
+    has missed.
+    """
+    deadline = asyncio.get_running_loop().time() + LONGEST_S
+    while True:
+        events = broadcast.since(number)
+        number = broadcast.count
+        if events is None:
+            yield dropped(place(), "too_slow")
+        elif events:
+            yield b"".join(events)
+        elif broadcast.ended or asyncio.get_running_loop().time() > deadline:
+            return
+        else:
+            await broadcast.wait(number, HEARTBEAT_S)
+            if broadcast.count == number and not broadcast.ended:
+                yield HEARTBEAT
+
+
+def streamed(events: AsyncIterator[bytes], *, head: bool) -> StreamingResponse:
+    """Return the response that sends these events. For HEAD, nothing is sent."""
+    return StreamingResponse(_nothing() if head else events, headers=_HEADERS, media_type="text/event-stream")
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    for event in tuple[bytes, ...]():
+        yield event
