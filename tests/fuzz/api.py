@@ -51,18 +51,8 @@ def command(url: str, examples: int, seed: int) -> list[str]:
     """The command that fuzzes the API at `url`, to be run in the folder of its configuration."""
     program = Path(sys.executable).with_name("schemathesis")
     # a stream of events does not end by itself
-    what = [
-        "--exclude-path-regex",
-        "/events$",
-        "--checks",
-        ",".join(CHECKS),
-        "--mode",
-        "all",
-        "--seed",
-        str(seed),
-        "--max-examples",
-        str(examples),
-    ]
+    what = ["--exclude-path-regex", "/events$", "--checks", ",".join(CHECKS), "--mode", "all"]
+    what += ["--seed", str(seed), "--max-examples", str(examples)]
     how = ["--generation-database", "none", "--continue-on-failure", "--request-timeout", "30", "--no-color"]
     return [str(program), "run", f"{url}/openapi.json", *what, *how]
 

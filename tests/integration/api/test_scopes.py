@@ -47,21 +47,16 @@ def api(tmp_path_factory: pytest.TempPathFactory, api_valkey: str):
 @pytest.mark.parametrize(("method", "path"), sorted(NEEDED))
 def test_each_route_is_refused_without_its_scope_and_not_with_it(api, method: str, path: str) -> None:
     needed = NEEDED[method, path]
-    path = (
-        path.replace("{job}", "a" * 26)
-        .replace("{item}", "0")
-        .replace("{name}", "result.json")
-        .replace("{event}", "evt_" + "0" * 32)
-    )
+    path = path.format(job="a" * 26, item=0, name="result.json", event="evt_" + "0" * 32)
     others = {"submit": "reader", "read": "writer", "admin": "north"}
     for key in (others[needed], "none"):
         with api.client(key) as client:
             answer = client.request(method, path)
             assert (answer.status_code, answer.json()["code"]) == (403, "scope_missing")
     for key in ({"submit": "writer", "read": "reader", "admin": "admin"}[needed], "admin"):
-        with api.client(key) as client:
-            with client.stream(method, path) as answer:  # a stream of events does not end by itself
-                assert answer.status_code not in {401, 403, 405, 500}
+        # a stream of events does not end by itself
+        with api.client(key) as client, client.stream(method, path) as answer:
+            assert answer.status_code not in {401, 403, 405, 500}
     assert httpx.request(method, api.url + path, trust_env=False).status_code == 401
 
 
