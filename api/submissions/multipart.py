@@ -109,7 +109,8 @@ class Form:
                 )
             self._incoming.begin(file_name_in(self._headers.get(b"content-disposition", b""), disposition))
         else:
-            raise Malformed("The form has an unknown field.", pointer=pointer(name))
+            known = ", ".join([self._file_name, *self._rules])
+            raise Malformed(f"The form has an unknown field. The known fields are {known}.", pointer=pointer(name))
 
     def _on_data(self, data: bytes, start: int, end: int) -> None:
         if self._field is None:

@@ -6,15 +6,18 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 
-from maskrelay.client import job_commands, submit_commands
+from maskrelay.client import completion_command, job_commands, submit_commands
+from maskrelay.client.output import add_common_options
 from maskrelay.errors import ClientError, MaskrelayError
 
 _EPILOG = """\
-Set MASKRELAY_URL to the address of the service (default http://127.0.0.1:8080) and MASKRELAY_API_KEY to your key.
-Exit codes: 0 success; 1 the job did not succeed completely; 2 wrong usage; 3 the request was refused; 4 the service
-cannot be reached or understood; 130 interrupted (the job continues).
+Set MASKRELAY_URL to the address of the service (default http://127.0.0.1:8080) and MASKRELAY_API_KEY to your key, or
+write profiles to ~/.config/maskrelay.toml.
+Exit codes: 0 success; 1 the job did not succeed completely; 2 wrong usage; 3 the request was refused, or a file on this
+machine could not be read or written; 4 the service cannot be reached or understood; 130 interrupted (the job continues;
+repeat the command).
 For research use only, not for clinical use."""
 
 
@@ -23,11 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # replace characters that the terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    given = _parser().parse_args(arguments)
+    given = build_parser().parse_args(arguments)
+    if "json" in given and given.format == "json":  # the operators' commands have an option of their own
+        given.json = True
     try:
         code: int = given.run(given)
     except MaskrelayError as error:
-        _say(f"maskrelay: {error.detail}")
+        _say(" ".join([f"maskrelay: {error.detail}", *getattr(error, "__notes__", ())]))
         for place, detail in error.answer.places if error.answer else ():
             _say(f"  {place}: {detail}")
         return 4 if isinstance(error, ClientError) else 3
@@ -43,16 +48,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser with all commands whose libraries are installed."""
     parser = argparse.ArgumentParser(
         prog="maskrelay",
         description="Segment medical images by text prompts.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"maskrelay {version('maskrelay')}")
+    add_common_options(parser)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     submit_commands.add(subparsers)
     job_commands.add(subparsers)
+    completion_command.add(subparsers, parser)
     for entry in entry_points(group="maskrelay.commands"):
         with suppress(ModuleNotFoundError):  # the extra that the command needs is not installed
             entry.load()(subparsers)

@@ -16,14 +16,15 @@ _BAR = 24
 class JobProgress:
     """A display of a job's progress. Call the object with the job to update the display on `stream`."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, quiet: bool = False) -> None:
         self._stream = stream
         self._moves = stream.isatty()
+        self._quiet = quiet
         self._last = ""
 
     def __call__(self, job: JobShown) -> None:
         line = describe(job)
-        if line == self._last:
+        if line == self._last or self._quiet:
             return
         if self._moves:
             width = shutil.get_terminal_size().columns - 1
@@ -37,6 +38,30 @@ class JobProgress:
         """End the line of the bar. This is needed if the display stops before the job has ended."""
         if self._moves and self._last:
             self._stream.write("\n")
+
+
+class UploadProgress:
+    """One line about the uploads: it moves on a terminal, and elsewhere it is printed once, at the end."""
+
+    def __init__(self, stream: TextIO, total: int, *, quiet: bool = False) -> None:
+        self._stream = stream
+        self._total = total
+        self._moves = stream.isatty() and not quiet
+        self._quiet = quiet
+        self._done: int | None = None
+
+    def __call__(self, done: int) -> None:
+        self._done = done
+        if self._moves:
+            self._stream.write(f"\r\x1b[K{self._line()}")
+            self._stream.flush()
+
+    def end(self) -> None:
+        if self._done is not None and not self._quiet:
+            self._stream.write("\n" if self._moves else self._line() + "\n")
+
+    def _line(self) -> str:
+        return f"{self._done}/{self._total} files uploaded"
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -69,12 +69,14 @@ class Connection:
     def _run(self, operation: Operation[T], stop: threading.Event) -> T:
         result: Any = None
         with contextlib.closing(operation):  # if an effect fails, the operation removes its temporary files
-            while not stop.is_set():
+            while True:
                 try:
                     effect = operation.send(result)
                 except StopIteration as ended:
                     value: T = ended.value
                     return value
+                if stop.is_set():
+                    raise Interrupted
                 if isinstance(effect, Exchange):
                     result = self._exchange(effect)
                 elif isinstance(effect, Pause):
@@ -82,7 +84,6 @@ class Connection:
                     stop.wait(effect.seconds)
                 else:
                     result = self._concurrently(effect)
-        raise Interrupted
 
     def _exchange(self, exchange: Exchange) -> Reply | Broken:
         try:
@@ -109,14 +110,21 @@ class Connection:
             futures = {
                 threads.submit(self._run, operation, stop): number for number, operation in enumerate(effect.operations)
             }
+            waiting = set(futures)
+
+            def take(future: Future[Any]) -> None:
+                waiting.discard(future)
+                results[futures[future]] = future.result()
+                effect.on_result(futures[future], results[futures[future]])
+
             try:
                 for future in as_completed(futures):
-                    number = futures[future]
-                    results[number] = future.result()
-                    effect.on_result(number, results[number])
+                    take(future)
             except BaseException:
                 stop.set()
-                _cancel(list(futures))
+                threads.shutdown(cancel_futures=True)
+                for future in [one for one in waiting if not one.cancelled() and one.exception() is None]:
+                    take(future)  # what was in progress, and has succeeded, counts
                 raise
         return results
 
@@ -128,8 +136,3 @@ class Connection:
                 options = client_options(address, trusted=self._trusted)
                 self._stores[origin] = httpx.Client(timeout=self.service.timeout_s, **options)
             return self._stores[origin]
-
-
-def _cancel(futures: Sequence[Future[Any]]) -> None:
-    for future in futures:
-        future.cancel()

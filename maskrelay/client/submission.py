@@ -65,9 +65,17 @@ def submit(submission: Submission) -> Operation[JobShown]:
     return read_as(JobShown, (yield from call(Exchange("POST", "/v1/jobs", json=body, **common))))
 
 
-def key_of(files: Sequence[NamedSource], prompts: Sequence[str], options: dict[str, Any]) -> str:
-    """Return an idempotency key that is the same for the same files, names, prompts and options."""
-    content = [[source.name, source.sha256()] for source in files]
+def key_of(
+    files: Sequence[NamedSource],
+    prompts: Sequence[str],
+    options: dict[str, Any],
+    sha256: Callable[[NamedSource], str] | None = None,
+) -> str:
+    """Return an idempotency key that is the same for the same files, names, prompts and options.
+
+    `sha256` returns the hash of a file, if the caller knows it already.
+    """
+    content = [[source.name, (sha256 or NamedSource.sha256)(source)] for source in files]
     canonical = json.dumps([content, list(prompts), options], sort_keys=True, ensure_ascii=False, default=str)
     return f"content-{hashlib.sha256(canonical.encode()).hexdigest()}"
 

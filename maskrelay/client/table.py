@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Format rows below a header. A column is as wide as its widest cell, and numbers are right-aligned."""
-    cells = [[_text(cell) for cell in row] for row in (head, *rows)]
+    cells = [[printable(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     right = [all(_is_number(row[column]) or not row[column] for row in cells[1:]) for column in range(len(head))]
     lines = [
@@ -18,7 +18,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
-def _text(cell: object) -> str:
+def printable(cell: object) -> str:
     """Return the cell as one line of printable text.
 
     A name can contain control characters, which a terminal would obey.

@@ -260,15 +260,24 @@ LETTER = {
 }
 
 
-def test_dead_letters_are_listed_with_their_reasons(use, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dead_letters_are_listed_with_their_reasons_and_the_names_of_their_files(
+    use, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = {"frame": 3, "state": "failed", "source_name": "series/IM3.dcm"}
+    named = {"custom_id": "ct-7", "source_name": "series", "state": "failed", "frames": [frame]}
     pages = [Answer(200, {"dead_letters": [LETTER], "redriven_as": [], "next": after}) for after in ("c1", None)]
-    with service(*pages) as one:
+    items = Answer(200, {"items": [named], "next": None})
+    with service(*pages, items, pages[1], items) as one:
         use(one)
         assert main(["dead-letters", "j1", "--code", "truncated"]) == 0
         lines = capsys.readouterr().out.splitlines()
-        assert (len(lines), "truncated  It ends too early." in lines[1]) == (3, True)
+        assert len(lines) == 3
+        assert lines[1].split()[:3] == ["series/IM3.dcm", "3", "2"]
+        assert "truncated  It ends too early." in lines[1]
         path = "GET /v1/jobs/j1/dead-letters?"
-        assert one.lines == [f"{path}code=truncated", f"{path}cursor=c1&code=truncated"]
+        assert one.lines[:2] == [f"{path}code=truncated", f"{path}cursor=c1&code=truncated"]
+        assert main(["--json", "dead-letters", "j1"]) == 0
+        assert json.loads(capsys.readouterr().out) == [{**LETTER, "source_name": "series/IM3.dcm"}]
 
 
 def test_a_job_or_all_jobs_are_redriven_and_what_cannot_be_is_told(use, capsys: pytest.CaptureFixture[str]) -> None:
