@@ -30,6 +30,7 @@ PREFIX = "MASKRELAY_"
 CLIENT_NAMES = {
     "MASKRELAY_URL": "The URL of the service (default `http://127.0.0.1:8080`).",
     "MASKRELAY_API_KEY": "The client's API key. The embedded stack uses it as the key of the tenant `local`.",
+    "MASKRELAY_PROFILE": "The profile of `~/.config/maskrelay.toml` that the `maskrelay` command uses.",
     "MASKRELAY_AZURE_URL": "For `maskrelay endpoint`: a control plane other than `https://management.azure.com`.",
     "MASKRELAY_AZURE_TOKEN": "For `maskrelay endpoint`: a token for the control plane, instead of the identity.",
 }

@@ -42,8 +42,9 @@ def found_files(given: Sequence[str], listed: str | None, left_out: Path | None 
     """Return the files that the arguments and the list name.
 
     An argument is a file, a folder (with all its subfolders), a pattern such as `scans/**/*.dcm`, or `-` for one image
-    on the standard input. `listed` is a file with one path in each line, or `-`. What is below the folder `left_out`,
-    to which the results are saved, does not count. Raises SourceMissing for an argument that names nothing.
+    on the standard input. `listed` is a file with one path in each line, or `-`. What is found below the folder
+    `left_out`, to which the results are saved, does not count, unless it is named itself. Raises SourceMissing for an
+    argument that names nothing.
     """
     found = FoundFiles(standard_input=sys.stdin.buffer.read() if "-" in given else None)
     seen: set[str] = set()
@@ -51,7 +52,8 @@ def found_files(given: Sequence[str], listed: str | None, left_out: Path | None 
     for argument in (*(word for word in given if word != "-"), *_lines(listed)):
         for path in _named_by(argument):
             whole = os.path.abspath(path)  # noqa: PTH100 - links are not followed
-            if whole in seen or (outputs is not None and whole.startswith(outputs + os.sep)):
+            is_output = outputs is not None and whole.startswith(outputs + os.sep) and path != Path(argument)
+            if whole in seen or is_output:
                 continue
             seen.add(whole)
             (found.skipped if _is_never_an_image(path) else found.files).append(path)

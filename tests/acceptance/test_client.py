@@ -75,7 +75,7 @@ def test_status_fetch_jobs_and_cancel_of_a_finished_job(stack: RunningStack, pho
     assert f"maskrelay fetch {job}" in status.stdout
     fetched = maskrelay(stack, tmp_path, "fetch", job, "there")
     assert fetched.stdout.splitlines()[-1] == "2 files in there"
-    saved_names = {path.name for path in (tmp_path / "there").iterdir()} - {"manifest.json"}
+    saved_names = {path.name for path in (tmp_path / "there").iterdir()} - {"manifest.json", ".maskrelay-run.jsonl"}
     assert sorted(Path(name).suffixes[-2] for name in saved_names) == [".mask", ".overlay"]
     assert job in maskrelay(stack, tmp_path, "jobs").stdout
     late = maskrelay(stack, tmp_path, "cancel", job)

@@ -32,6 +32,7 @@ def test_a_folder_is_searched_and_what_is_no_image_is_skipped_and_counted(tree: 
     found = found_files([str(tree)], None, tree / "out")
     assert names(found.files, tree) == ["a.dcm", "b/1.png", "b/2.png"]
     assert names(found.skipped, tree) == [".DS_Store", "b/Thumbs.db", "b/notes.txt"]
+    assert names(found_files([str(tree / "out/m.png")], None, tree / "out").files, tree) == ["out/m.png"]
     assert found.summary() == "3 files that are not images were skipped (1 .DS_Store, 1 .db, 1 .txt)"
 
 
