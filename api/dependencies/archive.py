@@ -57,6 +57,17 @@ class Archive:
                 return item if frame < item.first + item.frames else None
         return None
 
+    def item_numbered(self, job: str, item: int) -> PlannedItem | None:
+        """Return the planned item with this number, or None if there is none so far."""
+        for part in range(_MOST_FRAMES // FRAMES_PER_PART):
+            try:
+                found = self._item_parts(job, part).numbered(item)
+            except ObjectMissing:
+                return None
+            if found is not None:
+                return found
+        return None
+
     def most_frames(self, job: str) -> int:
         """Return an upper bound of the number of frames that are planned so far."""
         return FRAMES_PER_PART * sum(1 for _ in self._storage.list(keys.item_parts(job)))

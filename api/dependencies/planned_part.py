@@ -32,6 +32,12 @@ class PlannedPart:
         place = bisect_right(range(len(self._lines)), frame, key=lambda line: self._item(line).first)
         return self._item(place - 1) if place else None
 
+    def numbered(self, item: int) -> PlannedItem | None:
+        """Return the item with this number, or None if it is in another part. Raises like `last_before`."""
+        place = bisect_right(range(len(self._lines)), item, key=lambda line: self._item(line).item)
+        found = self._item(place - 1) if place else None
+        return found if found is not None and found.item == item else None
+
     def _item(self, line: int) -> PlannedItem:
         if line not in self._items:
             self._items[line] = parsed(self._lines[line], PlannedItem, self._key)

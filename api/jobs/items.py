@@ -4,22 +4,23 @@ While the job runs, they are in order of completion. When it has ended, they are
 """
 
 import re
-import struct
 from contextlib import closing
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from api.dependencies import Dependencies, side_by_side
+from api.dependencies import Dependencies
 from api.http.pagination import cursor_of, no_cursor, places_of
 from api.jobs.completed_items import completed_items
+from api.jobs.item_order import flagged_numbers, lines_of_numbers, suspicious_first, unflagged_numbers
 from api.jobs.lookup import JobSnapshot
+from api.jobs.running_outcomes import running_item
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.item_lines import ItemLine, flags_of
-from maskrelay.contract.records.job import FlaggedItems, Result
+from maskrelay.contract.records.job import ANY_FLAG, Result
 from maskrelay.contract.records.planned_items import IgnoredFile
-from maskrelay.errors import ObjectMissing
-from maskrelay.storage.stored_records import lines_of, parsed, read_records
+from maskrelay.errors import NotEnded, NotFound, ObjectMissing
+from maskrelay.storage.stored_records import lines_of, read_records
 
 #: The three kinds of cursors: for a running job, a position in the list of parts, and for a job that has ended, a byte
 #: offset in the object with its items, or a position in the list of items with a flag.
@@ -29,7 +30,8 @@ _CURSORS = {
     _FINAL: re.compile("[0-9]{1,18}"),
     _FLAGGED: re.compile("[0-9]{1,9}"),
 }
-_OFFSET = struct.Struct(">Q")
+#: The value of the filter `flag` for items without a flag.
+NO_FLAG = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +47,55 @@ def read_page(
 ) -> ItemPage:
     """Return at most `limit` items after `cursor`. With `flag`, return only items with a mask that has this flag.
 
-    If the job has ended since the cursor was made, the list starts again in its final order. An item may then be listed
-    twice, but none is missed. The flagged items of a job that has ended are ordered by suspicion, highest first. Raises
-    Malformed for an invalid cursor.
+    The flag "any" means every item with a flag, and "none" every item without one. If the job has ended since the
+    cursor was made, the list starts again in its final order. An item may then be listed twice, but none is missed.
+    The flagged items of a job that has ended are ordered by suspicion, highest first. Raises Malformed for an invalid
+    cursor.
     """
     kind, places = places_of(cursor, _CURSORS) if cursor else (_RUNNING, ["0", "0"])
     if known.result is not None and flag is not None:
-        return _flagged(dependencies, known.result, flag, int(places[0]) if kind == _FLAGGED else 0, limit)
+        return _selected(dependencies, known.result, flag, int(places[0]) if kind == _FLAGGED else 0, limit)
     if flag is not None:
         page = read_page(dependencies, known, cursor, limit)
-        return ItemPage(tuple(line for line in page.lines if flag in flags_of(line)), page.next)
+        return ItemPage(tuple(line for line in page.lines if _has(line, flag)), page.next)
     if known.result is not None:
         return _final(dependencies, known.result, int(places[0]) if kind == _FINAL else 0, limit)
     part, line = map(int, places) if kind == _RUNNING else (0, 0)
     completed, following = completed_items(dependencies, known, (part, line), limit)
     return ItemPage(tuple(completed), cursor_of(_RUNNING, f"{following[0]}.{following[1]}") if following else None)
+
+
+def read_from(
+    dependencies: Dependencies, known: JobSnapshot, offset: int, limit: int, *, by_suspicion: bool
+) -> ItemPage:
+    """Return at most `limit` items of a job that has ended, from the place `offset` on. Raises NotEnded.
+
+    The items are in the order of the submission or, with `by_suspicion`, the flagged items come first, the most
+    suspicious one at the top.
+    """
+    if known.result is None:
+        raise NotEnded
+    total = known.result.counts.total
+    order = suspicious_first(dependencies, known.result) if by_suspicion else range(total)
+    lines = lines_of_numbers(dependencies, known.result, order[offset : offset + limit])
+    return ItemPage(tuple(lines), None)
+
+
+def read_item(dependencies: Dependencies, known: JobSnapshot, item: int) -> ItemLine:
+    """Return one item by its number. While the job runs, it may lack frames. Raises NotFound if it has no outcome."""
+    if known.result is not None:
+        if item >= known.result.counts.total:
+            raise NotFound
+        return lines_of_numbers(dependencies, known.result, [item])[0]
+    line = running_item(dependencies, known, item)
+    if line is None:
+        raise NotFound
+    return line
+
+
+def _has(line: ItemLine, flag: str) -> bool:
+    flags = flags_of(line)
+    return bool(flags) if flag == ANY_FLAG else not flags if flag == NO_FLAG else flag in flags
 
 
 def read_ignored(dependencies: Dependencies, known: JobSnapshot) -> list[IgnoredFile]:
@@ -88,28 +124,22 @@ def _final(dependencies: Dependencies, result: Result, offset: int, limit: int) 
     return ItemPage(tuple(lines), cursor_of(_FINAL, str(offset)) if offset < end else None)
 
 
-def _flagged(dependencies: Dependencies, result: Result, flag: str, first: int, limit: int) -> ItemPage:
-    """Return flagged items in the order that the finish stage recorded."""
-    if result.flagged is None:
-        return ItemPage((), None)
-    flagged = read_records(dependencies.storage, result.flagged.key, FlaggedItems)
-    items = next((listed.items for listed in flagged if listed.flag == flag), ())
-    lines = side_by_side(lambda item: final_line(dependencies, result, item), items[first : first + limit])
-    following = cursor_of(_FLAGGED, str(first + limit)) if first + limit < len(items) else None
-    return ItemPage(tuple(line for line in lines if line is not None), following)
+def _selected(dependencies: Dependencies, result: Result, flag: str, first: int, limit: int) -> ItemPage:
+    """Return items with this flag in the order that the finish stage recorded, or the items without a flag."""
+    if flag == NO_FLAG:
+        numbers = unflagged_numbers(dependencies, result)
+    else:
+        numbers = flagged_numbers(dependencies, result, flag)
+    lines = lines_of_numbers(dependencies, result, numbers[first : first + limit])
+    following = cursor_of(_FLAGGED, str(first + limit)) if first + limit < len(numbers) else None
+    return ItemPage(tuple(lines), following)
 
 
 def final_line(dependencies: Dependencies, result: Result, item: int) -> ItemLine | None:
-    """Return the line of an item of a job that has ended, or None if there is no such item.
-
-    The index object of the result gives the location of the line.
-    """
+    """Return the line of an item of a job that has ended, or None if there is no such item."""
     if item >= result.counts.total:
         return None
-    raw = dependencies.storage.get(result.index.key, item * _OFFSET.size, 2 * _OFFSET.size)
-    begin, *behind = (offset for (offset,) in _OFFSET.iter_unpack(raw))
-    end = behind[0] if behind else result.items.length
-    return parsed(dependencies.storage.get(result.items.key, begin, end - begin), ItemLine, result.items.key)
+    return lines_of_numbers(dependencies, result, [item])[0]
 
 
 def _line(raw: bytes) -> ItemLine:

@@ -5,9 +5,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from fastapi import Query
+from fastapi import Path, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -28,9 +28,10 @@ from api.http.headers import (
     wait_asked,
     wants_lines,
 )
+from api.http.json_pointer import pointer
 from api.http.pagination import cursor_of, next_link, places_of
 from api.jobs import actions, artifacts
-from api.jobs.items import read_ignored, read_page
+from api.jobs.items import ItemPage, read_from, read_ignored, read_item, read_page
 from api.jobs.long_poll import until_ended
 from api.jobs.lookup import JobSnapshot, find_job
 from api.jobs.representation import (
@@ -42,12 +43,19 @@ from api.jobs.representation import (
     job_url,
 )
 from maskrelay.contract.records import keys
-from maskrelay.errors import Gone, LedgerUnavailable, NotFound, StorageUnavailable, code_of
+from maskrelay.errors import Gone, LedgerUnavailable, Malformed, NotFound, StorageUnavailable, code_of
 
 Cursor = Annotated[str | None, Query(max_length=200, description="The value of `next` from the previous page.")]
 Flag = Annotated[
-    str | None, Query(pattern="^[a-z0-9_]{1,40}$", description="Only items with a mask that has this flag.")
+    str | None,
+    Query(
+        pattern="^[a-z0-9_]{1,40}$",
+        description="Only items with a mask that has this flag; `any`: items with a flag; `none`: items without one.",
+    ),
 ]
+Rle = Annotated[bool, Query(description="Whether each mask has its run lengths (`rle`).")]
+#: The greatest number of an item, and the greatest place in a list.
+_LAST = 999_999_999
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 _LISTED = "j"
@@ -138,6 +146,12 @@ async def list_items(
     cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     flag: Flag = None,
+    rle: Rle = False,
+    offset: Annotated[int | None, Query(ge=0, le=_LAST, description="Begin at this place instead of a cursor.")] = None,
+    order: Annotated[
+        Literal["suspicion"] | None,
+        Query(description="Items with a flag first, and the most suspicious one at the top."),
+    ] = None,
 ) -> Response:
     """List the job's items.
 
@@ -147,12 +161,21 @@ async def list_items(
     lists the files that did not become items, if there are any.
 
     With `Accept: application/x-ndjson`, the response has one item per line. With `flag`, it has only the items with a
-    mask that has this flag; when the job has ended, the most suspicious item comes first.
+    mask that has this flag; when the job has ended, the most suspicious item comes first. `offset` and `order` are only
+    possible when the job has ended, and not together with `cursor` or `flag`.
     """
     dependencies = dependencies_of(request)
     known = await in_thread(find_job, dependencies, tenant_of(request), job)
     url = job_url(base_of(request), job)
-    shown, following = await in_thread(_page, dependencies, known, cursor, limit, flag, url)
+    if offset is None and order is None:
+        page = await in_thread(read_page, dependencies, known, cursor, limit, flag)
+    elif cursor is not None or flag is not None:
+        raise Malformed("offset and order cannot be combined with cursor or flag.", pointer=pointer("query"))
+    else:
+        page = await in_thread(
+            partial(read_from, by_suspicion=order is not None), dependencies, known, offset or 0, limit
+        )
+    shown, following = await in_thread(_bodies, page, url, rle), page.next
     only = f"flag={flag}&" if flag else ""
     headers = {**PRIVATE, **next_link(f"{url}/items", following, limit, only)}
     if not known.terminal:
@@ -166,14 +189,32 @@ async def list_items(
     return JSONResponse(body, headers=headers)
 
 
-def _page(
-    dependencies: Dependencies, known: JobSnapshot, cursor: str | None, limit: int, flag: str | None, url: str
-) -> tuple[list[Any], str | None]:
-    page = read_page(dependencies, known, cursor, limit, flag)
-    return [item_body(line, url) for line in page.lines], page.next
+def _bodies(page: ItemPage, url: str, rle: bool) -> list[Any]:
+    return [item_body(line, url, rle=rle) for line in page.lines]
 
 
-async def get_artifact(request: Request, job: str, name: str) -> Response:
+async def show_item(
+    request: Request, job: str, item: Annotated[int, Path(ge=0, le=_LAST)], rle: Rle = False
+) -> Response:
+    """Return one item by its number, with the provenance of each frame.
+
+    While the job runs, the item has only the frames that are completed.
+    """
+    dependencies = dependencies_of(request)
+    known = await in_thread(find_job, dependencies, tenant_of(request), job)
+    line = await in_thread(read_item, dependencies, known, item)
+    body = await in_thread(partial(item_body, rle=rle, provenance=True), line, job_url(base_of(request), job))
+    return JSONResponse(body, headers=PRIVATE if known.terminal else PRIVATE | RETRY_AFTER)
+
+
+async def get_artifact(
+    request: Request,
+    job: str,
+    name: str,
+    redirect: Annotated[
+        bool, Query(description="Whether the response may be 307 with an address in the store.")
+    ] = True,
+) -> Response:
     """Return a file of the job: one to which its items link or, when the job has ended, `result.json`."""
     dependencies = dependencies_of(request)
     known = await in_thread(find_job, dependencies, tenant_of(request), job)
@@ -181,7 +222,7 @@ async def get_artifact(request: Request, job: str, name: str) -> Response:
     headers = {**PRIVATE, "ETag": f'"{artifact.ref.sha256}"'}
     if none_match(request.headers, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    if address := await in_thread(artifacts.elsewhere, dependencies, artifact):
+    if redirect and (address := await in_thread(artifacts.elsewhere, dependencies, artifact)):
         named = {"Location": address, "Content-Disposition": artifacts.disposition(artifact.human_name)}
         return Response(status_code=307, headers={**headers, **named, "Cache-Control": "no-store"})
     headers["Accept-Ranges"] = "bytes"

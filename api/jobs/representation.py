@@ -27,7 +27,9 @@ from maskrelay.contract.views.job_views import (
     JobShown,
     MaskLinks,
     MaskShown,
+    Provenance,
     ReusedShown,
+    RleShown,
 )
 from maskrelay.rules.timings import TOTAL, bottleneck, timings
 
@@ -49,7 +51,8 @@ _ABSENT = frozenset(
         "instance",
         "intensity",
     }
-    | {"area_mm2", "self_check", "mask", "probability", "overlay"}
+    | {"area_mm2", "self_check", "rle", "reused_from", "mask", "probability", "overlay"}
+    | set(Provenance.model_fields)
     | {"nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson"}
 )
 
@@ -140,24 +143,30 @@ def ignored_shown(file: IgnoredFile) -> IgnoredShown:
     )
 
 
-def item_shown(line: ItemLine, url: str) -> ItemShown:
-    """Return what is shown of an item. `url` is the address of its job."""
+def item_shown(line: ItemLine, url: str, *, rle: bool = False, provenance: bool = False) -> ItemShown:
+    """Return what is shown of an item, with its masks and its provenance if requested.
+
+    `url` is the address of its job.
+    """
     several = len(line.outcomes) > 1
     first = None if several else next(iter(line.outcomes), None)
     return ItemShown(
+        item=line.item,
         custom_id=line.custom_id,
         source_name=line.source_name,
         members=list(line.members) or None,
         state=line.state,
         error=_error(line.error),
+        suspicion=line.suspicion,
         findings=line.findings,
         identifiers=line.identifiers or None,
         intensity=next((outcome.intensity for outcome in line.outcomes if outcome.intensity), None),
-        masks=[_mask(first, number, mask, url) for number, mask in enumerate(first.masks)] if first else [],
+        masks=_masks(first, url, rle=rle) if first else [],
         reused_from=_reused(first) if first else None,
-        frames=[_frame(outcome, url) for outcome in line.outcomes] if several else None,
+        frames=[_frame(outcome, url, rle, provenance) for outcome in line.outcomes] if several else None,
         errors={name: ErrorShown(**error.model_dump()) for name, error in line.errors.items()} or None,
         links=_item_links(line, first, url),
+        **_provenance(first, provenance),
     )
 
 
@@ -170,9 +179,9 @@ def _item_links(line: ItemLine, first: Outcome | None, url: str) -> ItemLinks:
     return ItemLinks.model_validate({**single, "nifti-per-prompt": each or None, "overlay": overlay})
 
 
-def item_body(line: ItemLine, url: str) -> Any:
+def item_body(line: ItemLine, url: str, *, rle: bool = False, provenance: bool = False) -> Any:
     """Return the JSON value of an item. An item with several frames has `frames` instead of `masks`."""
-    body = body_of(item_shown(line, url))
+    body = body_of(item_shown(line, url, rle=rle, provenance=provenance))
     if "frames" in body:
         del body["masks"]
     return body
@@ -196,17 +205,26 @@ def item_event(line: ItemLine, job: str, url: str, place: str) -> bytes:
     return encoded("item", place, shown.model_dump(mode="json"))
 
 
-def _frame(outcome: Outcome, url: str) -> FrameShown:
+def _frame(outcome: Outcome, url: str, rle: bool, provenance: bool) -> FrameShown:
     return FrameShown(
         frame=outcome.index,
         source_name=outcome.source_name,
         state=outcome.state,
         instance=outcome.instance,
         error=_error(outcome.error),
-        masks=[_mask(outcome, number, mask, url) for number, mask in enumerate(outcome.masks)],
+        masks=_masks(outcome, url, rle=rle),
         reused_from=_reused(outcome),
         links=_links(outcome, url),
+        **_provenance(outcome, provenance),
     )
+
+
+def _provenance(outcome: Outcome | None, wanted: bool) -> dict[str, Any]:
+    return outcome.model_dump(include=set(Provenance.model_fields)) if outcome is not None and wanted else {}
+
+
+def _masks(outcome: Outcome, url: str, *, rle: bool) -> list[MaskShown]:
+    return [_mask(outcome, number, mask, url, rle) for number, mask in enumerate(outcome.masks)]
 
 
 def _reused(outcome: Outcome) -> list[ReusedShown] | None:
@@ -217,10 +235,11 @@ def _reused(outcome: Outcome) -> list[ReusedShown] | None:
     ] or None
 
 
-def _mask(outcome: Outcome, number: int, mask: MaskOutcome, url: str) -> MaskShown:
+def _mask(outcome: Outcome, number: int, mask: MaskOutcome, url: str, rle: bool) -> MaskShown:
     stem = f"{url}/artifacts/{outcome.item}-{outcome.frame}-{number}"
     return MaskShown(
         prompt=mask.prompt,
+        size=mask.rle.size,
         category=mask.category,
         empty=mask.empty,
         area_px=mask.area_px,
@@ -232,6 +251,7 @@ def _mask(outcome: Outcome, number: int, mask: MaskOutcome, url: str) -> MaskSho
         border=list(mask.border),
         flags=list(mask.flags),
         self_check=mask.self_check,
+        rle=RleShown(**mask.rle.model_dump()) if rle else None,
         links=MaskLinks(
             mask=f"{stem}.mask.png" if mask.mask else None,
             probability=f"{stem}.probability.png" if mask.probability else None,

@@ -87,3 +87,13 @@ def visible_line(dependencies: Dependencies, known: JobSnapshot, item: int, fram
             return item_line(planned, tuple(outcomes)) if outcomes else None
     found = outcomes_of(dependencies, known, listed_parts(dependencies, known), range(frame, frame + 1))
     return item_line(planned, tuple(found)) if found else None
+
+
+def running_item(dependencies: Dependencies, known: JobSnapshot, item: int) -> ItemLine | None:
+    """Return the line of an item with the visible outcomes of its frames so far, or None if it has none."""
+    planned = dependencies.archive.item_numbered(known.id, item)
+    if planned is None:
+        return None
+    frames = range(planned.first, planned.first + planned.frames)
+    outcomes = outcomes_of(dependencies, known, listed_parts(dependencies, known), frames)
+    return item_line(planned, tuple(outcomes)) if outcomes else None

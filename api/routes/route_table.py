@@ -17,7 +17,7 @@ from api.submissions import redrive, submit
 from maskrelay.contract.views.dead_letter_views import DeadLetterList, RedriveList
 from maskrelay.contract.views.delivery_views import DeliveryList, DeliveryShown
 from maskrelay.contract.views.endpoint_views import EndpointList
-from maskrelay.contract.views.job_views import ItemList, JobList, JobShown, UploadList
+from maskrelay.contract.views.job_views import ItemList, ItemShown, JobList, JobShown, UploadList
 from maskrelay.contract.vocabulary.trained_targets import TargetList
 
 _WAIT = header("Prefer", "`wait=N`: respond when the job has ended, or after N seconds (at most 50).")
@@ -170,7 +170,7 @@ ROUTES = (
         access="read",
         tag="results",
         model=ItemList,
-        problems=(400, 404, 410, 503),
+        problems=(400, 404, 409, 410, 503),
         others={200: _LINES},
     ),
     Route(
@@ -194,12 +194,20 @@ ROUTES = (
         headers=(_LAST_EVENT,),
     ),
     Route(
+        path="/v1/jobs/{job}/items/{item}",
+        handler=job_handlers.show_item,
+        access="read",
+        tag="results",
+        model=ItemShown,
+        problems=(400, 404, 410, 503),
+    ),
+    Route(
         path="/v1/jobs/{job}/artifacts/{name}",
         handler=job_handlers.get_artifact,
         access="read",
         tag="results",
         response=Response,
-        problems=(404, 410, 416, 503),
+        problems=(400, 404, 410, 416, 503),
         others=_FILES,
         headers=(_NONE_MATCH, _RANGE),
     ),

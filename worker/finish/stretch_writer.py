@@ -13,7 +13,7 @@ from typing import Self
 
 from maskrelay.contract.records.dead_letter_records import dead_letters
 from maskrelay.contract.records.item_lines import ItemLine, flags_of
-from maskrelay.contract.records.job import FinalObject, PlannedFrame
+from maskrelay.contract.records.job import ANY_FLAG, FinalObject, PlannedFrame
 from maskrelay.contract.records.outcomes import Outcome
 from maskrelay.contract.records.stretches import Stretch
 from maskrelay.storage.protocol import CHUNK_BYTES, Storage, Writer
@@ -96,7 +96,7 @@ def write_stretch(
                 dead.write(letter.model_dump_json(exclude_defaults=True).encode() + b"\n")
             found = flags_of(line)
             flags.update(found)
-            for flag in set(found):
+            for flag in {*found, ANY_FLAG} if found else ():
                 flagged[flag].append(line.item)
                 suspicions[flag].append(line.suspicion)
         return Stretch(

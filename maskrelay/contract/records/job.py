@@ -182,8 +182,15 @@ class FinalObject(Record):
     sha256: str
 
 
+#: The name under which the items with any flag are listed. No flag has this name.
+ANY_FLAG = "any"
+
+
 class FlaggedItems(Record):
-    """A flag, and the numbers of the items that have a mask with it. The item with the highest suspicion is first."""
+    """A flag, and the numbers of the items that have a mask with it. The item with the highest suspicion is first.
+
+    The flag ANY_FLAG stands for all flags.
+    """
 
     flag: str
     items: tuple[int, ...]

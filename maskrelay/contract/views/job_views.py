@@ -78,10 +78,18 @@ class MaskLinks(BaseModel):
     probability: str | None = None
 
 
+class RleShown(BaseModel):
+    """A mask as run lengths in COCO's compressed text format, in column-major order."""
+
+    size: tuple[int, int] = Field(description="The height and the width in pixels.")
+    counts: str
+
+
 class MaskShown(BaseModel):
     """A mask. `bbox` is [x, y, width, height] in source pixels. `mean_probability` is between 0 and 1."""
 
     prompt: str
+    size: tuple[int, int] = Field(description="The height and the width of the source in pixels.")
     category: str | None
     empty: bool
     area_px: int
@@ -93,6 +101,7 @@ class MaskShown(BaseModel):
     border: list[str]
     flags: list[str]
     self_check: SelfCheck | None = None
+    rle: RleShown | None = Field(None, description="The mask itself. It is only shown if `rle=true` is requested.")
     links: MaskLinks
 
 
@@ -123,7 +132,17 @@ class ReusedShown(BaseModel):
     prompts: list[str] = Field(description="The prompts to which the answer belongs.")
 
 
-class FrameShown(BaseModel):
+class Provenance(BaseModel):
+    """How the masks of a frame were made. It is only shown if a single item is requested."""
+
+    endpoint: str | None = None
+    model_version: str | None = None
+    wire: str | None = Field(None, description="The wire format of the request: `image2d` or `lean2d`.")
+    attempts: int | None = None
+    timings_ms: dict[str, float] | None = Field(None, description="The duration of each stage in milliseconds.")
+
+
+class FrameShown(Provenance):
     """A frame of an item with several frames.
 
     `instance` identifies the DICOM object of the frame, in the form that the option `identifiers` requests.
@@ -140,7 +159,7 @@ class FrameShown(BaseModel):
     links: FrameLinks = FrameLinks()
 
 
-class ItemShown(BaseModel):
+class ItemShown(Provenance):
     """An item. An item with several frames has `frames` instead of `masks`.
 
     `members` are the custom ids of all submitted items of a series. `findings` are observations about the source, by
@@ -148,11 +167,15 @@ class ItemShown(BaseModel):
     intensity window by which pixel values were converted to 8 bits.
     """
 
+    item: int = Field(description="The number of the item in the job, counted from 0.")
     custom_id: str
     source_name: str | None = None
     members: list[str] | None = None
     state: ItemState
     error: ErrorShown | None = None
+    suspicion: float = Field(
+        0.0, description="How likely it is that a mask of the item is wrong. It is 0 until the job has ended."
+    )
     findings: dict[str, Any] = {}
     identifiers: dict[str, str] | None = None
     intensity: str | None = None

@@ -60,6 +60,8 @@ def test_whoever_fetches_a_file_is_sent_to_the_store_for_as_long_as_is_set(
         assert "eye" not in unquote(answer.headers["location"])
         fetched = httpx.get(answer.headers["location"], trust_env=False)
         assert (fetched.status_code, fetched.content) == (200, PNG)
+        own = north.get(mask_of(api, north), params={"redirect": "false"})
+        assert (own.status_code, own.content) == (200, PNG)
 
 
 def test_each_address_that_was_given_is_in_the_audit_log(s3: RunningS3, tmp_path: Path, empty_valkey: str) -> None:

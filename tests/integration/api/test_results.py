@@ -105,13 +105,16 @@ def test_an_item_shows_its_masks_with_links_and_its_error_with_a_code(api: Runni
     good, bad = north.get(f"/v1/jobs/{job}/items").json()["items"]
     files = f"{north.base_url}/v1/jobs/{job}/artifacts".replace("//v1", "/v1")
     assert good == {
+        "item": 0,
         "custom_id": "0",
+        "suspicion": 0.0,
         "findings": {},
         "source_name": "eye 0.png",
         "state": "succeeded",
         "masks": [
             {
                 "prompt": "optic disc in retinal fundus",
+                "size": [8, 8],
                 "category": "eye anatomies",
                 "empty": False,
                 "area_px": 12,
@@ -127,7 +130,9 @@ def test_an_item_shows_its_masks_with_links_and_its_error_with_a_code(api: Runni
         "links": {"overlay": f"{files}/0-0.overlay.png"},
     }
     assert bad == {
+        "item": 1,
         "custom_id": "1",
+        "suspicion": 0.0,
         "findings": {},
         "source_name": "eye 1.png",
         "state": "failed",

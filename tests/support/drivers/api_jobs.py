@@ -13,8 +13,10 @@ from maskrelay.contract.record import Failure
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.item_lines import item_line
 from maskrelay.contract.records.job import (
+    ANY_FLAG,
     Counts,
     FinalObject,
+    FlaggedItems,
     Frames,
     Item,
     Result,
@@ -137,7 +139,10 @@ def write_part(api: RunningApi, job: str, part: str, *outcomes: Outcome) -> None
 
 
 def finish(api: RunningApi, job: str, *outcomes: Outcome, known: bool = True) -> Result:
-    """Write the final objects and `result.json`. With `known`, report the end to the ledger."""
+    """Write the final objects and `result.json`. With `known`, report the end to the ledger.
+
+    Of the items with a flag, those with more flags are listed as more suspicious.
+    """
     submission = submission_of(api, job)
     begins, lines = [], b""
     for item, outcome in zip(planned_of(api, job), outcomes, strict=True):
@@ -159,6 +164,7 @@ def finish(api: RunningApi, job: str, *outcomes: Outcome, known: bool = True) ->
         rescored=0,
         items=_final(api, job, "items.ndjson", lines),
         index=_final(api, job, "items.index", b"".join(begins)),
+        flagged=_flagged(api, job, outcomes),
         software={},
         pixels={},
         endpoints=(),
@@ -179,6 +185,16 @@ def conclude(api: RunningApi, submission: Submission, result: Result) -> None:
         items=result.counts.model_dump(),
         frames=result.frames,
     )
+
+
+def _flagged(api: RunningApi, job: str, outcomes: Sequence[Outcome]) -> FinalObject | None:
+    flags = {number: [flag for mask in outcome.masks for flag in mask.flags] for number, outcome in enumerate(outcomes)}
+    order = sorted(flags, key=lambda number: -len(flags[number]))
+    names = {flag for found in flags.values() for flag in found}
+    lists = {flag: [number for number in order if flag in flags[number]] for flag in sorted(names)}
+    lists[ANY_FLAG] = [number for number in order if flags[number]]
+    lines = [FlaggedItems(flag=flag, items=tuple(items)).model_dump_json() for flag, items in lists.items()]
+    return _final(api, job, "flagged.ndjson", "\n".join(lines).encode()) if names else None
 
 
 def _final(api: RunningApi, job: str, name: str, body: bytes) -> FinalObject:
