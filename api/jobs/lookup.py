@@ -14,7 +14,7 @@ from maskrelay.contract.records.job import (
     Submission,
 )
 from maskrelay.errors import Gone, LedgerUnavailable, NotFound, ObjectMissing, RecordUnreadable
-from maskrelay.ledger.job_transitions import JobRecord
+from maskrelay.ledger.ledger_record import JobRecord
 from maskrelay.rules.lifecycle import is_terminal
 from maskrelay.storage.markers import halt_of, tombstone_of
 from maskrelay.storage.stored_records import owner_of

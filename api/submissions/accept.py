@@ -4,13 +4,14 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from api.dependencies import Dependencies
 from api.http.json_pointer import pointer
 from api.operations.catalogue import check_pin
+from api.submissions.immediate_plan import ImmediatePlan, immediate_plan
 from api.submissions.parse import SubmissionRequest
 from api.submissions.upload_quota import uploads_used
 from api.submissions.uploads import Incoming
@@ -52,6 +53,8 @@ class SubmissionContext:
     tenant: str
     key: str | None
     traceparent: str | None
+    #: Whether the caller waits for the end of the job.
+    waits: bool = False
 
 
 def check_room(dependencies: Dependencies, request: SubmissionContext, declared: int) -> None:
@@ -62,8 +65,7 @@ def check_room(dependencies: Dependencies, request: SubmissionContext, declared:
     """
     more = Usage(jobs=1, frames=1, bytes=declared)
     try:
-        dependencies.ledger.quotas.check_memory()
-        dependencies.ledger.quotas.check(request.tenant, more, dependencies.quotas(request.tenant))
+        dependencies.ledger.quotas.check(request.tenant, more, dependencies.quotas(request.tenant), memory=True)
     except (QuotaReached, LedgerFull):
         if request.key is None or earlier(dependencies, _id_of(dependencies, request)) is None:
             raise
@@ -78,7 +80,6 @@ def accept(
     accepted. It also raises StillAccepting, IdempotencyKeyReused, Gone, UploadExpired, OptionInvalid,
     CallbackForbidden, LaneForbidden or QuotaReached.
     """
-    dependencies.ledger.scripts.check_writable()
     job = _id_of(dependencies, request)
     if request.key is None:
         return _accept_new(dependencies, request, wanted, incoming, job)
@@ -94,10 +95,14 @@ def _accept_new(
 ) -> Submission:
     _check_admissible(dependencies, request.tenant, wanted)
     submission, items = _written(dependencies, request, wanted, job)
-    with uploads_used(dependencies, request.tenant, wanted.uploads, incoming), room_kept(dependencies, submission):
+    with (
+        uploads_used(dependencies, request.tenant, wanted.uploads, incoming),
+        room_kept(dependencies, submission),
+        immediate_plan(dependencies.storage, submission) if request.waits else nullcontext() as plan,
+    ):
         prepare(dependencies, submission, items)
         incoming.kept = True  # from here on the job may exist, even if the response of the store is lost
-        if stand(dependencies, submission):
+        if stand(dependencies, submission, plan):
             return submission
         incoming.kept = False
         return _same(standing(dependencies, job), wanted)
@@ -105,14 +110,18 @@ def _accept_new(
 
 @contextmanager
 def reserved(dependencies: Dependencies, job: str) -> Iterator[None]:
-    """Reserve a derived id for this request. Raises StillAccepting while another request has reserved it."""
+    """Reserve a derived id for this request. Raises StillAccepting while another request has reserved it.
+
+    The reservation ends after an error, and when the job is recorded in the ledger.
+    """
     if not dependencies.ledger.jobs.begin_accepting(job, secrets.token_hex(8), _HOLD):
         raise StillAccepting
     try:
         yield
-    finally:
+    except BaseException:
         with suppress(LedgerUnavailable):
             dependencies.ledger.jobs.end_accepting(job)
+        raise
 
 
 def prepare(dependencies: Dependencies, submission: Submission, items: Sequence[Item]) -> None:
@@ -281,13 +290,13 @@ def _lines(items: Iterable[Item]) -> bytes:
     return b"".join(record_body(item) + b"\n" for item in items)
 
 
-def stand(dependencies: Dependencies, submission: Submission) -> bool:
+def stand(dependencies: Dependencies, submission: Submission, plan: ImmediatePlan | None = None) -> bool:
     """Create `job.json` and record the job in the ledger. Return False if another job was accepted with this id."""
     try:
-        _create(dependencies, submission)
+        is_planned = _create(dependencies, submission, plan)
     except ObjectExists:
         return False
-    _tell_ledger(dependencies, submission)
+    _tell_ledger(dependencies, submission, frames=submission.total if is_planned else 0)
     return True
 
 
@@ -298,28 +307,34 @@ def standing(dependencies: Dependencies, job: str) -> Submission:
     return found
 
 
-def _create(dependencies: Dependencies, submission: Submission) -> None:
-    """Create `job.json`, which accepts the job. Raises ObjectExists if it exists.
+def _create(dependencies: Dependencies, submission: Submission, plan: ImmediatePlan | None) -> bool:
+    """Create `job.json`, which accepts the job, and then show its plan. Raises ObjectExists if it exists.
 
-    If the store does not respond, read the object to find out whether it was created.
+    If the store does not respond, read the object to find out whether it was created. Return whether the plan is
+    stored.
     """
+    storage = dependencies.storage
     try:
-        dependencies.storage.create(keys.accepted(submission.id), record_body(submission), "application/json")
+        try:
+            with storage.flushed_later() if plan else nullcontext():
+                storage.create(keys.accepted(submission.id), record_body(submission), "application/json")
+                is_planned = plan is not None and plan.show()
+        finally:
+            if plan:
+                storage.flush()
     except StorageUnavailable:
         if dependencies.archive.submission(submission.id) != submission:
             raise
+        return False
+    return is_planned
 
 
-def _tell_ledger(dependencies: Dependencies, submission: Submission) -> None:
-    """Record the job and send a wake-up for planning. If this fails, the sweep records the job."""
+def _tell_ledger(dependencies: Dependencies, submission: Submission, frames: int) -> None:
+    """Record the job and send a wake-up for its next step. If this fails, the sweep records the job.
+
+    `frames` is the number of frames of the stored plan, or 0 if the job is yet to be planned.
+    """
     with dependencies.unrecorded.left_to_sweep(submission.id):
-        dependencies.ledger.jobs.create(
-            submission.id,
-            submission.tenant,
-            submission.lane,
-            submission.total,
-            submission.created_at,
-            size=submission.size,
-            deadline=submission.deadline,
-        )
-        dependencies.ledger.wake_ups.wake("plan")
+        task = dependencies.ledger.jobs.accept(submission, frames=frames)
+        if task is not None:
+            dependencies.ledger.wake_ups.send(task)

@@ -62,8 +62,8 @@ async def submit_job(request: Request) -> Response:
     that key is refused.
     """
     dependencies, tenant = dependencies_of(request), tenant_of(request)
-    asking = accept.SubmissionContext(tenant, idempotency_key(request.headers), request.state.traceparent)
     wait = wait_asked(request.headers)
+    asking = accept.SubmissionContext(tenant, idempotency_key(request.headers), request.state.traceparent, bool(wait))
     declared = _declared(request) if request_bodies.kind_of(request) == "multipart/form-data" else 0
     await in_thread(accept.check_room, dependencies, asking, declared)  # a body that could not be accepted is not read
     async with incoming_of(dependencies, tenant) as incoming:
@@ -71,7 +71,7 @@ async def submit_job(request: Request) -> Response:
             wanted = await _read(request, dependencies, incoming, asking)
             submission = await _accept(dependencies, replace(asking, traceparent=span.traceparent), wanted, incoming)
             span.note(job_id=submission.id, items=submission.total)
-    return await answer_accepted(request, submission, wait)
+    return await answer_accepted(request, submission, wait, is_new=incoming.kept)
 
 
 def _declared(request: Request) -> int:
@@ -123,15 +123,18 @@ async def _accept(
         await anyio.sleep(_PAUSE_S)
 
 
-async def answer_accepted(request: Request, submission: Submission, wait: int | None = None) -> Response:
+async def answer_accepted(
+    request: Request, submission: Submission, wait: int | None = None, *, is_new: bool = False
+) -> Response:
     """Return the accepted job in its current state.
 
-    With `wait`, first wait until the job has ended, but at most this many seconds.
+    With `wait`, first wait until the job has ended, but at most this many seconds. `is_new` says that this request has
+    created the job.
     """
     note(request, job=submission.id, fingerprint=submission.fingerprint)
     dependencies = dependencies_of(request)
     if wait:
-        await until_ended(dependencies, submission.id, wait)
+        await until_ended(dependencies, submission.id, wait, is_new=is_new)
     known = await in_thread(_known, dependencies, submission)
     generated = submission.callback is not None and submission.callback.sealed is None
     secret = derive_secret(dependencies.server_key, submission.id) if generated else None

@@ -30,7 +30,12 @@ class Endpoints:
 
     def known(self) -> list[Endpoint]:
         """Return the endpoints in use, without addresses and credentials."""
-        said = [json.loads(text) for text in self._scripts.ask("HVALS", _KEY)]
-        fresh = [entry for entry in said if entry["at"] > time.time() - _FORGOTTEN]
-        fresh.sort(key=lambda entry: (entry["place"], entry["endpoint"]["name"]))
-        return [Endpoint(url="", auth="entra", **entry["endpoint"]) for entry in fresh]
+        return announced(self._scripts.ask("HVALS", _KEY))
+
+
+def announced(values: Sequence[bytes]) -> list[Endpoint]:
+    """Return the endpoints of these announcements, in their order, without those that are too old."""
+    said = [json.loads(text) for text in values]
+    fresh = [entry for entry in said if entry["at"] > time.time() - _FORGOTTEN]
+    fresh.sort(key=lambda entry: (entry["place"], entry["endpoint"]["name"]))
+    return [Endpoint(url="", auth="entra", **entry["endpoint"]) for entry in fresh]

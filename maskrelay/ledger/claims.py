@@ -8,6 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 from maskrelay.contract.records.job import Lane
+from maskrelay.endpoints import Endpoint
+from maskrelay.ledger.announced_endpoints import announced
+from maskrelay.ledger.job_transitions import read_parts
+from maskrelay.ledger.ledger_record import JobRecord, read_job
 from maskrelay.ledger.part_names import pack, search
 from maskrelay.ledger.scripts import PAGE, Scripts, paged
 from maskrelay.ledger.step_leases import StepLease
@@ -74,6 +78,39 @@ class SuspectWaits:
     """
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a child process got from `Claims.take_if_open`."""
+
+    claim: Claim | SuspectWaits | None
+    #: Whether another call may find frames. False if no frame can be claimed now.
+    more: bool
+    #: The time for which the gate of each endpoint is still closed. It is zero for an open gate.
+    closed_for: Mapping[str, timedelta]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFinish:
+    """The finish step of a job of a single frame, with all that the ledger knows and finishing needs."""
+
+    lease: StepLease
+    record: JobRecord
+    #: The outcome parts, as `Jobs.parts` returns them.
+    parts: Sequence[tuple[str, frozenset[int]]]
+    #: The endpoints in use, as `Endpoints.known` returns them.
+    endpoints: Sequence[Endpoint]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What `Claims.settle_and_hold` has recorded."""
+
+    #: The frames whose lines were accepted.
+    accepted: set[int]
+    #: The finish step of the job, if the caller holds it now.
+    finish: HeldFinish | None = None
+
+
 class Claims:
     """The claims on frames, and the settling of their outcomes.
 
@@ -91,12 +128,18 @@ class Claims:
         `holding` is the number of frames that the child process holds. `lanes` are tried in their order. But if
         `interactive` is the first or the only one, one claim in eight is from the bulk lane while frames wait in both.
         """
-        token = secrets.token_hex(8)
-        known = json.loads(self._scripts.run("claim", token, holding, most, self._lease_ms, json.dumps(list(lanes))))
+        return self.take_if_open(holding, lanes, most, ()).claim
+
+    def take_if_open(self, holding: int, lanes: Sequence[Lane], most: int, endpoints: Sequence[str]) -> Taken:
+        """Claim frames like `take`, unless the gates of all these endpoints are closed."""
+        request = json.dumps(list(lanes)), json.dumps(list(endpoints))
+        known = json.loads(self._scripts.run("claim", secrets.token_hex(8), holding, most, self._lease_ms, *request))
+        closed_for = {name: ms * _MS for name, ms in zip(endpoints, known.pop("closed"), strict=True)}
+        more = known.pop("more", False)
         if "token" not in known:
-            return SuspectWaits() if known["drain"] else None
+            return Taken(SuspectWaits() if known["drain"] else None, more, closed_for)
         known["troubles"] = tuple(Trouble(**trouble) for trouble in known["troubles"])
-        return Claim(**known)
+        return Taken(Claim(**known), more, closed_for)
 
     def held(self) -> int:
         """Return the number of frames that workers hold now."""
@@ -126,26 +169,30 @@ class Claims:
         totals of the job. If the part is already listed, the result of the first call is returned again, so the call
         can be repeated.
         """
-        frames, _ = self._settle(job, part, lines, spent or {}, "", 0)
-        return frames
+        return self._settle(job, part, lines, spent or {}, "", timedelta(0)).accepted
 
     def settle_and_hold(
         self, job: str, part: str, lines: Sequence[Settlement], spent: Mapping[str, int], token: str, lease: timedelta
-    ) -> tuple[set[int], StepLease | None]:
+    ) -> Settled:
         """Settle like `settle`, and if the job has a single frame and can be finished now, take its finish step.
 
-        Return the accepted frames, and the lease of the finish step under `token`, or None if the step was not taken. A
-        repeated call with the same token takes the step again.
+        The lease of the step is under `token`. A repeated call with the same token takes the step again.
         """
-        frames, tries = self._settle(job, part, lines, spent, token, lease // _MS)
-        return frames, StepLease("finish", job, token, tries) if tries else None
+        return self._settle(job, part, lines, spent, token, lease)
 
     def _settle(
-        self, job: str, part: str, lines: Sequence[Settlement], spent: Mapping[str, int], token: str, lease_ms: int
-    ) -> tuple[set[int], int]:
+        self, job: str, part: str, lines: Sequence[Settlement], spent: Mapping[str, int], token: str, lease: timedelta
+    ) -> Settled:
         settled = json.dumps([[line.token, line.frame, line.failed] for line in lines])
-        frames, tries = self._run_on_part("settle", job, part, settled, json.dumps(dict(spent)), token, lease_ms)
-        return set(frames), int(tries)
+        answer = self._run_on_part("settle", job, part, settled, json.dumps(dict(spent)), token, lease // _MS)
+        accepted, tries, *known = answer
+        if not tries:
+            return Settled(set(accepted))
+        record, parts, endpoints = known
+        held = HeldFinish(
+            StepLease("finish", job, token, int(tries)), read_job(job, record), read_parts(parts), announced(endpoints)
+        )
+        return Settled(set(accepted), held)
 
     def adopt(self, job: str, part: str, lines: Sequence[tuple[int, bool, bool]]) -> int:
         """List a part that is in storage but not in the ledger. Return the number of frames that this settled.

@@ -4,54 +4,27 @@ They are created when a job is accepted, changed by transitions, and concluded f
 """
 
 import json
+import secrets
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.events import EVENT_TYPES, event_id
 from maskrelay.contract.records.job import (
-    TERMINAL,
     Frames,
     JobState,
     Lane,
+    Submission,
 )
+from maskrelay.ledger.ledger_record import JobRecord, read_job
 from maskrelay.ledger.part_names import unpack
 from maskrelay.ledger.scripts import PAGE, Scripts, paged
-from maskrelay.rules.timings import Moments
+from maskrelay.ledger.wakeups import LOST_AFTER, Task
 
 _RECORD = "mr:job:"
 _LIVE = "mr:live:"
-_SPENT = "spent_"
-
-
-@dataclass(frozen=True, slots=True)
-class JobRecord:
-    """The ledger's current record of one job."""
-
-    id: str
-    tenant: str
-    lane: Lane
-    state: JobState
-    planned: bool
-    #: The number of items. Until all of them are planned, this is the number of submitted items.
-    total: int
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    frames: Frames
-    frame_parts: int
-    #: The number of items by state. It shows progress until the job is terminal.
-    items: dict[str, int]
-    cancel_reason: str | None
-    version: int
-    moments: Moments
-    #: The milliseconds for which frames waited or were processed, by cause.
-    spent: dict[str, int]
-    #: The error code if the job ended without a result.
-    halted: str | None = None
 
 
 class Jobs:
@@ -75,8 +48,22 @@ class Jobs:
 
         Return False if the job already has a record. `size` is the total size of its uploads in bytes.
         """
-        due = "" if deadline is None else _ms(deadline)
-        return bool(self._scripts.run("create", job, tenant, lane, total, _ms(created_at), size, due))
+        about = tenant, lane, total, _ms(created_at), size, "" if deadline is None else _ms(deadline)
+        created, _ = self._scripts.run("create", job, *about, 0, "", 0)
+        return bool(created)
+
+    def accept(self, submission: Submission, *, frames: int = 0) -> Task | None:
+        """Record a job that was just accepted. Return the task of which a loop must be woken, if any.
+
+        `frames` is not 0 if the whole plan of the job is in storage as one part. It is then the number of the job's
+        frames, each of which is an item, and they can be claimed at once. Otherwise, the job is queued for planning. A
+        job that already has a record is not changed.
+        """
+        deadline = "" if submission.deadline is None else _ms(submission.deadline)
+        about = submission.lane, submission.total, _ms(submission.created_at), submission.size, deadline
+        wake_up = secrets.token_hex(8), LOST_AFTER // timedelta(milliseconds=1)
+        _, task = self._scripts.run("create", submission.id, submission.tenant, *about, frames, *wake_up)
+        return task.decode() or None
 
     def overdue(self, most: int) -> list[str]:
         """Return at most `most` unfinished jobs whose deadline has passed, except those named to `met_deadline`."""
@@ -98,7 +85,7 @@ class Jobs:
     def get(self, job: str) -> JobRecord | None:
         """Return the record of a job, or None if there is none."""
         known = self._scripts.run("job_record", job)
-        return _record(job, json.loads(known)) if known else None
+        return read_job(job, known) if known else None
 
     def cancel(self, job: str, reason: str) -> JobState | None:
         """Request cancellation, if the lifecycle allows it.
@@ -198,11 +185,11 @@ class Jobs:
         listed: list[tuple[str, frozenset[int]]] = []
         while stop < 0 or start <= stop:
             page_end = start + PAGE - 1 if stop < 0 else min(stop, start + PAGE - 1)
-            length, *page = self._scripts.run("list_parts", job, start, page_end)
+            found = self._scripts.run("list_parts", job, start, page_end)
+            length = found[0]
             if length < start and listed:
                 return []
-            pairs = zip(page[::2], page[1::2], strict=True)
-            listed += [(unpack(name), _frames_in(refused)) for name, refused in pairs]
+            listed += read_parts(found)
             start += PAGE
             if start >= length:
                 break
@@ -231,71 +218,14 @@ class Jobs:
         return found
 
 
+def read_parts(found: Sequence[Any]) -> list[tuple[str, frozenset[int]]]:
+    """Read a page of the list of parts that the scripts return. Its first entry is the length of the whole list."""
+    return [(unpack(name), _frames_in(refused)) for name, refused in zip(found[1::2], found[2::2], strict=True)]
+
+
 def _frames_in(refused: bytes) -> frozenset[int]:
     return frozenset(map(int, refused.split(b","))) if refused else frozenset()
 
 
 def _ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
-
-
-def _moment(ms: Any) -> datetime | None:
-    return datetime.fromtimestamp(int(ms) / 1000, UTC) if ms else None
-
-
-def _record(job: str, known: dict[str, Any]) -> JobRecord:
-    created = _moment(known["created"])
-    assert created is not None
-    return JobRecord(
-        id=job,
-        tenant=known["tenant"],
-        lane=known["lane"],
-        state=known["state"],
-        planned=known["planned"] == "1",
-        total=int(known["total"]),
-        created_at=created,
-        started_at=_moment(known.get("started")),
-        finished_at=_moment(known.get("finished")),
-        frames=_frames(known),
-        frame_parts=int(known.get("parts", 0)),
-        items=_items(known),
-        cancel_reason=known.get("cancel"),
-        version=int(known["version"]),
-        moments=Moments(**{name: _moment(known.get(name)) for name in Moments._fields}),
-        spent={name.removeprefix(_SPENT): int(ms) for name, ms in known.items() if name.startswith(_SPENT)},
-        halted=known.get("halted"),
-    )
-
-
-def _items(known: dict[str, Any]) -> dict[str, int]:
-    """Return the number of items by state.
-
-    Until the job ends, an item with one frame is counted by the outcome of this frame. An item with several frames is
-    counted when all of them have outcomes.
-    """
-    if known["state"] in TERMINAL:
-        return {name: int(known.get(f"items_{name}", 0)) for name in ("succeeded", "partial", "failed", "cancelled")}
-    succeeded, failed = int(known["frames_succeeded"]), int(known["frames_failed"])
-    in_spans, failed_in_spans = int(known.get("in_spans", 0)), int(known.get("failed_in_spans", 0))
-    spans = {how: int(known.get(f"spans_{how}", 0)) for how in ("succeeded", "partial", "failed")}
-    return {
-        "succeeded": max(0, succeeded - (in_spans - failed_in_spans)) + spans["succeeded"],
-        "partial": spans["partial"],
-        "failed": max(0, failed - failed_in_spans) + spans["failed"],
-        "cancelled": 0,
-    }
-
-
-def _frames(known: dict[str, Any]) -> Frames:
-    succeeded, failed = int(known["frames_succeeded"]), int(known["frames_failed"])
-    planned, leased = int(known.get("frames", 0)), int(known.get("leased", 0))
-    cancelled = int(known.get("frames_cancelled", 0))
-    waiting = 0 if known["state"] in TERMINAL else max(0, planned - leased - succeeded - failed)
-    return Frames(
-        planned=planned,
-        waiting=waiting,
-        leased=leased,
-        succeeded=succeeded,
-        failed=failed,
-        cancelled=cancelled,
-    )

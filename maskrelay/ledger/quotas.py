@@ -65,9 +65,12 @@ class Quotas:
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
-    def check(self, tenant: str, more: Usage, most: Usage) -> None:
-        """Raise QuotaReached if the tenant's usage plus `more` exceeds `most`. Zeros in `more` are not checked."""
-        self._ask(tenant, more, most, "", timedelta(0))
+    def check(self, tenant: str, more: Usage, most: Usage, *, memory: bool = False) -> None:
+        """Raise QuotaReached if the tenant's usage plus `more` exceeds `most`. Zeros in `more` are not checked.
+
+        With `memory`, also raise LedgerFull, as `check_memory` does.
+        """
+        self._ask(tenant, more, most, "", timedelta(0), full_at=FULL_AT if memory else 0)
 
     def keep(self, tenant: str, job: str, more: Usage, most: Usage, hold: timedelta) -> None:
         """Check like `check`, and reserve the capacity for the job.
@@ -110,12 +113,14 @@ class Quotas:
             counted = [(upload.id, upload.size, upload.left // _MS) for upload in page]
             self._scripts.run("keep_uploads", tenant, json.dumps(counted), request)
 
-    def _ask(self, tenant: str, more: Usage, most: Usage, job: str, hold: timedelta) -> None:
-        amounts = json.dumps(asdict(more)), json.dumps(asdict(most)), job, hold // _MS
+    def _ask(self, tenant: str, more: Usage, most: Usage, job: str, hold: timedelta, *, full_at: float = 0) -> None:
+        amounts = json.dumps(asdict(more)), json.dumps(asdict(most)), job, hold // _MS, full_at
         while (reached := self._scripts.run("reserve_quota", tenant, *amounts)) == [b"again"]:
             pass  # more reservations have lapsed than one call removes
         if not reached:
             return
+        if reached == [b"memory"]:
+            raise LedgerFull
         name, used = reached[0].decode(), int(reached[1])
         kind, what = _REACHED[name]
         raise kind(

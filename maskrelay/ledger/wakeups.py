@@ -43,12 +43,19 @@ class WakeUps:
             return False
         sent = self._scripts.run("wake", task, wanted, secrets.token_hex(8), LOST_AFTER // _MS)
         if sent:
-            self._publish(task)
+            self.send(task)
         return bool(sent)
 
-    def running(self, task: Task, loop: str, lasts: timedelta) -> None:
-        """Record that a loop of this task is running. The loop must report again before the time `lasts` is over."""
-        self._scripts.run("report_loop", task, loop, lasts // _MS)
+    def send(self, task: Task) -> None:
+        """Send a wake-up that a script of the ledger has found to be needed."""
+        self._publish(task)
+
+    def running(self, task: Task, loop: str, lasts: timedelta) -> int:
+        """Record that a loop of this task is running. The loop must report again before the time `lasts` is over.
+
+        Return the number of running loops of the task.
+        """
+        return int(self._scripts.run("report_loop", task, loop, lasts // _MS))
 
     def ended(self, task: Task, loop: str) -> None:
         """Record that a loop of this task has ended."""

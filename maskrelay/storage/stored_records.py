@@ -88,11 +88,15 @@ def owner_of(storage: Storage, job: str) -> str | None:
     return begun[2].decode() if begun and begun[1].decode() == job else None
 
 
+def records_body(records: Sequence[Record]) -> bytes:
+    """Return the records as lines of JSON, without the fields that have their default values."""
+    return "\n".join(record.model_dump_json(exclude_defaults=True) for record in records).encode()
+
+
 def write_records(storage: Storage, key: str, records: Sequence[Record]) -> bool:
     """Write the records as a new object. If an object with this key exists, keep it and return False."""
-    body = "\n".join(record.model_dump_json(exclude_defaults=True) for record in records).encode()
     try:
-        storage.create(key, body, "application/x-ndjson")
+        storage.create(key, records_body(records), "application/x-ndjson")
     except ObjectExists:
         return False
     return True

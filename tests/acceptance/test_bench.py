@@ -18,7 +18,7 @@ from bench.ledger_workers import Crew
 from bench.measured import WORKERS, measure
 from bench.scale_out import scaled
 from bench.sources import PROMPTS, make_sources
-from maskrelay.ledger.job_transitions import JobRecord
+from maskrelay.ledger.ledger_record import JobRecord
 from maskrelay.rules.timings import Moments, timings
 from tests.support.servers.s3_servers import running_s3
 from tests.support.servers.simulators import eventually

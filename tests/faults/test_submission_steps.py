@@ -36,9 +36,16 @@ AFTER = (
     Step("after the job is stored", "store", "PUT .*/job.json", after=True),
     Step("before the ledger is told", "ledger", "create"),
     Step("after the ledger was told", "ledger", "create", after=True),
-    Step("before planning is woken", "ledger", "wake"),
 )
 COUNT = 6
+#: The further steps of a job of one image whose caller waits.
+AT_ONCE = (
+    Step("before the plan is stored", "store", "PUT .*/items/"),
+    Step("while the plan is stored", "store", "PUT .*/frames/"),
+    Step("after the plan is stored", "store", "PUT .*/frames/", after=True),
+    Step("before the ledger is told of job and plan", "ledger", "create"),
+    Step("after the ledger was told of job and plan", "ledger", "create", after=True),
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,25 +54,26 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         yield running
 
 
-def post(shared: Scene, key: str) -> httpx.Response:
-    """One submission without any retry of the client's."""
-    files = [("image", (path.name, path.read_bytes())) for path in pictures(shared.folder / "in", COUNT)]
+def post(shared: Scene, key: str, count: int = COUNT) -> httpx.Response:
+    """One submission without any retry of the client's. Whoever submits one image waits."""
+    files = [("image", (path.name, path.read_bytes())) for path in pictures(shared.folder / "in", count)]
     options = f'{{"outputs": ["mask"], "callback": {{"url": "{shared.told.url()}"}}}}'
     return httpx.post(
         f"{shared.stack.url}/v1/jobs",
         files=files,
         data={"prompt": PROMPT, "options": options},
-        headers={"authorization": f"Bearer {key_of('north')}", "idempotency-key": f'"{key}"'},
+        headers={"authorization": f"Bearer {key_of('north')}", "idempotency-key": f'"{key}"'}
+        | ({"prefer": "wait=30"} if count == 1 else {}),
         timeout=60,
     )
 
 
-def killed_at(shared: Scene, step: Step, key: str) -> None:
+def killed_at(shared: Scene, step: Step, key: str, count: int = COUNT) -> None:
     """Submit once; the API dies at this step, and the caller hears nothing."""
 
     def submit() -> None:
         with suppress(httpx.TransportError):
-            heard.append(post(shared, key))
+            heard.append(post(shared, key, count))
 
     heard: list[httpx.Response] = []
     with step.held(shared) as hold:
@@ -112,6 +120,17 @@ def test_the_api_is_killed_once_the_job_is_stored_and_nobody_asks_again(
     fault.over()
     (job,) = shared.accepted()
     shared.sent.append(Sent(job, "north", (1,) * COUNT))
+    fault.survived(check(shared))
+
+
+@pytest.mark.parametrize("step", AT_ONCE, ids=lambda step: step.name)
+def test_the_api_is_killed_while_it_stores_the_plan(shared: Scene, fault: Fault, step: Step) -> None:
+    shared.begin()
+    killed_at(shared, step, f"at once {step.name}", 1)
+    fault.breaks("SIGKILL to the API")
+    fault.over()
+    (job,) = shared.accepted()
+    shared.sent.append(Sent(job, "north", (1,)))
     fault.survived(check(shared))
 
 

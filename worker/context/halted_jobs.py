@@ -15,7 +15,7 @@ from maskrelay.errors import (
     PlanningFailed,
     StorageUnavailable,
 )
-from maskrelay.ledger.job_transitions import JobRecord
+from maskrelay.ledger.ledger_record import JobRecord
 from maskrelay.rules.lifecycle import is_terminal
 from maskrelay.storage.markers import halt_of, write_halt
 from maskrelay.storage.protocol import has

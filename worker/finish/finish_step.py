@@ -3,7 +3,7 @@ the job.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
@@ -14,8 +14,10 @@ from typing import Literal
 
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import FRAMES_PER_PART, Result, Submission
+from maskrelay.endpoints import Endpoint
 from maskrelay.errors import LedgerUnavailable, ObjectExists, ObjectMissing, StorageUnavailable
-from maskrelay.ledger.job_transitions import JobRecord
+from maskrelay.ledger.claims import HeldFinish
+from maskrelay.ledger.ledger_record import JobRecord
 from maskrelay.ledger.step_leases import StepLease
 from maskrelay.rules.lifecycle import verdict
 from maskrelay.rules.timings import timings
@@ -63,13 +65,13 @@ def finish_jobs(context: WorkerContext, until: float) -> None:
             return
 
 
-def finish_single_frame(context: WorkerContext, lease: StepLease) -> None:
+def finish_single_frame(context: WorkerContext, held: HeldFinish) -> None:
     """Finish a job of a single frame in the process that has just settled the frame.
 
     If storage or Redis is unavailable, the step is taken again later, by another process.
     """
     with suppress(StorageUnavailable, LedgerUnavailable):
-        attempt(context, lease, partial(finish_job, context, lease))
+        attempt(context, held.lease, partial(finish_job, context, held.lease, known=held))
 
 
 def _finish_another(context: WorkerContext, turn: Turn) -> None:
@@ -83,12 +85,17 @@ def _finish_another(context: WorkerContext, turn: Turn) -> None:
 
 
 def finish_job(
-    context: WorkerContext, lease: StepLease, turn: Turn = ENDLESS, others: Callable[[], None] = lambda: None
+    context: WorkerContext,
+    lease: StepLease,
+    turn: Turn = ENDLESS,
+    others: Callable[[], None] = lambda: None,
+    known: HeldFinish | None = None,
 ) -> None:
     """Finish one job. If `turn` is over before that, return the step to the queue.
 
     If two workers finish a job, the second uses the result of the first. During long work that cannot be interrupted
-    and continued later, `others` is called from time to time.
+    and continued later, `others` is called from time to time. `known` is what the ledger knows of the job, if it was
+    read when the step was taken.
     """
     try:
         submission = read_submission(context.storage, lease.job)
@@ -96,7 +103,7 @@ def finish_job(
         return
     with context.spans.span("finish", submission.traceparent, kind="consumer", job_id=lease.job):
         try:
-            result = read_result(context, lease.job) or _make_result(context, submission, lease, turn, others)
+            result = read_result(context, lease.job) or _make_result(context, submission, lease, turn, others, known)
         except TimeIsUp:
             context.ledger.step_leases.hand_back(lease)
             return
@@ -105,7 +112,12 @@ def finish_job(
 
 
 def _make_result(
-    context: WorkerContext, submission: Submission, lease: StepLease, turn: Turn, others: Callable[[], None]
+    context: WorkerContext,
+    submission: Submission,
+    lease: StepLease,
+    turn: Turn,
+    others: Callable[[], None],
+    known: HeldFinish | None,
 ) -> Result | None:
     """Make and store the result, and return it.
 
@@ -113,11 +125,11 @@ def _make_result(
     must be made first. Raises TimeIsUp if `turn` is over. The work that was done so far is then in storage, and another
     attempt continues from it.
     """
-    record = context.ledger.jobs.get(submission.id)
+    record = known.record if known else context.ledger.jobs.get(submission.id)
     if record is None or record.state != "finishing":
         return None
     record = _counted(context, record)
-    listed = context.ledger.jobs.parts(submission.id)
+    listed = known.parts if known else context.ledger.jobs.parts(submission.id)
     saved: Saved = partial(_saved, context.storage, submission.id)
     if record.frame_parts <= STRETCH_PARTS:  # a small job is finished without interruption
         turn, saved = ENDLESS, nothing_saved
@@ -126,7 +138,7 @@ def _make_result(
         find_visible_outcomes(context.storage, submission.id, frames, listed, turn=turn, saved=saved)
     ) as visible:
         try:
-            return _result_of(context, submission, record, lease, visible, turn, others)
+            return _result_of(context, submission, record, lease, visible, turn, others, known)
         except TimeIsUp:
             context.storage.put(keys.unfinished_object(submission.id, visible.name, _LINES), visible.state())
             raise
@@ -159,6 +171,7 @@ def _result_of(
     visible: VisibleOutcomes,
     turn: Turn,
     others: Callable[[], None],
+    known: HeldFinish | None,
 ) -> Result | None:
     if not visible.complete:
         raise TimeIsUp
@@ -173,7 +186,8 @@ def _result_of(
         plan = storage, submission, record.frame_parts, visible
         written = write_final_objects(*plan, planned=record.planned, turn=turn, between=others)
         marked.result()
-    result = _result(context, submission, record, written, visible)
+    endpoints = known.endpoints if known else context.ledger.endpoints.known()
+    result = _result(submission, record, written, visible, endpoints)
     try:
         context.storage.create(
             keys.result(submission.id), result.model_dump_json(indent=1).encode(), "application/json"
@@ -207,11 +221,11 @@ def _pending(
 
 
 def _result(
-    context: WorkerContext,
     submission: Submission,
     record: JobRecord,
     written: FinalObjects,
     visible: VisibleOutcomes,
+    endpoints: Sequence[Endpoint],
 ) -> Result:
     decided = written.frames.succeeded + written.frames.failed
     now = datetime.now(UTC)
@@ -237,7 +251,7 @@ def _result(
         pixels={"canvas": 1024, "resize": "Pillow BICUBIC", "back": "bilinear", "threshold": 128},
         endpoints=tuple(
             {"name": endpoint.name, "model_version": endpoint.model_version, "encoding": endpoint.encoding}
-            for endpoint in context.ledger.endpoints.known()
+            for endpoint in endpoints
         ),
         metadata=submission.metadata,
     )

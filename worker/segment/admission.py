@@ -102,6 +102,11 @@ class Admissions:
             self._glances[name] = time.monotonic(), closed_for
         return closed_for
 
+    def note_closed(self, closed_for: Mapping[str, timedelta]) -> None:
+        """Note for how long each gate is still closed, as another call to the flow control has just reported."""
+        now = time.monotonic()
+        self._glances |= {name: (now, left) for name, left in closed_for.items()}
+
     def bytes_bind(self) -> bool:
         """Return whether scores have recently waited because of the limit on bytes."""
         return time.monotonic() - self._bytes_waited_at < BINDING

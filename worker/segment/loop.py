@@ -72,6 +72,7 @@ class SegmentLoop:
         self._release = FrameRelease(ledger.claims, groups, context.recorder)
         self._hands = hands
         self._in_flight = in_flight
+        self._endpoints = [endpoint.name for endpoint in context.pool.endpoints]
         self._pace = pace
         self._stopping = stopping
         self._name = secrets.token_hex(8)
@@ -118,10 +119,9 @@ class SegmentLoop:
 
     def _run_on(self) -> None:
         """Report that this loop is running, and update the number of frames that it keeps in progress."""
-        wakes = self._ledger.wake_ups
-        wakes.running("segment", self._name, BEAT * 3)
+        loops = self._ledger.wake_ups.running("segment", self._name, BEAT * 3)
         if self._pace is not None:
-            self._hands = self._pace.hands(math.ceil(self._in_flight / max(1, wakes.loops("segment"))))
+            self._hands = self._pace.hands(math.ceil(self._in_flight / max(1, loops)))
 
     def _wake_another(self) -> None:
         wanted = loops_wanted(self._ledger.wake_ups.work("segment"), self._hands, self._in_flight)
@@ -132,7 +132,8 @@ class SegmentLoop:
 
         In this case, `lend` continues. If it returned, another loop would be woken at once, and could do no more.
         """
-        return await self._gates_are_closed() and await asyncio.to_thread(self._ledger.wake_ups.work, "segment") > 0
+        closed = await self._context.admissions.closed_for(self._endpoints) > timedelta(0)
+        return closed and await asyncio.to_thread(self._ledger.wake_ups.work, "segment") > 0
 
     def _listen(self) -> None:
         """Listen for notifications of new frames from now on. A notification ends the loop's wait."""
@@ -155,31 +156,29 @@ class SegmentLoop:
     async def _claim_more(self) -> bool:
         """Claim frames once if there is capacity and a gate is open, or else wait a moment.
 
-        Return False if no frames were found, or if all gates are closed and no frames are in progress.
+        Return False if no frames were claimed and none are in progress.
         """
         held_back = self._groups.held_back()
         if self._full() or held_back or (held_back is not None and self._held):
             await self._wait_for_frame(GLANCE)
             return True
-        if await self._gates_are_closed():
-            await self._wait_for_frame(GLANCE)
-            return bool(self._held)
         lanes = lanes_to_claim(self._busy, self._hands)
         if (left := self._nothing_until.get(tuple(lanes), 0.0) - time.monotonic()) > 0:
             await self._wait_for_frame(left)
-            return False
+            return bool(self._held)
         rings, most = self._rings, min(self._hands, RUN_MOST) if held_back is None else 1
-        claim = await asyncio.to_thread(self._ledger.claims.take, len(self._held), lanes, most)
-        if isinstance(claim, Claim):
-            self._take_up(claim)
+        taken = await asyncio.to_thread(self._ledger.claims.take_if_open, len(self._held), lanes, most, self._endpoints)
+        self._context.admissions.note_closed(taken.closed_for)
+        if not taken.more and rings == self._rings:
+            self._nothing_until[tuple(lanes)] = time.monotonic() + GLANCE
+        if isinstance(taken.claim, Claim):
+            self._take_up(taken.claim)
             return True
-        if claim is not None:  # a suspect frame waits until no frames are in progress here
+        if taken.claim is not None:  # a suspect frame waits until no frames are in progress here
             await self._wait_for_all(until=None)
             return True
         self._hurry()
-        if rings == self._rings:
-            self._nothing_until[tuple(lanes)] = time.monotonic() + GLANCE
-        return False
+        return bool(self._held)
 
     def _full(self) -> bool:
         """Return whether nothing more may be claimed.
@@ -189,10 +188,6 @@ class SegmentLoop:
         """
         unsettled = len(self._held) - self._busy
         return self._alone or self._busy >= self._hands or unsettled >= UNSETTLED
-
-    async def _gates_are_closed(self) -> bool:
-        names = [endpoint.name for endpoint in self._context.pool.endpoints]
-        return await self._context.admissions.closed_for(names) > timedelta(0)
 
     def _take_up(self, claim: Claim) -> None:
         self._groups.tell_time(claim.now_ms)

@@ -14,8 +14,8 @@ from maskrelay.contract.records.job import Lane
 from maskrelay.contract.records.outcomes import Outcome
 from maskrelay.errors import LedgerUnavailable, MaskrelayError, StorageUnavailable
 from maskrelay.ledger import Ledger
+from maskrelay.ledger.claims import HeldFinish, Settled
 from maskrelay.ledger.measurements import StageRecorder
-from maskrelay.ledger.step_leases import StepLease
 from maskrelay.rules.retry import backoff
 from maskrelay.rules.timings import Cause, Spent
 from maskrelay.storage.protocol import Storage
@@ -47,7 +47,7 @@ PACK_BYTES = 16 << 20
 class Finisher:
     """A function that finishes jobs of a single frame in this process, and the lease of its finish steps."""
 
-    finish: Callable[[StepLease], None]
+    finish: Callable[[HeldFinish], None]
     lease: timedelta
 
 
@@ -208,17 +208,17 @@ class OutcomeBatcher:
         spent = Spent.of(recorded.outcome.timings_ms for _, recorded in held)
         spent.add("storage", stored * len(held))
         spent.take(self._waits.pop(job, Spent()))
-        counted, finish = self._settled(job, part, held, spent.milliseconds())
+        settled = self._settled(job, part, held, spent.milliseconds())
         self._keep_scores(outcomes)
-        if finish is not None and self._finisher is not None:
-            self._finisher.finish(finish)
-            return counted
+        if settled.finish is not None and self._finisher is not None:
+            self._finisher.finish(settled.finish)
+            return settled.accepted
         if is_only_frame(held):
             self._storage.flush()
         with contextlib.suppress(LedgerUnavailable):
             wakes = self._ledger.wake_ups
             wakes.wake("finish", min(1, wakes.work("finish")))
-        return counted
+        return settled.accepted
 
     def _keep_scores(self, outcomes: Sequence[Outcome]) -> None:
         """Let later frames use the answers that these outcomes keep."""
@@ -235,9 +235,7 @@ class OutcomeBatcher:
                     mark = mark_of(token, recorded.outcome.frame)
                     self._ledger.score_index.give_up(bytes.fromhex(score.digest), mark)
 
-    def _settled(
-        self, job: str, part: str, held: list[Held], spent: Mapping[str, int]
-    ) -> tuple[set[int], StepLease | None]:
+    def _settled(self, job: str, part: str, held: list[Held], spent: Mapping[str, int]) -> Settled:
         """Settle a part. If its job has a single frame, also take the finish step of the job.
 
         The token of the claim is also the token of the step, so a repeated call takes the same step.

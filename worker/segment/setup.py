@@ -7,7 +7,7 @@ from collections.abc import Callable
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import Lane
 from maskrelay.errors import ObjectExists
-from maskrelay.ledger.step_leases import StepLease
+from maskrelay.ledger.claims import HeldFinish
 from maskrelay.scoring.credentials import credential_of
 from maskrelay.scoring.endpoint_client import EndpointClient
 from maskrelay.scoring.wire_formats import IMAGE2D
@@ -35,7 +35,7 @@ KEPT_PICTURES = 256 << 20
 
 
 async def segment_loop(
-    context: WorkerContext, stopping: Callable[[], bool], finish: Callable[[StepLease], None] | None = None
+    context: WorkerContext, stopping: Callable[[], bool], finish: Callable[[HeldFinish], None] | None = None
 ) -> tuple[SegmentLoop, SlotReporter]:
     """Build the segment loop inside the running event loop, to which its clients and events belong.
 

@@ -31,4 +31,17 @@ local function move(job, to)
   return true
 end
 
+-- Return the record with its counted frames, or nil.
+local function job_record(job)
+  local fields = redis.call('HGETALL', job_key(job))
+  if #fields == 0 then return nil end
+  local record = {}
+  for index = 1, #fields, 2 do record[fields[index]] = fields[index + 1] end
+  if not record.frames_failed then
+    record.frames_failed = bit_count(job, 'failed')
+    record.frames_succeeded = bit_count(job, 'settled') - record.frames_failed
+  end
+  return record
+end
+
 local function count(what, by) redis.call('HINCRBY', 'mr:counts', what, by or 1) end

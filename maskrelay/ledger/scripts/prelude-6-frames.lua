@@ -84,3 +84,37 @@ local function frames_changed(job)
   make_claimable(job)
   finish_if_done(job)
 end
+
+-- Add a part of the plan to the job, and return whether it was the next one. `last`: whether it is the
+-- last part; items: the number of items of the job, which is known with the last part.
+local function add_plan_part(job, part, first, n, last, lane, items)
+  if part ~= num(job, 'parts') or first ~= num(job, 'frames') then return false end
+  local state = get(job, 'state')
+  if state == 'accepted' and move(job, 'running') then
+    -- The job becomes the last in turn in its lane, so that a stream of new jobs does not delay the
+    -- older ones.
+    set(job, 'served', string.format('%.3f', exact))
+    redis.call('HSETNX', job_key(job), 'started', now)
+  elseif state ~= 'running' then
+    return false
+  end
+  if lane ~= get(job, 'lane') then
+    make_unclaimable(job)
+    set(job, 'lane', lane)
+  end
+  set(job, 'parts', part + 1, 'frames', first + n)
+  redis.call('HDEL', job_key(job), 'plan_tries')
+  if n > 0 then
+    local bit = redis.call('GETBIT', job_key(job, 'settled'), first + n - 1)
+    redis.call('SETBIT', job_key(job, 'settled'), first + n - 1, bit)
+  end
+  if last then
+    set(job, 'planned', 1, 'total', items)
+    redis.call('DEL', job_key(job, 'opening'))
+    end_step('plan', job)
+    redis.call('HDEL', job_key(job), 'plan_token')
+  end
+  frames_changed(job)
+  if n > 0 then redis.call('PUBLISH', 'mr:bell:frames', job) end
+  return true
+end

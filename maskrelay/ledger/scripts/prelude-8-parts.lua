@@ -41,3 +41,17 @@ local function list_part(job, part, refused, numbered)
   set_part_number(job, numbered, redis.call('RPUSH', job_key(job, 'parts'), part))
   if #refused > 0 then redis.call('HSET', job_key(job, 'refused'), part, table.concat(refused, ',')) end
 end
+
+-- Return how many parts are listed, then the parts from start to stop in order, each followed by its
+-- comma-separated refused frames. A call asks for at most 1000 parts.
+local function list_parts(job, start, stop)
+  local listed = {redis.call('LLEN', job_key(job, 'parts'))}
+  local parts = redis.call('LRANGE', job_key(job, 'parts'), start, stop)
+  if #parts == 0 then return listed end
+  local refused = redis.call('HMGET', job_key(job, 'refused'), unpack(parts))
+  for index, part in ipairs(parts) do
+    listed[#listed + 1] = part
+    listed[#listed + 1] = refused[index] or ''
+  end
+  return listed
+end

@@ -145,7 +145,7 @@ SMALL = {
     "used",
     "mark",
 }
-SMALL |= {"'mr:reconciling'", "'mr:reconciling', 'mr:reconciling:began'"}
+SMALL |= {"'mr:reconciling'", "'mr:reconciling', 'mr:reconciling:began'", "'mr:endpoints'"}
 
 
 def test_no_script_reads_or_drops_a_large_key_at_once() -> None:

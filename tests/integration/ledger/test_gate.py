@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from maskrelay.contract.records.job import Lane
+from maskrelay.ledger.claims import Claim
 from maskrelay.ledger.flow_control import Admission, Flow
 from maskrelay.rules.endpoint_gate import (
     CANCELLED,
@@ -13,6 +14,7 @@ from maskrelay.rules.endpoint_gate import (
     Report,
 )
 from tests.support.drivers.flows import an_endpoint, pool_of
+from tests.support.drivers.ledger_jobs import BOTH, running_job
 from tests.support.servers.valkeys import RunningValkey
 
 BUSY = Report("busy", reason="unavailable")
@@ -166,3 +168,18 @@ def test_no_probe_goes_while_every_slot_may_still_be_worked_on(valkey: RunningVa
     told(flow, Report("denied", keep_slot=True))
     ripen(valkey)
     assert ask(flow, "bulk", "waiter", "slot-2").why == "slots"
+
+
+def test_nothing_is_claimed_while_all_gates_are_closed(valkey: RunningValkey, flow: Flow) -> None:
+    ledger = valkey.ledger()
+    running_job(ledger, "job-a", 2)
+    told(flow, DENIED)
+    pool_of(valkey, an_endpoint("f")).fresh("f")
+    taken = ledger.claims.take_if_open(0, BOTH, 1, ["e"])
+    assert (taken.claim, taken.more) == (None, False)
+    assert taken.closed_for["e"] > timedelta(seconds=1)
+    taken = ledger.claims.take_if_open(0, BOTH, 1, ["e", "f"])
+    assert isinstance(taken.claim, Claim)
+    assert (taken.closed_for["e"] > timedelta(seconds=1), taken.closed_for["f"]) == (True, timedelta(0))
+    ripen(valkey)
+    assert ledger.claims.take_if_open(0, BOTH, 1, ["e"]).claim is not None  # the gate may be probed

@@ -1,13 +1,16 @@
 """Jobs' records on a real server: created once, moved by the lifecycle alone, concluded by storage."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from maskrelay.contract.records.job import Frames
+from maskrelay.contract.records.job import Frames, Submission
 from maskrelay.ledger import Ledger
 from tests.support.drivers.ledger_jobs import (
+    BOTH,
     CREATED,
+    MINUTE,
     accepted_job,
     claimed,
     conclude,
@@ -29,6 +32,42 @@ def test_a_created_job_is_known_and_waits_to_be_planned(ledger: Ledger) -> None:
     assert (record.tenant, record.lane, record.total, record.created_at) == ("north", "bulk", 7, CREATED)
     assert (record.state, record.planned, record.frames, record.cancel_reason) == ("accepted", False, Frames(), None)
     assert ledger.wake_ups.work("plan") == 1
+
+
+def submission(**fields: Any) -> Submission:
+    about = {"id": "job-a", "tenant": "north", "created_at": CREATED, "lane": "interactive", "outputs": ()}
+    return Submission.model_validate({**about, "total": 1, "size": 10, "fingerprint": "0" * 64, **fields})
+
+
+def test_an_accepted_job_whose_plan_is_stored_can_be_claimed_at_once(ledger: Ledger) -> None:
+    assert ledger.jobs.accept(submission(), frames=1) == "segment"
+    record = ledger.jobs.get("job-a")
+    assert record is not None
+    assert (record.state, record.planned, record.frame_parts) == ("running", True, 1)
+    assert (record.frames, record.created_at) == (Frames(planned=1, waiting=1), CREATED)
+    assert (ledger.wake_ups.work("plan"), ledger.wake_ups.work("segment")) == (0, 1)
+    assert claimed(ledger).job == "job-a"
+
+
+def test_an_accepted_job_without_a_plan_waits_for_the_plan_step(ledger: Ledger) -> None:
+    assert ledger.jobs.accept(submission(deadline=CREATED)) == "plan"
+    assert state_of(ledger, "job-a") == "accepted"
+    assert ledger.wake_ups.work("plan") == 1
+    assert ledger.jobs.overdue(10) == ["job-a"]
+
+
+def test_accepting_a_job_wakes_no_loop_if_enough_are_running_or_woken(ledger: Ledger) -> None:
+    ledger.wake_ups.running("segment", "loop", MINUTE)
+    assert ledger.jobs.accept(submission(), frames=1) is None
+    assert ledger.jobs.accept(submission(id="job-b")) == "plan"
+    assert ledger.jobs.accept(submission(id="job-c")) is None
+
+
+def test_a_job_with_a_record_is_not_planned_again_when_its_acceptance_is_recorded_late(ledger: Ledger) -> None:
+    accepted_job(ledger, "job-a")  # the sweep was faster
+    assert ledger.jobs.accept(submission(), frames=1) == "plan"
+    assert state_of(ledger, "job-a") == "accepted"
+    assert ledger.claims.take(0, BOTH) is None
 
 
 def test_a_job_is_created_once(ledger: Ledger) -> None:

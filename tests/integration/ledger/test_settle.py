@@ -3,8 +3,10 @@
 from datetime import timedelta
 
 from maskrelay.ledger import Ledger
-from maskrelay.ledger.claims import Claim, Settlement, SuspectWaits
+from maskrelay.ledger.claims import Claim, HeldFinish, Settlement, SuspectWaits
+from maskrelay.ledger.part_names import pack
 from maskrelay.ledger.step_leases import StepLease
+from tests.support.drivers.flows import an_endpoint
 from tests.support.drivers.ledger_jobs import (
     MINUTE,
     accepted_job,
@@ -171,10 +173,35 @@ def test_parts_adopted_before_a_lost_job_is_planned_again_count_when_it_is(ledge
     assert frames_of(ledger, "job-a").failed == 1
 
 
-def settled_to_finish(ledger: Ledger, claim: Claim, number: int, token: str) -> StepLease | None:
+def held_to_finish(ledger: Ledger, claim: Claim, number: int, token: str) -> HeldFinish | None:
     """Settle all frames of a claim, and take the finish step under this token if the job has a single frame."""
     lines = [Settlement(claim.token, frame, failed=False) for frame in claim.frames()]
-    return ledger.claims.settle_and_hold(claim.job, part_name(number), lines, {}, token, MINUTE)[1]
+    return ledger.claims.settle_and_hold(claim.job, part_name(number), lines, {}, token, MINUTE).finish
+
+
+def settled_to_finish(ledger: Ledger, claim: Claim, number: int, token: str) -> StepLease | None:
+    held = held_to_finish(ledger, claim, number, token)
+    return None if held is None else held.lease
+
+
+def test_who_holds_the_finish_step_gets_what_the_ledger_knows_of_the_job(ledger: Ledger) -> None:
+    ledger.endpoints.announce([an_endpoint("second"), an_endpoint("first")])
+    running_job(ledger, "job-a", 1)
+    held = held_to_finish(ledger, claimed(ledger), 7, "mine")
+    assert held is not None
+    assert held.record == ledger.jobs.get("job-a")
+    assert held.record.state == "finishing"
+    assert held.parts == ledger.jobs.parts("job-a") == [(part_name(7), frozenset())]
+    assert [endpoint.name for endpoint in held.endpoints] == ["second", "first"]
+
+
+def test_a_single_frame_with_more_parts_than_one_answer_holds_is_finished_by_a_control_worker(
+    valkey: RunningValkey, ledger: Ledger
+) -> None:
+    running_job(ledger, "job-a", 1)
+    valkey.client.rpush("mr:job:job-a:parts", *(pack(part_name(number)) for number in range(100)))
+    assert settled_to_finish(ledger, claimed(ledger), 100, "mine") is None
+    assert ledger.wake_ups.work("finish") == 1
 
 
 def test_who_settles_the_only_frame_of_a_job_holds_its_finish_step(ledger: Ledger) -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import timedelta
 
 from maskrelay.ledger import Ledger
+from maskrelay.ledger.claims import Claim, SuspectWaits
 from tests.support.drivers.ledger_jobs import (
     BOTH,
     claimed,
@@ -85,3 +86,21 @@ def test_seconds_of_decoding_count_as_frames(ledger: Ledger) -> None:
 def test_seconds_of_a_tenant_that_is_not_in_line_are_nobodys(valkey: RunningValkey, ledger: Ledger) -> None:
     ledger.claims.used("interactive", "gone", 30)
     assert valkey.client.exists("mr:line:interactive") == 0
+
+
+def test_a_claim_says_whether_another_may_find_frames(ledger: Ledger) -> None:
+    def more() -> bool:
+        taken = ledger.claims.take_if_open(1, BOTH, 32, ())
+        assert isinstance(taken.claim, Claim)
+        return taken.more
+
+    running_job(ledger, "job-a", 2)
+    running_job(ledger, "job-b", 1, tenant="south", lane="bulk")
+    assert [more() for _ in range(3)] == [True, True, False]
+    running_job(ledger, "job-c", 1)
+    running_job(ledger, "job-d", 1)
+    claim = ledger.claims.take_if_open(1, BOTH, 32, ()).claim
+    assert isinstance(claim, Claim)
+    assert ledger.claims.release(claim.token, claim.first, suspect=True)
+    assert ledger.claims.take(1, BOTH) == SuspectWaits()
+    assert more()  # the suspect frame

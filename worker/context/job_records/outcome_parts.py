@@ -11,8 +11,7 @@ from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import PlannedFrame
 from maskrelay.contract.records.outcomes import ArtifactRef, Outcome
 from maskrelay.errors import ItemError, ObjectExists
-from maskrelay.ledger.claims import Claims, Settlement
-from maskrelay.ledger.step_leases import StepLease
+from maskrelay.ledger.claims import Claims, Settled, Settlement
 from maskrelay.storage.protocol import BINARY, Storage
 
 
@@ -134,14 +133,14 @@ def settle_part(
     spent: Mapping[str, int],
     token: str,
     lease: timedelta,
-) -> tuple[set[int], StepLease | None]:
+) -> Settled:
     """Settle the outcomes of a stored part, as `Claims.settle_and_hold` does.
 
     If an outcome is refused, the job gets a marker, and the cleanup later removes the files of superseded attempts.
     """
-    accepted, finish = claims.settle_and_hold(job, part, _settlements(held), spent, token, lease)
-    _mark_refused(storage, job, held, accepted)
-    return accepted, finish
+    settled = claims.settle_and_hold(job, part, _settlements(held), spent, token, lease)
+    _mark_refused(storage, job, held, settled.accepted)
+    return settled
 
 
 def _settlements(held: Sequence[Held]) -> list[Settlement]:

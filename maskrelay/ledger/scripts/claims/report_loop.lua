@@ -1,4 +1,4 @@
--- report_loop(task, loop, ttl_ms) → 1
+-- report_loop(task, loop, ttl_ms) → how many loops of the task are running
 --
 -- The loop counts as running for ttl_ms, until it is reported again. ttl_ms = 0: it has ended.
 local loops, woken = 'mr:loops:' .. ARGV[1], 'mr:woken:' .. ARGV[1]
@@ -7,4 +7,4 @@ if tonumber(ARGV[3]) == 0 then
 else
   if redis.call('ZADD', loops, now + ARGV[3], ARGV[2]) == 1 then redis.call('ZPOPMIN', woken) end
 end
-return 1
+return redis.call('ZCARD', loops)

@@ -1,10 +1,12 @@
--- settle(job, part, lines, spent, finish_token, lease_ms, searched) → {the accepted frames, tries}, or nil if the list of
---   parts must be searched first
+-- settle(job, part, lines, spent, finish_token, lease_ms, searched) → {the accepted frames, tries, record, parts,
+--   endpoints}, or nil if the list of parts must be searched first
 --
 -- lines: {token, frame, failed}, decided frame by frame. spent: cause → milliseconds, added to the
 -- job once for each part. searched: as in is_listed. If this makes a job of one frame ready to be
 -- finished, the holder of finish_token (if it is not empty) holds that step for a lease, and tries is
--- the number of its tries; otherwise tries is 0.
+-- the number of its tries; otherwise tries is 0. Only for that holder, the answer has what it needs to
+-- finish the job: the record of the job as JSON, the list of parts (list_parts), and the endpoints
+-- that workers have announced.
 --
 -- A line is accepted if the token holds the frame and the frame has no outcome yet. The part is
 -- listed whether or not anything was accepted, so that a refused line cannot count later. A part
@@ -13,6 +15,7 @@
 -- frames.
 local job, part, lines = ARGV[1], ARGV[2], cjson.decode(ARGV[3])
 local finish_token, lease_ms = ARGV[5], tonumber(ARGV[6])
+local PARTS_MOST = 100 -- a job whose only frame was settled more often is finished by a control worker
 local state = get(job, 'state')
 local open = state == 'running' or state == 'cancelling'
 local some_settled, has_outcome, errors = false, {}, 0
@@ -45,6 +48,8 @@ end
 if not refused_before and (open or state == 'finishing') then list_part(job, part, refused, numbered) end
 frames_changed(job)
 local is_ready = get(job, 'state') == 'finishing' and num(job, 'frames') == 1 and get(job, 'planned') == '1'
+  and redis.call('LLEN', job_key(job, 'parts')) <= PARTS_MOST
 local is_ours = state ~= 'finishing' or get(job, 'finish_token') == finish_token
 local tries = finish_token ~= '' and is_ready and is_ours and hold_step('finish', job, finish_token, lease_ms) or 0
-return {accepted, tries}
+if tries == 0 then return {accepted, 0} end
+return {accepted, tries, cjson.encode(job_record(job)), list_parts(job, 0, -1), redis.call('HVALS', 'mr:endpoints')}

@@ -1,13 +1,20 @@
--- reserve_quota(tenant, more, most, job, hold_ms) → {} if the quotas allow it, and it is reserved for the job for hold_ms;
---   {name, used} of a quota that would be exceeded; {'again'} if there is not enough quota yet, but more has expired
---   than one call removes, and the script should be called again
+-- reserve_quota(tenant, more, most, job, hold_ms, full_at) → {} if the quotas allow it, and it is reserved for the job
+--   for hold_ms; {name, used} of a quota that would be exceeded; {'again'} if there is not enough quota yet, but more
+--   has expired than one call removes, and the script should be called again; {'memory'} if Redis has a memory limit
+--   and uses at least the share full_at of it (0: this is not checked)
 --
 -- more, most: {jobs, frames, interactive, bytes}. The usage is kept as sums, which change with the
 -- jobs. Before a request is refused, a few of the tenant's jobs are counted anew, so that a wrong
 -- sum is corrected where it matters.
 local tenant, more, most, newcomer, hold = ARGV[1], cjson.decode(ARGV[2]), cjson.decode(ARGV[3]), ARGV[4], tonumber(ARGV[5])
-local holds = 'mr:holds:' .. tenant
+local holds, full_at = 'mr:holds:' .. tenant, tonumber(ARGV[6])
 local CLEARED_MOST = 20
+
+if full_at > 0 then
+  local memory = redis.call('INFO', 'memory')
+  local function bytes(name) return tonumber(string.match(memory, '\n' .. name .. ':(%d+)') or '0') end
+  if bytes('maxmemory') > 0 and bytes('used_memory') >= full_at * bytes('maxmemory') then return {'memory'} end
+end
 
 local function exceeded()
   local used = redis.call('HMGET', 'mr:used:' .. tenant, unpack(USAGE_FIELDS))
