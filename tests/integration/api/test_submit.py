@@ -123,7 +123,7 @@ def test_the_callers_trace_goes_with_the_job(api: RunningApi, north: httpx.Clien
 
 def test_waiting_answers_the_unfinished_job_when_the_time_is_over(north: httpx.Client) -> None:
     answer = submit(north, b"one", headers={"Prefer": "respond-async, wait=1"})
-    assert (answer.status_code, answer.json()["state"]) == (202, "accepted")
+    assert (answer.status_code, answer.json()["state"]) == (202, "running")
     assert answer.headers["preference-applied"] == "wait=1"
 
 
