@@ -13,7 +13,7 @@ if is_new then
   redis.call('ZADD', 'mr:tenant:' .. tenant, created, job)
   redis.call('SADD', 'mr:live:' .. tenant, job)
   redis.call('ZREM', 'mr:holds:' .. tenant, job)
-  redis.call('DEL', 'mr:accepting:' .. job)
+  redis.call('UNLINK', 'mr:accepting:' .. job)
   if deadline ~= '' then redis.call('ZADD', 'mr:deadlines', deadline, job) end
   if frames > 0 then
     add_plan_part(job, 0, 0, frames, true, lane, total)
