@@ -28,8 +28,8 @@ SHARED = ("/senders", "/worker-")
 #: which happens on a busy machine, another one is woken and ends, at the cost of at most as many as in WAKING_MOST.
 ROUND_TRIPS_MOST, WAKING_MOST = 10, 12
 WAKING = {"LPUSH", "MULTI", "report_loop", "count_work", "wake", "PING", "HVALS", "INFO"}
-#: What is asked again and again while a job waits, with the number of times that a job needs it.
-REPEATED = {"job_record": 1, "claim": 1, "gate_state": 0}
+#: What is asked again and again while a job or its score waits, with the number of times that a job needs it.
+REPEATED = {"job_record": 1, "claim": 1, "gate_state": 0, "admit": 1, "BLPOP": 0}
 #: What processes ask from time to time, also without any job, and how they connect.
 PERIODIC = {
     *("BRPOP", "PUBLISH", "ZRANGE", "ZREVRANGEBYSCORE", "LLEN", "TIME", "HSET", "CLIENT", "SCRIPT", "AUTH", "HELLO"),
