@@ -116,7 +116,7 @@ PINNED := $(COMPILE) --constraint requirements/all.lock
 
 lock: $(READY) ## resolve requirements/all.lock and the lock files of the images again (needs `uv` on the PATH)
 	$(COMPILE) --extra dev pyproject.toml --output-file requirements/all.lock
-	$(PINNED) --extra api pyproject.toml --output-file requirements/api.lock
+	$(PINNED) --extra api --extra azure pyproject.toml --output-file requirements/api.lock
 	$(PINNED) --extra worker --extra azure pyproject.toml --output-file requirements/worker.lock
 	$(PINNED) --extra simulator pyproject.toml --output-file requirements/simulator.lock
 	echo 'hatchling==1.27.0' | $(PINNED) - --output-file requirements/build.lock

@@ -49,7 +49,7 @@ from maskrelay.ledger.quotas import Usage
 from maskrelay.network.certificates import client_context
 from maskrelay.settings import Settings
 from maskrelay.storage.audit_log import AuditLog
-from maskrelay.storage.factory import open_storage, try_at_start
+from maskrelay.storage.factory import open_configured, try_at_start
 from maskrelay.storage.protocol import Storage
 from maskrelay.storage.store_health import StoreHealth
 from maskrelay.storage.store_identity import store_id
@@ -84,7 +84,7 @@ def create() -> ASGIApp:
     _configure_logs(settings)
     end_process_with_threads()
     client_context()  # raises SettingsError if the certificate file cannot be used
-    storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
+    storage = open_configured(settings)
     try_at_start(storage)
     ledger = _ledger(settings)
     database = OwnDatabase(ledger.scripts, partial(store_id, storage))

@@ -83,8 +83,17 @@ class Settings(BaseModel):
         "those of the system. `SSL_CERT_FILE` replaces those of the system. The client reads this "
         "setting too.",
     )
-    storage_url: str = Field(description="Where results are stored: `file:///folder` or `s3://bucket/prefix`.")
+    storage_url: str = Field(
+        description="Where results are stored: `file:///folder`, `s3://bucket/prefix`, `az://container/prefix`, "
+        "`abfss://container@account.dfs.core.windows.net/prefix` or "
+        "`https://account.blob.core.windows.net/container/prefix`."
+    )
     s3_endpoint_url: str | None = Field(None, description="The URL of an S3-compatible server other than AWS.")
+    azure_connection_string: SecretStr | None = Field(
+        None,
+        description="The connection string of the Azure storage account, with an account key or a shared access "
+        "signature. Without it, the variables `AZURE_STORAGE_*` apply, and without those, the identity of the machine.",
+    )
     server_key: SecretStr = Field(
         min_length=32, description="Encrypts callback secrets and derives job ids. At least 32 characters."
     )

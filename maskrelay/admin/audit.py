@@ -12,7 +12,7 @@ from maskrelay.contract.records import keys
 from maskrelay.contract.records.audit_entries import AuditEntry, hour_of
 from maskrelay.errors import ObjectMissing, RecordUnreadable
 from maskrelay.settings import Settings
-from maskrelay.storage.factory import open_storage
+from maskrelay.storage.factory import open_configured
 from maskrelay.storage.protocol import Storage
 from maskrelay.storage.stored_records import parsed, unreadable
 
@@ -81,4 +81,4 @@ def _entries(storage: Storage, since: str) -> Iterator[AuditEntry]:
 
 def _opened() -> tuple[Settings, Storage]:
     settings = Settings.from_environment(os.environ)
-    return settings, open_storage(settings.storage_url, settings.s3_endpoint_url)
+    return settings, open_configured(settings)

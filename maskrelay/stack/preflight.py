@@ -15,13 +15,13 @@ from maskrelay.errors import CodesInvalid, SettingsError
 from maskrelay.ledger.redis_connection import connect
 from maskrelay.scoring.credentials import check_endpoint
 from maskrelay.settings import Settings, name_of
-from maskrelay.storage.factory import open_storage
+from maskrelay.storage.factory import open_configured
 
 
 def check(settings: Settings) -> tuple[Endpoint, ...]:
     """Return the endpoints that the workers will use. Raises SettingsError for a setting that a process cannot use."""
     _check_redis(settings)
-    open_storage(settings.storage_url, settings.s3_endpoint_url)
+    open_configured(settings)
     AddressGuard(settings.callback_allow)
     settings.require("keys_file")
     read_keys(Path(str(settings.keys_file)))

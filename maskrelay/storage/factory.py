@@ -1,32 +1,54 @@
 """Functions that open the store named by a setting, and check that it can be used."""
 
 import logging
+import os
 import re
 import secrets
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from maskrelay.contract.records.keys import TRIALS
 from maskrelay.errors import KeyInvalid, ObjectExists, SettingsError, StorageUnavailable
+from maskrelay.settings import Settings
 from maskrelay.storage.file_store import FileStorage
 from maskrelay.storage.protocol import Storage, check_key
 
 log = logging.getLogger(__name__)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+#: The name of a container, or of a workspace of OneLake.
+_CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,61}[A-Za-z0-9]")
+#: The host of a storage account. The blob service answers for both of its endpoints.
+_AZURE_HOST = re.compile(r"(?P<account>[a-z0-9]{3,24})(?P<zone>\.z\d+)?\.(?:blob|dfs)\.(?P<suffix>[a-z0-9.-]+)")
+_FORMS = (
+    "the storage URL must be file:///folder, s3://bucket/prefix, az://container/prefix, "
+    "abfss://container@account.dfs.core.windows.net/prefix or https://account.blob.core.windows.net/container/prefix"
+)
 
 
-def open_storage(url: str, s3_endpoint_url: str | None, *, before_fork: bool = False) -> Storage:
-    """Return the store at `file:///folder` or `s3://bucket/prefix`. The folder must exist.
+def open_configured(settings: Settings, *, before_fork: bool = False) -> Storage:
+    """Return the store that the settings describe, see `open_storage`."""
+    secret = settings.azure_connection_string
+    connection = secret.get_secret_value() if secret else None
+    return open_storage(settings.storage_url, settings.s3_endpoint_url, connection, before_fork=before_fork)
 
-    No request is sent yet. `s3_endpoint_url` is the URL of an S3-compatible server, or None for AWS. `before_fork` says
-    that this process will fork. In this case, the store starts no threads, and each child process must open its own
-    store. Raises SettingsError if the URL, or the configuration of boto3, cannot be used.
+
+def open_storage(
+    url: str, s3_endpoint_url: str | None, azure_connection_string: str | None = None, *, before_fork: bool = False
+) -> Storage:
+    """Return the store at a URL in one of the forms of the setting `storage_url`. A folder must exist.
+
+    No request is sent yet. `s3_endpoint_url` is the URL of an S3-compatible server, or None for AWS. Without a
+    connection string, the environment describes the account of Azure, see `azure_account`. `before_fork` says that this
+    process will fork. In this case, the store starts no threads, and each child process must open its own store. Raises
+    SettingsError if the URL, or the configuration of boto3, cannot be used.
     """
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path.startswith("/"):
         return FileStorage(Path(unquote(parts.path)))
-    if parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc) and not (parts.query or parts.fragment):
+    if parts.query or parts.fragment:
+        raise SettingsError(_FORMS)
+    if parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc):
         from maskrelay.storage.s3 import S3Storage  # noqa: PLC0415 - boto3 is not needed for a store of files
 
         try:
@@ -34,7 +56,30 @@ def open_storage(url: str, s3_endpoint_url: str | None, *, before_fork: bool = F
             return S3Storage.open(parts.netloc, _prefix(parts.path), endpoint_url, before_fork=before_fork)
         except StorageUnavailable as error:
             raise SettingsError(f"boto3's configuration cannot be used ({error.reason})") from None
-    raise SettingsError("the storage URL must be file:///folder or s3://bucket/prefix")
+    if parts.scheme in {"az", "abfss", "https"}:
+        return _open_azure(parts, azure_connection_string)
+    raise SettingsError(_FORMS)
+
+
+def _open_azure(parts: SplitResult, connection_string: str | None) -> Storage:
+    from maskrelay.storage.azure_account import account_of_environment, azure_account  # noqa: PLC0415 - as for boto3
+    from maskrelay.storage.azure_store import AzureStorage  # noqa: PLC0415
+
+    container, at, host = parts.netloc.partition("@") if parts.scheme == "abfss" else (parts.netloc, "", "")
+    path = parts.path
+    if parts.scheme == "https":
+        host = container
+        container, _, path = path.lstrip("/").partition("/")
+    where = _AZURE_HOST.fullmatch(host)
+    if not _CONTAINER.fullmatch(container) or (where is None and (at or parts.scheme != "az")):
+        raise SettingsError(_FORMS)
+    name = where["account"] if where else None
+    url = where and f"https://{where['account']}{where['zone'] or ''}.blob.{where['suffix']}"
+    if connection_string:
+        account = azure_account(name=name, url=url, connection_string=connection_string)
+    else:
+        account = account_of_environment(os.environ, name, url)
+    return AzureStorage.open(account, container, _prefix(path))
 
 
 def _prefix(path: str) -> str:

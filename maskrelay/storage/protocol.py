@@ -98,7 +98,8 @@ class Storage(Protocol):
     def list(self, prefix: str, after: str = "") -> Iterator[str]:
         """Yield, in byte order, the keys that begin with `prefix` and are greater than `after`.
 
-        The keys are read page by page, so a listing of any length takes little memory.
+        The keys are read page by page, so a listing of any length takes little memory. Azure cannot begin behind a key,
+        so there the pages up to `after` are read too.
         """
 
     def delete(self, key: str) -> None:
@@ -114,8 +115,8 @@ class Storage(Protocol):
         """Remove temporary files of killed processes from the next `most` folders after the folder `after`.
 
         Return the folder after which the next call continues, and the number of removed files. Pass "" as `after` to
-        begin. The returned folder is "" when no folders remain. S3 needs no such call, because the bucket's lifecycle
-        rule does the same.
+        begin. The returned folder is "" when no folders remain. S3 and Azure need no such call, because the servers
+        discard incomplete uploads themselves.
         """
 
     def flushed_later(self) -> AbstractContextManager[None]:

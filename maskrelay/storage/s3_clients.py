@@ -22,8 +22,9 @@ from botocore.exceptions import BotoCoreError
 
 from maskrelay.network.certificates import ca_bundle
 from maskrelay.network.proxies import proxy_for
+from maskrelay.storage.bucket_store import ObjectRequests
 from maskrelay.storage.s3_errors import s3_errors
-from maskrelay.storage.s3_requests import Boto3Needed, Boto3Requests, ObjectRequests
+from maskrelay.storage.s3_requests import Boto3Needed, Boto3Requests
 
 if TYPE_CHECKING:
     from maskrelay.storage.obstore_requests import ObstoreRequests

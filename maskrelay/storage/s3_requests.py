@@ -5,7 +5,7 @@ send.
 """
 
 from collections.abc import Generator
-from typing import Any, Protocol
+from typing import Any
 
 from maskrelay.storage.protocol import CHUNK_BYTES, ObjectFacts
 from maskrelay.storage.s3_errors import MISSING, TAKEN, s3_errors
@@ -13,33 +13,6 @@ from maskrelay.storage.s3_errors import MISSING, TAKEN, s3_errors
 
 class Boto3Needed(Exception):
     """obstore cannot send requests to this bucket. The argument is a short reason."""
-
-
-class ObjectRequests(Protocol):
-    """The requests for single objects. Each method sends one request and never repeats it.
-
-    Keys include the prefix of the store. Every method raises StorageUnavailable if the server does not respond or
-    refuses the request.
-    """
-
-    def put(self, key: str, body: bytes, content_type: str, nonce: str | None = None) -> None:
-        """Write an object.
-
-        With a nonce, the call only creates a new object. It stores the nonce with the object, and raises ObjectExists
-        if an object with this key exists.
-        """
-
-    def open(self, key: str, start: int, length: int | None) -> Generator[bytes, None, None]:
-        """Yield the bytes of an object in this range, in chunks of at most 1 MiB. The range must not be empty.
-
-        The call itself sends the request, and raises ObjectMissing if there is no such object.
-        """
-
-    def head(self, key: str) -> tuple[ObjectFacts, str | None]:
-        """Return the metadata of an object, and the nonce that was stored with it, if any. Raises ObjectMissing."""
-
-    def delete(self, key: str) -> None:
-        """Delete an object. A missing object is not an error."""
 
 
 class Boto3Requests:

@@ -16,6 +16,7 @@ from maskrelay.storage.factory import open_storage
 from tests.support.builders.pictures import saved
 from tests.support.checks.audits import done
 from tests.support.checks.faults_check import LONG
+from tests.support.servers.azurite import running_azurite, without_azure
 from tests.support.servers.receivers import receiver, status
 from tests.support.servers.s3_servers import running_s3
 from tests.support.servers.simulators import eventually
@@ -76,3 +77,24 @@ def test_a_photograph_on_s3_with_a_verified_callback(tmp_path):
     ImageDraw.Draw(drawn).polygon([tuple(point) for point in OUTLINE["polygon"]], fill=1)
     outline = np.asarray(drawn)
     assert np.logical_and(mask > 0, outline).sum() / np.logical_or(mask > 0, outline).sum() >= 0.5
+
+
+def test_a_photograph_whose_results_are_in_azure(tmp_path):
+    """The connection string is a secret in a file, and a caller is sent to the container for a file."""
+    (tmp_path / "retina.png").write_bytes(saved(Image.fromarray(data.retina()), "PNG"))
+    with running_azurite() as azurite:
+        secret = tmp_path / "connection"
+        secret.write_text(azurite.connection_string)
+        settings = {"storage_url": azurite.storage_url, "presigned_lifetime_s": "60"}
+        with (
+            without_azure(),
+            running_stack(tmp_path / "data", azure_connection_string_file=str(secret), **settings) as stack,
+            stack.client() as client,
+        ):
+            job = client.submit([tmp_path / "retina.png"], [DISC], options={"outputs": ["mask", "overlay"]})
+            ended = client.wait(job.id, LONG)
+            assert ended.state == "succeeded"
+            files = client.save(job.id, tmp_path / "out")
+        stored = list(open_storage(azurite.storage_url, None, azurite.connection_string).list(f"jobs/{job.id}/"))
+    assert len(files) >= 2
+    assert f"jobs/{job.id}/result.json" in stored

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent.parent
 #: What an image runs.
 MODULES = {
-    "api": ("api.app",),
+    "api": ("api.app", "azure.identity"),
     "worker": ("worker.process.celery_app", "worker.sweep.sweep_pass", "worker.alive", "azure.identity"),
     "simulator": ("simulator.app",),
 }
@@ -29,7 +29,7 @@ sys.meta_path.insert(0, Without())
 for name in sys.argv[2:]:
     __import__(name)
 """
-EXTRAS = {"api": {"api"}, "worker": {"worker", "azure"}, "simulator": {"simulator"}}
+EXTRAS = {"api": {"api", "azure"}, "worker": {"worker", "azure"}, "simulator": {"simulator"}}
 
 
 def pinned(lock: str) -> dict[str, set[str]]:

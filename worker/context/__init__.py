@@ -13,7 +13,7 @@ from maskrelay.ledger.flow_control import Flow
 from maskrelay.ledger.measurements import StageRecorder
 from maskrelay.settings import Settings
 from maskrelay.storage.audit_log import AuditLog
-from maskrelay.storage.factory import open_storage
+from maskrelay.storage.factory import open_configured
 from maskrelay.storage.protocol import Storage
 from maskrelay.telemetry.spans import Spans, Untraced
 from maskrelay.telemetry.tracing import open_spans
@@ -83,5 +83,5 @@ def build(settings: Settings, process: str) -> WorkerContext:
         step_lease=settings.step_lease,
         delivery_lease=settings.delivery_lease,
     )
-    storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
+    storage = open_configured(settings)
     return WorkerContext(settings, storage, ledger, open_spans(settings.otlp_endpoint, process))

@@ -27,7 +27,7 @@ from maskrelay.ledger.scripts import Scripts, texts
 from maskrelay.network.certificates import client_context
 from maskrelay.network.proxies import read_proxy
 from maskrelay.settings import Settings, name_of
-from maskrelay.storage.factory import check_usable, open_storage
+from maskrelay.storage.factory import check_usable, open_configured
 from maskrelay.storage.store_identity import store_id
 from maskrelay.telemetry import logs
 from maskrelay.threads import EXIT_CODE, end_process_with_threads
@@ -88,7 +88,7 @@ def await_own_database(settings: Settings) -> None:
     writes would take work and lose the results. A worker with the Redis of another deployment would take that
     deployment's wake-ups.
     """
-    storage, waiting = open_storage(settings.storage_url, settings.s3_endpoint_url, before_fork=True), False
+    storage, waiting = open_configured(settings, before_fork=True), False
     while True:
         try:
             check_usable(storage)

@@ -11,23 +11,32 @@ from maskrelay.admin.checks.finding import Finding, clock, ok, warn, wrong
 from maskrelay.contract.records import keys
 from maskrelay.errors import SettingsError, StorageUnavailable
 from maskrelay.settings import Settings
-from maskrelay.storage.factory import check_create_once, open_storage
+from maskrelay.storage.factory import check_create_once, open_configured
 from maskrelay.storage.protocol import Storage
 
 _LITTLE, _NONE = 2 << 30, 256 << 20  # the free space, in bytes, below which there is a warning or an error
 #: The precision of the times that a store reports. Some stores report whole seconds.
 _COARSE = timedelta(seconds=1)
 _ROLE = "check the credentials or the role: they need Get, Put, Delete and List on the bucket"
-_HOST = "check MASKRELAY_S3_ENDPOINT_URL, DNS and firewalls"
+_AZURE_ROLE = (
+    "check the firewall of the account, the permissions of the signature (racwdl), or the role of the identity "
+    "(Storage Blob Data Contributor)"
+)
+_HOST = "check the address of the store (MASKRELAY_S3_ENDPOINT_URL, the Azure account), DNS and firewalls"
 _HINTS = {
     "NoSuchBucket": "create the bucket, or check its name in MASKRELAY_STORAGE_URL",
     "AccessDenied": _ROLE,
     "InvalidAccessKeyId": "this server does not know the access key",
     "SignatureDoesNotMatch": "the secret of the access key is wrong",
     "RequestTimeTooSkewed": "set this machine's clock: the server refuses requests that are signed with a wrong time",
-    "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, mount a credentials file, or assign a role",
+    "NoCredentialsError": "give this process credentials: for S3, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a "
+    "credentials file or a role; for Azure, MASKRELAY_AZURE_CONNECTION_STRING or an identity",
     "NoRegionError": "set AWS_REGION",
     "403": _ROLE,
+    "AuthenticationFailed": "Azure does not accept the account key, the signature, or this machine's clock",
+    "AuthorizationFailure": _AZURE_ROLE,
+    "AuthorizationPermissionMismatch": _AZURE_ROLE,
+    "ContainerNotFound": "create the container, or check its name in MASKRELAY_STORAGE_URL",
     "EndpointConnectionError": _HOST,
     "ConnectTimeoutError": _HOST,
     "SSLError": "the server's certificate was issued by an unknown authority; add the authority to MASKRELAY_CA_FILE",
@@ -39,7 +48,7 @@ _FOLDER = "check MASKRELAY_STORAGE_URL, the owner of the folder, and whether it 
 def check(settings: Settings) -> Iterator[Finding]:
     """Check the clock and create-if-absent with trial objects. For a folder, also check the free space."""
     try:
-        storage = open_storage(settings.storage_url, settings.s3_endpoint_url)
+        storage = open_configured(settings)
         yield _clock(storage)
         next(iter(storage.list(keys.LIVE)), None)
         yield ok("store", "responds: an object was written, read, listed and removed")

@@ -21,6 +21,7 @@ from tests.support.lean_script import LEAN_SCRIPT
 from tests.support.proxies.s3_proxy import FaultyProxy, faulty_proxy
 from tests.support.proxies.tls_proxies import tls_before
 from tests.support.servers.apis import KEYS, free_port, write_keys
+from tests.support.servers.azurite import running_azurite
 from tests.support.servers.s3_servers import RunningS3, running_s3
 from tests.support.servers.simulators import RunningSimulator, running_simulator
 from tests.support.servers.valkeys import RunningValkey, running_valkey
@@ -188,6 +189,19 @@ def test_a_bucket_that_is_not_there(on_s3: tuple[Environment, FaultyProxy]) -> N
     environment, _ = on_s3
     environment["MASKRELAY_STORAGE_URL"] = "s3://nobodys/runs"
     planted(environment, "store", "wrong", "NoSuchBucket", "create the bucket")
+
+
+def test_a_container_of_azure_that_is_good_and_one_that_is_not_there(environment: Environment) -> None:
+    with running_azurite() as azurite:
+        environment["MASKRELAY_STORAGE_URL"] = azurite.storage_url
+        environment["MASKRELAY_AZURE_CONNECTION_STRING"] = azurite.connection_string
+        for check in ("store", "store creates once"):
+            assert [found.state for found in findings(environment, check)] == ["ok"]
+        environment["MASKRELAY_STORAGE_URL"] = "az://nobodys/runs"
+        planted(environment, "store", "wrong", "ContainerNotFound", "create the container")
+        wrong = azurite.connection_string.replace("AccountKey=", "AccountKey=AAAA")
+        environment["MASKRELAY_AZURE_CONNECTION_STRING"] = wrong
+        planted(environment, "store", "wrong", "AuthorizationFailure", "permissions")
 
 
 def test_a_folder_that_is_not_there(environment: Environment, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What every store promises, over a folder and over a real S3 server."""
+"""What every store promises: in a folder, on a real S3 server, and on a real server of Azure Blob Storage."""
 
 import random
 import threading
@@ -10,10 +10,13 @@ from uuid import uuid4
 import pytest
 
 from maskrelay.errors import KeyInvalid, ObjectExists, ObjectMissing, StorageUnavailable
+from maskrelay.storage.azure_account import azure_account
+from maskrelay.storage.azure_store import AzureStorage
 from maskrelay.storage.factory import check_create_once
 from maskrelay.storage.file_store import FileStorage
 from maskrelay.storage.protocol import CHUNK_BYTES, Storage
 from maskrelay.storage.s3 import S3Storage
+from tests.support.servers.azurite import RunningAzurite, running_azurite
 from tests.support.servers.s3_servers import RunningS3, running_s3
 
 BAD_KEYS = [
@@ -43,10 +46,19 @@ def s3() -> Iterator[RunningS3]:
         yield server
 
 
-@pytest.fixture(params=["file", "s3"])
+@pytest.fixture(scope="module")
+def azurite() -> Iterator[RunningAzurite]:
+    with running_azurite() as server:
+        yield server
+
+
+@pytest.fixture(params=["file", "s3", "azure"])
 def storage(request, tmp_path) -> Storage:
     if request.param == "file":
         return FileStorage(tmp_path)
+    if request.param == "azure":
+        server = request.getfixturevalue("azurite")
+        return AzureStorage.open(server.account, server.container, f"{uuid4().hex}/")
     server = request.getfixturevalue("s3")
     return S3Storage.open(server.bucket, f"{uuid4().hex}/", server.endpoint_url)
 
@@ -286,8 +298,11 @@ def test_a_store_that_keeps_its_word_passes_the_trial_and_is_left_clean(storage)
     assert list(storage.list("")) == []
 
 
-def test_a_store_that_is_not_there_is_unavailable_never_empty(s3, tmp_path):
+def test_a_store_that_is_not_there_is_unavailable_never_empty(s3, azurite, tmp_path):
+    nowhere = azure_account(connection_string=azurite.connection_string.replace(azurite.url, "http://127.0.0.1:1/d"))
     for storage in (
+        AzureStorage.open(azurite.account, "absent-container"),
+        AzureStorage.open(nowhere, "any-container"),
         FileStorage(tmp_path / "absent"),
         S3Storage.open("absent-bucket", "", s3.endpoint_url),
         S3Storage.open("any-bucket", "", "http://127.0.0.1:1"),

@@ -30,6 +30,15 @@ def test_a_file_url_opens_the_folder_it_names(tmp_path):
         "s3://bucket/a?b",
         "gs://bucket/a",
         "https://bucket.example",
+        "https://account.blob.core.windows.net",
+        "https://account.blob.core.windows.net/c/p",
+        "az://",
+        "az://a_b c/p",
+        "az://container/a b",
+        "az://container/p?sv=2021",
+        "abfss://container/p",
+        "abfss://container@account.example/p",
+        "abfss://@account.dfs.core.windows.net/p",
     ],
 )
 def test_any_other_url_is_a_settings_error(url):
@@ -41,6 +50,76 @@ def test_any_other_url_is_a_settings_error(url):
 def test_an_endpoint_that_is_no_http_address_is_a_settings_error(endpoint):
     with pytest.raises(SettingsError):
         open_storage("s3://bucket/prefix", endpoint)
+
+
+KEY = "AccountKey=c2VjcmV0"
+
+
+@pytest.mark.parametrize(
+    ("url", "connection", "address"),
+    [
+        ("az://results/runs", f"AccountName=north;{KEY}", "https://north.blob.core.windows.net/results/runs/a"),
+        (
+            "az://results",
+            f"DefaultEndpointsProtocol=https;AccountName=north;{KEY};EndpointSuffix=core.chinacloudapi.cn",
+            "https://north.blob.core.chinacloudapi.cn/results/a",
+        ),
+        (
+            "az://results/runs",
+            f"AccountName=devstoreaccount1;{KEY};BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;",
+            "http://127.0.0.1:10000/devstoreaccount1/results/runs/a",
+        ),
+        ("abfss://results@north.dfs.core.windows.net/runs/", KEY, "https://north.blob.core.windows.net/results/runs/a"),
+        ("https://north.blob.core.windows.net/results", KEY, "https://north.blob.core.windows.net/results/a"),
+        (
+            "https://north.z01.blob.storage.azure.net/results",
+            KEY,
+            "https://north.z01.blob.storage.azure.net/results/a",
+        ),
+    ],
+)
+def test_a_url_of_azure_names_container_prefix_and_account(url: str, connection: str, address: str):
+    signed = open_storage(url, None, connection).presign("a", timedelta(seconds=1))
+    assert str(signed).partition("?")[0] == address
+
+
+AZURE = "abfss://results@north.dfs.core.windows.net/runs"
+
+
+@pytest.mark.parametrize(
+    ("url", "connection", "word"),
+    [
+        ("az://results/runs", KEY, "account is unknown"),
+        (AZURE, f"AccountName=south;{KEY}", "another storage account"),
+        (AZURE, "AccountKey=not base64!", "not valid base64"),
+        (AZURE, "SharedAccessSignature=sv=2021", "no `sig`"),
+        ("az://results", f"AccountName=North_;{KEY}", "lower-case letters"),
+        ("az://results", f"AccountName=north;{KEY};BlobEndpoint=ftp://host", "begin with https://"),
+        ("az://results", "AccountName=north;BlobEndpoint=http://127.0.0.1:1/north", "only by https"),
+    ],
+)
+def test_an_account_that_cannot_be_used_is_a_settings_error_without_its_values(url: str, connection: str, word: str):
+    with pytest.raises(SettingsError, match=word) as caught:
+        open_storage(url, None, connection)
+    assert "c2Vjc" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"CONNECTION_STRING": f"AccountName=north;{KEY}"},
+        {"ACCOUNT": "north", "KEY": "c2VjcmV0"},
+        {"ACCOUNT_NAME": "north", "ACCOUNT_KEY": "c2VjcmV0"},
+        {"ACCOUNT": "north", "KEY": "c2VjcmV0", "SERVICE_ENDPOINT": "https://north.blob.core.windows.net"},
+    ],
+)
+def test_without_a_connection_string_azures_own_variables_say_the_account(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+):
+    for name, value in environment.items():
+        monkeypatch.setenv(f"AZURE_STORAGE_{name}", value)
+    signed = open_storage("az://results/runs", None).presign("a", timedelta(seconds=1))
+    assert str(signed).startswith("https://north.blob.core.windows.net/results/runs/a?sp=r&")
 
 
 class Forgetful(FileStorage):
