@@ -59,7 +59,7 @@ class SasToken:
             raise SettingsError("the shared access signature of the Azure storage account has no `sig`")
 
     def authorize(self, request: httpx.Request) -> None:
-        request.url = request.url.copy_merge_params(self._pairs)
+        request.url = request.url.copy_merge_params(tuple(self._pairs))
 
     def refused(self, request: httpx.Request) -> bool:  # noqa: ARG002
         return False

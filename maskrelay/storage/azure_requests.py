@@ -164,10 +164,9 @@ class BlockUpload:
 
 def _is_folder(response: httpx.Response) -> bool:
     """Return whether the answer is that for a directory of an account with a hierarchical namespace."""
-    return (
-        response.headers.get("x-ms-resource-type") == "directory"
-        or response.headers.get("x-ms-meta-hdi_isfolder", "").lower() == "true"
-    )
+    kind: str | None = response.headers.get("x-ms-resource-type")
+    marked: str = response.headers.get("x-ms-meta-hdi_isfolder", "")
+    return kind == "directory" or marked.lower() == "true"
 
 
 def _chunks(response: httpx.Response) -> Generator[bytes, None, None]:

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Self, TypeVar
 
 from maskrelay.storage.azure_account import AzureAccount
 from maskrelay.storage.azure_credentials import lifetime_of
+from maskrelay.storage.azure_listing import Page
 from maskrelay.storage.azure_requests import AzureRequests, BlockUpload
 from maskrelay.storage.bucket_store import BucketStorage, ObjectRequests
 from maskrelay.storage.protocol import unavailable
@@ -44,11 +46,14 @@ class AzureStorage(BucketStorage):
         query = self._requests.account.credential.sas(url, *lifetime_of(lifetime))
         return None if query is None else f"{url}?{query}"
 
+    def _page(self, prefix: str, marker: str, _: ObjectRequests) -> Page:
+        return self._requests.page(prefix, marker)
+
     def _names(self, prefix: str, after: str) -> Iterator[str]:
         """Yield the names page by page. Azure cannot begin behind a name, so earlier pages are read and dropped."""
         marker = ""
         while True:
-            page = self._tried(lambda _, marker=marker: self._requests.page(prefix, marker))
+            page = self._tried(partial(self._page, prefix, marker))
             yield from (name for name in page.names if name > after)
             if not page.marker:
                 return

@@ -87,6 +87,7 @@ def test_a_secret_may_lie_in_a_file_and_the_space_around_it_is_no_part_of_it(tmp
 def test_every_secret_has_its_file_and_one_that_is_read_again_keeps_its_own(tmp_path: Path):
     assert secret_files() == {
         "MASKRELAY_REDIS_URL_FILE": "redis_url",
+        "MASKRELAY_AZURE_CONNECTION_STRING_FILE": "azure_connection_string",
         "MASKRELAY_SERVER_KEY_FILE": "server_key",
         "MASKRELAY_SERVER_KEY_BEFORE_FILE": "server_key_before",
         "MASKRELAY_METRICS_KEY_FILE": "metrics_key",

@@ -31,7 +31,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    monkeypatch.setattr("maskrelay.storage.s3._CREATE_PAUSES", ())
+    monkeypatch.setattr("maskrelay.storage.bucket_store._CREATE_PAUSES", ())
 
 
 def origin(server: ScriptedServer) -> str:
@@ -173,7 +173,7 @@ def test_a_body_that_is_cut_off_is_no_object():
 
 def test_the_number_of_attempts_is_boto3s(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
-    monkeypatch.setattr("maskrelay.storage.s3._LONGEST_PAUSE", 0)
+    monkeypatch.setattr("maskrelay.storage.bucket_store._LONGEST_PAUSE", 0)
     with serving(lambda sock, _: sock.sendall(http(500, b""))) as server:
         storage = S3Storage.open("bucket", "", origin(server))
         for name in ("put", "get", "delete"):
