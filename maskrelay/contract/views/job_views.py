@@ -89,7 +89,10 @@ class MaskShown(BaseModel):
     """A mask. `bbox` is [x, y, width, height] in source pixels. `mean_probability` is between 0 and 1."""
 
     prompt: str
-    size: tuple[int, int] = Field(description="The height and the width of the source in pixels.")
+    size: tuple[int, int] | None = Field(
+        None,
+        description="The height and the width of the source in pixels. Services before version 0.2 do not send it.",
+    )
     category: str | None
     empty: bool
     area_px: int
@@ -167,7 +170,10 @@ class ItemShown(Provenance):
     intensity window by which pixel values were converted to 8 bits.
     """
 
-    item: int = Field(description="The number of the item in the job, counted from 0.")
+    item: int | None = Field(
+        None,
+        description="The number of the item in the job, counted from 0. Services before version 0.2 do not send it.",
+    )
     custom_id: str
     source_name: str | None = None
     members: list[str] | None = None
