@@ -23,7 +23,9 @@ from maskrelay.errors import NotFound
 
 RESULT = "result.json"
 _NUMBER = "(0|[1-9][0-9]{0,8})"
-_NAME = re.compile(rf"{_NUMBER}-{_NUMBER}(?:-{_NUMBER}\.(mask|probability)|\.(overlay))\.png")
+_NAME = re.compile(
+    rf"{_NUMBER}-{_NUMBER}(?:-{_NUMBER}\.(?P<of_prompt>(?:mask|probability)\.png)|\.(?P<of_frame>overlay\.png|preview\.webp))"
+)
 _ENDINGS = "|".join(map(re.escape, WHOLE_ENDINGS))
 _WHOLE = re.compile(rf"{_NUMBER}(?:-{_NUMBER})?\.({_ENDINGS})")
 _SLUG_LENGTH = 60
@@ -59,7 +61,7 @@ def find(dependencies: Dependencies, known: JobSnapshot, name: str) -> Artifact:
         raise NotFound
     prompt = int(parts[3]) if parts[3] is not None else None
     several = len(line.outcomes) > 1 or _is_of_several(dependencies, known, frame)
-    return Artifact(ref, _human_name(line, outcome, prompt, parts[4] or parts[5], several=several))
+    return Artifact(ref, _human_name(line, outcome, prompt, parts["of_prompt"] or parts["of_frame"], several=several))
 
 
 def _is_of_several(dependencies: Dependencies, known: JobSnapshot, frame: int) -> bool:
@@ -96,7 +98,7 @@ def _manifest(dependencies: Dependencies, known: JobSnapshot) -> Artifact:
     return Artifact(ref, f"{known.id}.result.json")
 
 
-def _human_name(line: ItemLine, outcome: Outcome, prompt: int | None, kind: str, *, several: bool) -> str:
+def _human_name(line: ItemLine, outcome: Outcome, prompt: int | None, ending: str, *, several: bool) -> str:
     """Return a name like `{source stem}-{prompt slug}.mask.png`.
 
     If the item has several frames from one file, the name also contains the frame's number.
@@ -104,7 +106,7 @@ def _human_name(line: ItemLine, outcome: Outcome, prompt: int | None, kind: str,
     own = outcome.source_name
     frame = f"-{outcome.index:04d}" if several and own is None else ""
     slug = f"-{_slug(outcome.masks[prompt].prompt)}" if prompt is not None else ""
-    return f"{_stem(own or line.source_name, line.item)}{frame}{slug}.{kind}.png"
+    return f"{_stem(own or line.source_name, line.item)}{frame}{slug}.{ending}"
 
 
 def _stem(source_name: str | None, item: int) -> str:

@@ -51,7 +51,7 @@ _ABSENT = frozenset(
         "instance",
         "intensity",
     }
-    | {"area_mm2", "self_check", "rle", "reused_from", "mask", "probability", "overlay"}
+    | {"area_mm2", "self_check", "rle", "reused_from", "mask", "probability", "overlay", "preview"}
     | set(Provenance.model_fields)
     | {"nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson"}
 )
@@ -175,8 +175,8 @@ def _item_links(line: ItemLine, first: Outcome | None, url: str) -> ItemLinks:
     links = {output: f"{url}/artifacts/{name}" for name, output in whole_names(line).items()}
     each = [link for output, link in links.items() if output.startswith(PER_PROMPT)]
     single = {output: link for output, link in links.items() if not output.startswith(PER_PROMPT)}
-    overlay = _links(first, url).overlay if first else None
-    return ItemLinks.model_validate({**single, "nifti-per-prompt": each or None, "overlay": overlay})
+    own = _links(first, url).model_dump() if first else {}
+    return ItemLinks.model_validate({**single, "nifti-per-prompt": each or None, **own})
 
 
 def item_body(line: ItemLine, url: str, *, rle: bool = False, provenance: bool = False) -> Any:
@@ -260,8 +260,11 @@ def _mask(outcome: Outcome, number: int, mask: MaskOutcome, url: str, rle: bool)
 
 
 def _links(outcome: Outcome, url: str) -> FrameLinks:
-    name = f"{url}/artifacts/{outcome.item}-{outcome.frame}.overlay.png"
-    return FrameLinks(overlay=name if outcome.overlay else None)
+    stem = f"{url}/artifacts/{outcome.item}-{outcome.frame}"
+    return FrameLinks(
+        overlay=f"{stem}.overlay.png" if outcome.overlay else None,
+        preview=f"{stem}.preview.webp" if outcome.preview else None,
+    )
 
 
 def _error(error: Failure | None) -> ErrorShown | None:

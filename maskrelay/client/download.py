@@ -201,9 +201,10 @@ def wanted(item: ItemShown) -> Iterator[Wanted]:
             for output, link in (("mask", mask.links.mask), ("probability", mask.links.probability)):
                 if link is not None:
                     yield Wanted(item, picture, number, output, mask, link)
-        if picture.links.overlay is not None:
-            yield Wanted(item, picture, number, "overlay", None, picture.links.overlay)
-    links = item.links.model_dump(by_alias=True, exclude_none=True, exclude={"overlay"})
+        for output, link in (("overlay", picture.links.overlay), ("preview", picture.links.preview)):
+            if link is not None:
+                yield Wanted(item, picture, number, output, None, link)
+    links = item.links.model_dump(by_alias=True, exclude_none=True, exclude={"overlay", "preview"})
     for output, link in links.items():
         for address in link if isinstance(link, list) else [link]:
             yield Wanted(item, None, None, output, None, address)

@@ -20,7 +20,7 @@ from maskrelay.imaging.canvas.letterbox import (
     part_from_canvas,
     to_canvas,
 )
-from maskrelay.imaging.draw.frame_files import mask_png, overlay_png, probability_png
+from maskrelay.imaging.draw.frame_files import mask_png, overlay_png, preview_webp, probability_png
 from maskrelay.imaging.item_files.contact_sheet import thumbnail
 from maskrelay.imaging.masks.geometry_check import self_check
 from maskrelay.imaging.masks.mask import (
@@ -94,6 +94,7 @@ class DrawnFrame:
     masks: tuple[DrawnMask, ...]
     overlay: bytes | None
     thumbnail: bytes | None
+    preview: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def _canvas_sha256(canvas: Pixels) -> str:
 
 def needs_pixels(outputs: Sequence[Output]) -> bool:
     """Return whether the image itself is needed for any of these outputs."""
-    return not {"overlay", "contact-sheet"}.isdisjoint(outputs)
+    return not {"overlay", "contact-sheet", "preview"}.isdisjoint(outputs)
 
 
 def draw_footprint(box: Letterbox, prompts: int, outputs: Sequence[Output]) -> int:
@@ -193,6 +194,7 @@ def draw(prepared: PreparedFrame, answer: RowAnswer, encoding: Encoding, outputs
         tuple(drawn),
         overlay_png(picture, whole, prepared.row.prompts) if picture is not None and "overlay" in outputs else None,
         thumbnail(picture, whole) if picture is not None and "contact-sheet" in outputs else None,
+        preview_webp(picture) if picture is not None and "preview" in outputs else None,
     )
 
 

@@ -18,7 +18,7 @@ from tests.support.servers.simulators import RunningSimulator, running_simulator
 from tests.support.servers.stacks import running_stack
 
 PROMPTS = ["liver in abdomen CT", "optic disc in retinal fundus"]
-OUTPUTS = ["mask", "overlay", "probability", "nifti", "seg", "contact-sheet", "geojson"]
+OUTPUTS = ["mask", "overlay", "probability", "nifti", "seg", "contact-sheet", "geojson", "preview"]
 #: What states times, or has identifiers of its own.
 PROVENANCE = {"manifest.json"}
 

@@ -51,6 +51,7 @@ def record(
         state="succeeded",
         masks=tuple(masks),
         overlay=_filed(files, keys.overlay(job, item, planned.frame, attempt), drawn.overlay),
+        preview=_filed(files, keys.preview(job, item, planned.frame, attempt), drawn.preview, "image/webp"),
         thumbnail=_filed(files, keys.thumbnail(job, item, planned.frame, attempt), drawn.thumbnail),
         geometry=prepared.box.record(),
         intensity=prepared.intensity,
@@ -72,12 +73,14 @@ def _kept(files: dict[str, bytes], claim: Claim, planned: PlannedFrame, scores: 
         yield ScoreRef(digest=digest.hex(), answer=ref_of(key, body, BINARY))
 
 
-def _filed(files: dict[str, bytes], key: str, body: bytes | None) -> ArtifactRef | None:
+def _filed(
+    files: dict[str, bytes], key: str, body: bytes | None, content_type: str = "image/png"
+) -> ArtifactRef | None:
     """Add a file to `files`, and return the reference to it. Return None if the file was not requested."""
     if body is None:
         return None
     files[key] = body
-    return ref_of(key, body)
+    return ref_of(key, body, content_type)
 
 
 def overran(planned: PlannedFrame) -> Outcome:

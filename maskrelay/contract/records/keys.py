@@ -234,6 +234,10 @@ def overlay(job: str, item: int, frame: int, attempt: str) -> str:
     return f"{artifacts(job)}{item}/{frame}.{attempt}.overlay.png"
 
 
+def preview(job: str, item: int, frame: int, attempt: str) -> str:
+    return f"{artifacts(job)}{item}/{frame}.{attempt}.preview.webp"
+
+
 def thumbnail(job: str, item: int, frame: int, attempt: str) -> str:
     return f"{artifacts(job)}{item}/{frame}.{attempt}.thumbnail.png"
 

@@ -106,6 +106,8 @@ class Outcome(Record):
     error: Failure | None = None
     masks: tuple[MaskOutcome, ...] = ()
     overlay: ArtifactRef | None = None
+    #: The image of the frame as it was windowed for the model, for viewers.
+    preview: ArtifactRef | None = None
     #: The small image of the frame for the contact sheet.
     thumbnail: ArtifactRef | None = None
     #: The name that results use for the DICOM object of the frame.
@@ -142,6 +144,8 @@ class Outcome(Record):
                 named[f"{self.item}-{self.frame}-{number}.probability.png"] = mask.probability
         if self.overlay:
             named[f"{self.item}-{self.frame}.overlay.png"] = self.overlay
+        if self.preview:
+            named[f"{self.item}-{self.frame}.preview.webp"] = self.preview
         return named
 
 

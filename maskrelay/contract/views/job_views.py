@@ -115,6 +115,7 @@ def _named(name: str) -> Any:
 
 class FrameLinks(BaseModel):
     overlay: str | None = None
+    preview: str | None = None
 
 
 class ItemLinks(FrameLinks):

@@ -1,10 +1,11 @@
-"""The artifacts of one frame: mask, probability map and overlay, each as a PNG file without metadata."""
+"""The artifacts of one frame, without metadata: mask, probability map and overlay as PNG, and the preview as WebP."""
 
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from maskrelay.imaging.bands import bands
 from maskrelay.imaging.draw.legend import LegendEntry, draw_legend
@@ -12,6 +13,10 @@ from maskrelay.imaging.draw.palette import colour_of
 from maskrelay.imaging.draw.tint import tinted
 from maskrelay.imaging.masks.mask import Mask
 from maskrelay.imaging.png import part_png, png, write_rgb_png
+
+#: The longer side of a preview in pixels, at most.
+PREVIEW_SIDE = 4096
+_QUALITY = 90
 
 
 def mask_png(mask: Mask) -> bytes:
@@ -22,6 +27,18 @@ def mask_png(mask: Mask) -> bytes:
 def probability_png(probability: npt.NDArray[np.uint8]) -> bytes:
     """Encode a (height, width) uint8 probability map as an 8-bit grayscale PNG with the same values."""
     return png(probability)
+
+
+def preview_webp(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """Encode the source as WebP, without masks. A source with a side of more than PREVIEW_SIDE pixels is scaled down.
+
+    `pixels` has the shape (height, width) or (height, width, 3) and the dtype uint8.
+    """
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BOX)
+    out = BytesIO()
+    picture.save(out, "WEBP", quality=_QUALITY, method=2)
+    return out.getvalue()
 
 
 def overlay_png(pixels: npt.NDArray[np.uint8], masks: Sequence[npt.NDArray[np.bool_]], labels: Sequence[str]) -> bytes:

@@ -14,6 +14,9 @@ from maskrelay.errors import ItemError, ObjectExists
 from maskrelay.ledger.claims import Claims, Settled, Settlement
 from maskrelay.storage.protocol import BINARY, Storage
 
+#: The media types of files by their extension.
+_TYPES = {"png": "image/png", "webp": "image/webp"}
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedPart:
@@ -44,7 +47,7 @@ def store_loose(storage: Storage, files: Mapping[str, bytes]) -> None:
     """
     with storage.flushed_later():
         for key, body in files.items():
-            storage.put(key, body, "image/png" if key.endswith(".png") else BINARY)
+            storage.put(key, body, _TYPES.get(key.rpartition(".")[2], BINARY))
 
 
 def pack(key: str, recorded: Sequence[RecordedPart]) -> tuple[bytes, list[Outcome]]:
@@ -71,7 +74,7 @@ def _moved(outcome: Outcome, key: str, places: Mapping[str, int]) -> Outcome:
         for mask in outcome.masks
     )
     scores = tuple(score.model_copy(update={"answer": moved(score.answer)}) for score in outcome.scores)
-    pictures = {"overlay": moved(outcome.overlay), "thumbnail": moved(outcome.thumbnail)}
+    pictures = {name: moved(getattr(outcome, name)) for name in ("overlay", "preview", "thumbnail")}
     return outcome.model_copy(update={"masks": masks, "scores": scores, **pictures})
 
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from maskrelay.imaging.draw.frame_files import mask_png, overlay_png, probability_png
+from maskrelay.imaging.draw.frame_files import PREVIEW_SIDE, mask_png, overlay_png, preview_webp, probability_png
 from maskrelay.imaging.draw.palette import colour_of
 from tests.support.builders.masks import mask_of
 from tests.support.builders.pictures import noise
@@ -42,6 +42,17 @@ def test_a_probability_map_keeps_its_values():
     image = opened(probability_png(probability))
     assert (image.mode, image.size) == ("L", (53, 37))
     assert np.array_equal(np.asarray(image), probability)
+
+
+def test_a_preview_shows_the_source_and_is_scaled_down_only_if_it_is_very_large():
+    pixels = data.immunohistochemistry()
+    image = opened(preview_webp(pixels))
+    assert (image.format, image.size) == ("WEBP", (512, 512))
+    assert np.abs(np.asarray(image.convert("RGB")).astype(int) - pixels).mean() < 6
+    gray = opened(preview_webp(np.tile(np.arange(200, dtype=np.uint8), (100, 1))))
+    assert np.ptp(np.asarray(gray.convert("RGB")), axis=2).max() <= 2
+    wide = opened(preview_webp(np.zeros((10, 2 * PREVIEW_SIDE), np.uint8)))
+    assert wide.size == (PREVIEW_SIDE, 5)
 
 
 @pytest.mark.parametrize("make", [lambda m: mask_png(mask_of(m)), lambda m: overlay_png(noise(40, 30), [m], ["a"])])
