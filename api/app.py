@@ -60,12 +60,14 @@ from maskrelay.threads import end_process_with_threads
 #: The methods and headers that pages of the origins in MASKRELAY_CORS_ORIGINS may use. API keys are sent in a header,
 #: never as a cookie.
 _CORS: dict[str, Any] = {
-    "allow_methods": ["GET", "HEAD", "POST", "DELETE"],
+    "allow_methods": ["GET", "HEAD", "POST", "PUT", "DELETE"],
     "allow_headers": [
         "Authorization",
         "Content-Type",
         "Idempotency-Key",
+        "If-Modified-Since",
         "If-None-Match",
+        "Last-Event-ID",
         "Prefer",
         "Range",
         "If-Range",

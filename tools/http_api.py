@@ -12,6 +12,7 @@ _TITLES = {
     "uploads": "Uploads",
     "events": "Events",
     "results": "Results",
+    "reviews": "Reviews",
     "failures": "Failures",
     "callbacks": "Deliveries of callbacks",
     "operations": "Operations",
@@ -54,6 +55,7 @@ webhook-signature: v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
 _BODIES = {
     ("/v1/jobs", "post"): "-F image=@retina.jpg -F 'prompt=optic disc in retinal fundus'",
     ("/v1/uploads", "post"): "-F image=@retina.jpg",
+    ("/v1/jobs/{job}/items/{item}/review", "put"): """--json '{"verdict": "accept", "grade": 4}'""",
 }
 
 
@@ -88,7 +90,7 @@ def _operation(path: str, method: str, operation: Json) -> Iterator[str]:
 def _example(path: str, method: str, operation: Json) -> str:
     """One `curl` command; the variables of a path become shell variables."""
     body = _BODIES.get((path, method), "")
-    begin = "curl" if method == "get" or body else f"curl -X {method.upper()}"
+    begin = "curl" if method == "get" or (method == "post" and body) else f"curl -X {method.upper()}"
     key = [] if operation.get("security") == [] else ['-H "Authorization: Bearer $MASKRELAY_API_KEY"']
     words = [" ".join([begin, *key]), *filter(None, [body])]
     address = path

@@ -11,6 +11,7 @@ from api.http.middleware.problems import MEDIA_TYPE, Problem
 from api.submissions.parse import PROMPT_PATTERN, JobAsked
 from maskrelay.callbacks.signature import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
 from maskrelay.contract.records.events import EVENT_TYPES, JobEvent
+from maskrelay.contract.views.review_views import ReviewAsked
 
 _REF = {"$ref": "#/components/schemas/Problem"}
 _WHY = {
@@ -65,6 +66,10 @@ JOB_BODY = {
         },
         "application/json": {"schema": {"$ref": "#/components/schemas/JobAsked"}},
     },
+}
+REVIEW_BODY = {
+    "required": True,
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ReviewAsked"}}},
 }
 UPLOAD_BODY = {
     "required": True,
@@ -152,7 +157,7 @@ def describe(app: FastAPI) -> None:
         document = generated()
         parts = document.setdefault("components", {})
         schemas = parts.setdefault("schemas", {})
-        for model in (Problem, JobAsked, JobEvent):
+        for model in (Problem, JobAsked, JobEvent, ReviewAsked):
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(schema.pop("$defs", {}))
             schemas[model.__name__] = schema

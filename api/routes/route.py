@@ -19,7 +19,7 @@ _UNAUTHORISED = (401, 403)
 class Route:
     """A path with a method, its handler, its access, and its responses."""
 
-    method: Literal["GET", "POST", "DELETE"] = "GET"
+    method: Literal["GET", "POST", "PUT", "DELETE"] = "GET"
     path: str
     handler: Callable[..., Any]
     access: Access

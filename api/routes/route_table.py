@@ -9,15 +9,16 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from api.auth.scopes import KEYLESS, Access
 from api.auth.sign_in import SignInFacts
 from api.http.headers import KEY_PATTERN
-from api.jobs import deliveries, event_streams, job_handlers
+from api.jobs import deliveries, event_streams, job_handlers, review_handlers
 from api.operations import catalogue, health, metrics, scaling
-from api.routes.openapi import JOB_BODY, UPLOAD_BODY, Answers, header
+from api.routes.openapi import JOB_BODY, REVIEW_BODY, UPLOAD_BODY, Answers, header
 from api.routes.route import Route
 from api.submissions import redrive, submit
 from maskrelay.contract.views.dead_letter_views import DeadLetterList, RedriveList
 from maskrelay.contract.views.delivery_views import DeliveryList, DeliveryShown
 from maskrelay.contract.views.endpoint_views import EndpointList
 from maskrelay.contract.views.job_views import ItemList, ItemShown, JobList, JobShown, UploadList
+from maskrelay.contract.views.review_views import ItemReviews, ReviewShown, ReviewSummary
 from maskrelay.contract.vocabulary.trained_targets import TargetList
 
 _WAIT = header("Prefer", "`wait=N`: respond when the job has ended, or after N seconds (at most 50).")
@@ -172,6 +173,41 @@ ROUTES = (
         model=ItemList,
         problems=(400, 404, 409, 410, 503),
         others={200: _LINES},
+    ),
+    Route(
+        method="PUT",
+        path="/v1/jobs/{job}/items/{item}/review",
+        handler=review_handlers.put_review,
+        access="submit",
+        tag="reviews",
+        model=ReviewShown,
+        problems=(400, 404, 410, 413, 503),
+        body=REVIEW_BODY,
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/jobs/{job}/items/{item}/review",
+        handler=review_handlers.withdraw_review,
+        access="submit",
+        tag="reviews",
+        model=ReviewShown,
+        problems=(400, 404, 410, 503),
+    ),
+    Route(
+        path="/v1/jobs/{job}/items/{item}/review",
+        handler=review_handlers.show_reviews,
+        access="read",
+        tag="reviews",
+        model=ItemReviews,
+        problems=(400, 404, 410, 503),
+    ),
+    Route(
+        path="/v1/jobs/{job}/reviews",
+        handler=review_handlers.summarise_reviews,
+        access="read",
+        tag="reviews",
+        model=ReviewSummary,
+        problems=(400, 404, 410, 503),
     ),
     Route(
         path="/v1/jobs/{job}/events",

@@ -30,6 +30,8 @@ class AuditEntry(Record):
     job: str | None = None
     artifact: str | None = None
     event: str | None = None
+    #: The number of the item that was reviewed.
+    item: int | None = None
     uploads: tuple[str, ...] | None = None
     #: The fingerprint of the submission (see `Submission.fingerprint`).
     fingerprint: str | None = None

@@ -326,6 +326,20 @@ def stretch(number: int, kind: str) -> str:
     return f"{_fixed(number, 6)}.{kind}"
 
 
+def reviews(job: str) -> str:
+    return f"jobs/{job}/reviews/"
+
+
+def reviews_of_item(job: str, reader: str, item: int) -> str:
+    """Return the prefix of the keys of a reader's reviews of an item. `reader` consists of 16 hex digits."""
+    return f"{reviews(job)}{reader}/{_fixed(item, 9)}."
+
+
+def review(job: str, reader: str, item: int, revision: int, mark: str) -> str:
+    """Return the key of a review. `mark` is its verdict, grade and flag in three characters (see `reviews`)."""
+    return f"{reviews_of_item(job, reader, item)}{_fixed(revision, 6)}.{mark}.json"
+
+
 def event(job: str, event_id: str) -> str:
     return f"jobs/{job}/events/{event_id}.json"
 

@@ -1,0 +1,172 @@
+"""Reviews: what a reader may say, who sees it and when, and what is counted."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.outcomes import Outcome
+from tests.support.drivers.api_jobs import accepted, failed, finish, plan, settle, succeeded
+from tests.support.servers.apis import RunningApi
+
+ITEMS = 6
+
+
+@pytest.fixture
+def second(api: RunningApi) -> Iterator[httpx.Client]:
+    """A second reader of the same tenant."""
+    with api.client("admin") as client:
+        yield client
+
+
+@pytest.fixture
+def job(api: RunningApi, north: httpx.Client) -> str:
+    """A finished job whose last item has failed."""
+    made = accepted(north, *(b"%d" % number for number in range(ITEMS)))
+    outcomes: list[Outcome] = [succeeded(api, made, number) for number in range(ITEMS - 1)]
+    finish(api, made, *outcomes, failed(ITEMS - 1))
+    return made
+
+
+def address(job: str, item: int) -> str:
+    return f"/v1/jobs/{job}/items/{item}/review"
+
+
+def reviewed(client: httpx.Client, job: str, item: int, verdict: str | None = "accept", **more: Any) -> dict[str, Any]:
+    answer = client.put(address(job, item), json={"verdict": verdict, **more})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def test_the_last_review_counts_and_the_others_are_kept(north: httpx.Client, job: str) -> None:
+    first = reviewed(north, job, 2, "accept", grade=4)
+    last = reviewed(north, job, 2, "reject", flag=True, comment="das ist die Milz")
+    assert (first["revision"], last["revision"]) == (1, 2)
+    shown = north.get(address(job, 2)).json()
+    assert shown == {"review": last, "reviews": [], "history": [first, last]}
+    assert (last["item"], last["verdict"], last["grade"], last["flag"]) == (2, "reject", None, True)
+    assert last["reader"].startswith("key:")
+
+
+def test_a_review_can_be_withdrawn_in_two_ways(north: httpx.Client, job: str) -> None:
+    reviewed(north, job, 0)
+    assert north.delete(address(job, 0)).json()["verdict"] is None
+    assert north.get(address(job, 0)).json()["review"] is None
+    reviewed(north, job, 0)
+    assert reviewed(north, job, 0, None)["revision"] == 4
+    shown = north.get(address(job, 0)).json()
+    assert (shown["review"], [one["verdict"] for one in shown["history"]]) == (None, ["accept", None, "accept", None])
+
+
+def test_the_second_reader_sees_the_first_review_only_after_his_own(
+    north: httpx.Client, second: httpx.Client, job: str
+) -> None:
+    first = reviewed(north, job, 1, "reject", comment="wrong side")
+    assert second.get(address(job, 1)).json()["reviews"] == []
+    own = reviewed(second, job, 1, "accept")
+    assert second.get(address(job, 1)).json() == {"review": own, "reviews": [first], "history": [own]}
+    second.delete(address(job, 1))
+    assert second.get(address(job, 1)).json()["reviews"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({"grade": 3}, "#/verdict"),
+        ({"verdict": "maybe"}, "#/verdict"),
+        ({"verdict": "accept", "grade": 0}, "#/grade"),
+        ({"verdict": "accept", "grade": "5"}, "#/grade"),
+        ({"verdict": "accept", "flag": 1}, "#/flag"),
+        ({"verdict": "accept", "comment": "x" * 2001}, "#/comment"),
+        ({"verdict": "accept", "reader": "somebody else"}, "#/reader"),
+    ],
+)
+def test_a_wrong_review_is_refused_where_it_is_wrong(
+    north: httpx.Client, job: str, body: dict[str, Any], place: str
+) -> None:
+    answer = north.put(address(job, 0), json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+    assert [error["pointer"] for error in answer.json()["errors"]] == [place]
+    assert north.get(address(job, 0)).json()["history"] == []
+
+
+def test_what_is_no_review_is_refused(north: httpx.Client, job: str) -> None:
+    for body in (b"", b"[]", b"{", b'{"verdict": "accept", "comment": "\\ud800"}', b"\xff"):
+        assert north.put(address(job, 0), content=body).status_code == 400
+    assert north.put(address(job, 0), content=b" " * 20_000).status_code == 413
+    assert north.put(address(job, ITEMS), json={"verdict": "accept"}).status_code == 404
+    assert north.put(address(job, 0).replace("/0/", "/-1/"), json={"verdict": "accept"}).status_code == 400
+
+
+def test_an_item_of_a_running_job_can_be_reviewed(api: RunningApi, north: httpx.Client) -> None:
+    job = accepted(north, b"a", b"b")
+    plan(api, job)
+    settle(api, job, 1, succeeded(api, job, 0))
+    reviewed(north, job, 0)
+    assert north.get(f"/v1/jobs/{job}/reviews").json()["sample"] is None
+    finish(api, job, succeeded(api, job, 0), succeeded(api, job, 1))
+    assert north.get(address(job, 0)).json()["review"]["verdict"] == "accept"
+
+
+def test_reviews_are_removed_with_their_job(
+    api: RunningApi, north: httpx.Client, second: httpx.Client, job: str
+) -> None:
+    reviewed(north, job, 0)
+    assert len(list(api.storage.list(keys.reviews(job)))) == 1
+    assert keys.reviews(job).startswith(keys.objects(job))
+    second.delete(f"/v1/jobs/{job}")
+    assert north.put(address(job, 0), json={"verdict": "accept"}).status_code == 410
+
+
+def test_no_name_and_no_word_of_a_reader_is_in_a_key(api: RunningApi, north: httpx.Client, job: str) -> None:
+    review = reviewed(north, job, 3, "reject", grade=2, flag=True, comment="secret")
+    (key,) = api.storage.list(keys.reviews(job))
+    assert key.endswith("/000000003.000001.r21.json")
+    assert review["reader"].removeprefix("key:") not in key
+    assert "secret" not in key
+
+
+def test_the_summary_counts_readers_agreement_and_the_sample(
+    north: httpx.Client, second: httpx.Client, job: str
+) -> None:
+    for item, verdict in enumerate(("accept", "accept", "reject", "reject")):
+        reviewed(north, job, item, verdict, grade=3)
+    for item, verdict in enumerate(("accept", "reject", "reject", "reject")):
+        reviewed(second, job, item, verdict, flag=item == 0)
+    reviewed(second, job, 4, None)
+    shown = north.get(f"/v1/jobs/{job}/reviews").json()
+    assert (shown["items"], shown["reviewed"]) == (ITEMS, 4)
+    you, other = sorted(shown["readers"], key=lambda reader: not reader["you"])
+    assert (you["accepted"], you["rejected"], you["grades"]) == (2, 2, {"3": 4})
+    assert (other["accepted"], other["rejected"], other["flagged"], other["you"]) == (1, 3, 1, False)
+    (agreement,) = shown["agreement"]
+    assert (agreement["items"], agreement["observed"], agreement["kappa"]) == (4, 0.75, 0.5)
+    # the item that has failed has no masks, so it is not in the sample
+    assert (shown["sample"]["size"], sorted(shown["sample"]["items"])) == (5, [0, 1, 2, 3, 4])
+    assert (you["sample"]["reviewed"], you["sample"]["rejected"], you["sample"]["error_rate"]) == (4, 2, 0.5)
+    assert you["sample"]["interval"][0] < 0.5 < you["sample"]["interval"][1]
+
+
+def test_a_sample_stays_the_same(north: httpx.Client, job: str) -> None:
+    two = north.get(f"/v1/jobs/{job}/reviews?sample=2").json()["sample"]["items"]
+    five = north.get(f"/v1/jobs/{job}/reviews?sample=5").json()["sample"]["items"]
+    assert (len(two), five[:2]) == (2, two)
+
+
+def test_a_job_without_reviews_has_an_empty_summary(north: httpx.Client, job: str) -> None:
+    shown = north.get(f"/v1/jobs/{job}/reviews").json()
+    assert (shown["reviewed"], shown["readers"], shown["agreement"]) == (0, [], [])
+
+
+def test_a_review_is_in_the_audit_log_without_its_words(
+    api: RunningApi, north: httpx.Client, job: str, tmp_path: Path
+) -> None:
+    review = reviewed(north, job, 3, comment="secret")
+    logged = b"".join(api.storage.get(key) for key in api.storage.list(keys.AUDIT))
+    (entry,) = [line for line in logged.splitlines() if b"PUT /v1/jobs/{job}/items/{item}/review" in line]
+    assert b'"item":3' in entry
+    assert review["reader"].encode() in entry
+    assert b"secret" not in logged
