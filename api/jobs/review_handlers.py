@@ -12,7 +12,7 @@ from api.http.json_pointer import pointer
 from api.http.middleware.request_audit import note
 from api.jobs.lookup import JobSnapshot, find_job
 from api.jobs.review_summary import summary
-from api.jobs.reviews import read_reviews, review_shown, write_review
+from api.jobs.stored_reviews import read_reviews, review_shown, write_review
 from api.jobs.unflagged_sample import MOST
 from maskrelay.contract.json_text import read_json_text
 from maskrelay.contract.views.review_views import ReviewAsked
@@ -38,7 +38,9 @@ async def withdraw_review(request: Request, job: str, item: ItemNumber) -> Respo
     """Withdraw your review of an item. The history is kept."""
     dependencies = dependencies_of(request)
     await _find_item(dependencies, request, job, item)
-    return await _stored(dependencies, request, job, item, ReviewAsked(verdict=None, grade=None, comment=None))
+    return await _stored(
+        dependencies, request, job, item, ReviewAsked(verdict=None, grade=None, flag=False, comment=None)
+    )
 
 
 async def show_reviews(request: Request, job: str, item: ItemNumber) -> Response:

@@ -6,7 +6,7 @@ from itertools import combinations
 
 from api.dependencies import Dependencies
 from api.jobs.lookup import JobSnapshot
-from api.jobs.reviews import names_of, read_marks
+from api.jobs.stored_reviews import names_of, read_marks
 from api.jobs.unflagged_sample import unflagged_sample
 from maskrelay.contract.records.reviews import Marks, ReviewMark, reader_id
 from maskrelay.contract.views.review_views import Agreement, ReaderCounts, ReviewSummary, Sample, SampleCounts
