@@ -40,6 +40,7 @@ UNKNOWN = "a" * 26
 HOOK = "http://127.0.0.1:9/hook"
 #: Looks like a token, so that its issuer is asked.
 TOKEN = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
+REVIEW = "/v1/jobs/{job}/items/{item}/review"
 ALL_KEYS = {**KEYS, "nobody": ("north", [])}
 
 
@@ -122,9 +123,11 @@ def unchanged(world: World, method: str, path: str) -> httpx.Response:
 
 
 def unreadable(world: World, method: str, path: str) -> httpx.Response:
-    """A parameter that is too long for any."""
+    """A parameter that is too long for any, or not a number."""
     return world.admin.request(
-        method, world.path(path), params=dict.fromkeys(("cursor", "modality", "code", "last_event_id"), "x" * 300)
+        method,
+        world.path(path.replace("{item}", "x")),
+        params=dict.fromkeys(("cursor", "modality", "code", "last_event_id", "sample"), "x" * 300),
     )
 
 
@@ -228,6 +231,8 @@ BY_ROUTE: dict[tuple[str, str, str], Callable[[World], httpx.Response]] = {
     ("POST", "/v1/jobs", "200"): repeated,
     # a stream does not end by itself
     ("GET", "/v1/events", "200"): lambda world: world.admin.head("/v1/events"),
+    ("PUT", REVIEW, "200"): lambda world: world.admin.put(world.path(REVIEW), json={"verdict": "accept"}),
+    ("PUT", REVIEW, "413"): lambda world: world.admin.put(world.path(REVIEW), content=bytes(20_000)),
     ("GET", "/metrics", "401"): lambda world: httpx.get(f"{world.tight.url}/metrics", trust_env=False),
     ("GET", "/v1/scaling", "401"): lambda world: httpx.get(f"{world.tight.url}/v1/scaling", trust_env=False),
     ("GET", "/v1/jobs/{job}/artifacts/{name}", "206"): lambda world: world.admin.get(
