@@ -127,7 +127,7 @@ def unreadable(world: World, method: str, path: str) -> httpx.Response:
     return world.admin.request(
         method,
         world.path(path.replace("{item}", "x")),
-        params=dict.fromkeys(("cursor", "modality", "code", "last_event_id", "sample"), "x" * 300),
+        params=dict.fromkeys(("cursor", "modality", "code", "last_event_id", "sample", "redirect"), "x" * 300),
     )
 
 
@@ -231,6 +231,9 @@ BY_ROUTE: dict[tuple[str, str, str], Callable[[World], httpx.Response]] = {
     ("POST", "/v1/jobs", "200"): repeated,
     # a stream does not end by itself
     ("GET", "/v1/events", "200"): lambda world: world.admin.head("/v1/events"),
+    ("GET", "/v1/jobs/{job}/items", "409"): lambda world: world.admin.get(
+        f"/v1/jobs/{accepted(world.admin)}/items?offset=0"
+    ),
     ("PUT", REVIEW, "200"): lambda world: world.admin.put(world.path(REVIEW), json={"verdict": "accept"}),
     ("PUT", REVIEW, "413"): lambda world: world.admin.put(world.path(REVIEW), content=bytes(20_000)),
     ("GET", "/metrics", "401"): lambda world: httpx.get(f"{world.tight.url}/metrics", trust_env=False),
