@@ -3,7 +3,7 @@
     python -m bench.upload_cost [--pictures 200] [--bytes 150000] [--runs 3]
 
 The Python client submits the pictures to a separate API process with a separate server and a folder of files: all as
-one job, which uploads 20 files in each request, and then one job for each picture. The flushes of the audit log count
+one job, which uploads 100 files in each request, and then one job for each picture. The flushes of the audit log count
 too.
 """
 
