@@ -48,6 +48,7 @@ from maskrelay.ledger.ownership import OwnDatabase
 from maskrelay.ledger.quotas import Usage
 from maskrelay.network.certificates import client_context
 from maskrelay.settings import Settings
+from maskrelay.sources.credential_file import CredentialFile
 from maskrelay.storage.audit_log import AuditLog
 from maskrelay.storage.factory import open_configured, try_at_start
 from maskrelay.storage.protocol import Storage
@@ -140,6 +141,7 @@ def build(
         archive=Archive(storage),
         health=health,
         guard=AddressGuard(settings.callback_allow),
+        credentials=CredentialFile.open(settings.credentials_file),
         server_keys=settings.server_keys,
         limits=_limits(settings),
         quotas=partial(keys.quotas, default=_quotas(settings)),

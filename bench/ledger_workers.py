@@ -170,6 +170,7 @@ def _bench(storage: Storage, ledger: Ledger, flow: Flow, recorder: StageRecorder
         scorer=scorer,
         reuse=ScoreReuse(pool, RowBatcher(pool, scorer), ledger.score_index, storage, 2 * LEASE),
         threads=ThreadPoolExecutor(1),
+        fetching=ThreadPoolExecutor(1),
         decoders=Decoders(1),
         files=ByteBudget(1 << 30),
         decoding=ByteBudget(1 << 30),

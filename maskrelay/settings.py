@@ -109,6 +109,12 @@ class Settings(BaseModel):
         '`"quotas"` (`jobs`, `frames`, `interactive` and `bytes`, where they differ from the '
         "settings). A tenant can have several keys. The file is read again when it changes.",
     )
+    credentials_file: str | None = Field(
+        None,
+        description="The credentials with which sources by reference are read, and what each tenant may read with "
+        "them: a JSON list, described in `docs/howto/sources.md`. The API and the workers need it. The file is read "
+        "again when it changes.",
+    )
     oidc_issuer: str | None = Field(
         None,
         description="The URL of an OpenID Connect issuer whose bearer tokens are accepted too, exactly as in `iss`.",

@@ -22,6 +22,7 @@ from api.dependencies.end_listener import JobEndListener
 from api.dependencies.unrecorded_jobs import UnrecordedJobs
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.quotas import Usage
+from maskrelay.sources.credential_file import CredentialFile
 from maskrelay.storage.protocol import Storage
 from maskrelay.storage.store_health import StoreHealth
 from maskrelay.telemetry.spans import Spans
@@ -63,6 +64,8 @@ class Dependencies:
     archive: Archive
     health: StoreHealth
     guard: UrlGuard
+    #: The credentials of sources by reference, and what each tenant may read with them.
+    credentials: CredentialFile
     #: The current server key, and after it the previous one, if there is one.
     server_keys: tuple[bytes, ...]
     limits: Limits

@@ -7,14 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from api.dependencies import Dependencies
 from api.http.json_pointer import pointer
 from api.operations.catalogue import check_pin
 from api.submissions.immediate_plan import ImmediatePlan, immediate_plan
-from api.submissions.parse import SubmissionRequest
+from api.submissions.parse import RequestedItem, SubmissionRequest
+from api.submissions.source_references import Reference, credential_names
 from api.submissions.upload_quota import uploads_used
-from api.submissions.uploads import Incoming
+from api.submissions.uploads import Incoming, Upload
 from maskrelay.callbacks.sealing import seal
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import (
@@ -23,6 +25,7 @@ from maskrelay.contract.records.job import (
     Item,
     Submission,
 )
+from maskrelay.contract.records.source_pins import is_reference, name_in
 from maskrelay.contract.vocabulary.trained_targets import prompt_warnings
 from maskrelay.errors import (
     CallbackForbidden,
@@ -77,8 +80,8 @@ def accept(
     """Return the submission for this request: a new one, or the first one with the same idempotency key.
 
     When the function returns, the job is durable. If it raises LedgerUnavailable or StorageUnavailable, the job was not
-    accepted. It also raises StillAccepting, IdempotencyKeyReused, Gone, UploadExpired, OptionInvalid,
-    CallbackForbidden, LaneForbidden or QuotaReached.
+    accepted. It also raises StillAccepting, IdempotencyKeyReused, Gone, UploadExpired, CredentialUnknown,
+    SourceNotAllowed, OptionInvalid, CallbackForbidden, LaneForbidden or QuotaReached.
     """
     job = _id_of(dependencies, request)
     if request.key is None:
@@ -94,7 +97,8 @@ def _accept_new(
     dependencies: Dependencies, request: SubmissionContext, wanted: SubmissionRequest, incoming: Incoming, job: str
 ) -> Submission:
     _check_admissible(dependencies, request.tenant, wanted)
-    submission, items = _written(dependencies, request, wanted, job)
+    credentials = credential_names(dependencies.credentials, request.tenant, wanted.sources)
+    submission, items = _written(dependencies, request, wanted, job, credentials)
     with (
         uploads_used(dependencies, request.tenant, wanted.uploads, incoming),
         room_kept(dependencies, submission),
@@ -134,7 +138,7 @@ def prepare(dependencies: Dependencies, submission: Submission, items: Sequence[
     job = submission.id
     record_body(submission)
     lines = _lines(items)
-    _mark_uses(dependencies, job, {item.source for item in items})
+    _mark_uses(dependencies, job, {item.source for item in items if not is_reference(item.source)})
     with dependencies.storage.flushed_later():  # these objects are durable before `job.json` becomes visible
         dependencies.storage.put(keys.live(job), b"")
         if submission.items_key is not None:
@@ -203,8 +207,8 @@ def _check_admissible(dependencies: Dependencies, tenant: str, wanted: Submissio
     """
     wanted.lane()
     now = datetime.now(UTC)
-    for number, upload in enumerate(wanted.uploads):
-        if upload.is_expired(now, dependencies.limits.upload_lifetime):
+    for number, source in enumerate(wanted.sources):
+        if isinstance(source, Upload) and source.is_expired(now, dependencies.limits.upload_lifetime):
             raise UploadExpired(pointer=pointer("items", number, "upload"))
     if isinstance(wanted.options.deadline, datetime) and wanted.options.deadline <= now:
         raise OptionInvalid("The deadline has passed.", pointer=pointer("options", "deadline"))
@@ -223,25 +227,27 @@ def check_targets(dependencies: Dependencies, tenant: str, endpoint: str | None,
             raise CallbackForbidden(error.detail, pointer=pointer("options", "callback", "url")) from None
 
 
+def _item(asked: RequestedItem, source: Upload | Reference, credential: str | None) -> Item:
+    about: dict[str, Any] = {"custom_id": asked.custom_id, "prompts": asked.prompts}
+    if isinstance(source, Reference):
+        name = name_in(source.url)
+        return Item(**about, source=source.url, size=0, sha256="", credential=credential, source_name=name)
+    about |= {"kind": source.kind, "source_name": source.source_name}
+    return Item(**about, source=source.key, size=source.size, sha256=source.sha256)
+
+
 def _written(
-    dependencies: Dependencies, request: SubmissionContext, wanted: SubmissionRequest, job: str
+    dependencies: Dependencies,
+    request: SubmissionContext,
+    wanted: SubmissionRequest,
+    job: str,
+    credentials: Sequence[str | None],
 ) -> tuple[Submission, tuple[Item, ...]]:
     """Return the submission as it will be stored, and its items.
 
     If there are many items, they are stored in a separate object.
     """
-    items = tuple(
-        Item(
-            source=upload.key,
-            size=upload.size,
-            sha256=upload.sha256,
-            kind=upload.kind,
-            custom_id=asked.custom_id,
-            source_name=upload.source_name,
-            prompts=asked.prompts,
-        )
-        for asked, upload in zip(wanted.items, wanted.uploads, strict=True)
-    )
+    items = tuple(map(_item, wanted.items, wanted.sources, credentials))
     inline = len(items) <= INTERACTIVE_ITEMS
     now = datetime.now(UTC)
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # the ledger stores milliseconds

@@ -12,6 +12,7 @@ from pydantic import Field
 from api.dependencies import Limits
 from api.http.json_pointer import pointer
 from api.submissions.options import Options, OptionsAsked, StrictModel, members, read_json, read_options
+from api.submissions.source_references import Reference, read_reference
 from api.submissions.uploads import Upload
 from maskrelay.contract.records.job import Lane, PixelOptions
 from maskrelay.errors import (
@@ -51,7 +52,17 @@ _ALWAYS_INCLUDED = frozenset(
 
 
 class ItemAsked(StrictModel):
-    upload: str = Field(description="An id from `POST /v1/uploads`.")
+    upload: str | None = Field(None, description="An id from `POST /v1/uploads`. An item has this or a `source`.")
+    source: str | None = Field(
+        None,
+        description="The URL of a source by reference: `s3://`, `az://`, `abfss://`, `gs://`, `file://` or `https://`. "
+        "The service reads it when the job runs.",
+    )
+    credential: str | None = Field(
+        None,
+        description="The name of the credential with which the source is read. The default is the one whose prefix "
+        "contains the source.",
+    )
     custom_id: str | None = Field(None, description="Unique within the job. The default is the item's index.")
     prompts: Prompts | None = Field(None, description="The prompts of this item, instead of those of the job.")
 
@@ -69,15 +80,20 @@ class RequestedItem:
     custom_id: str
     prompts: tuple[str, ...]
     upload_id: str = ""
+    reference: Reference | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SubmissionRequest:
-    """A complete submission, with the size and hash of its uploads."""
+    """A complete submission. `sources` contains the source of each item, in order."""
 
     items: tuple[RequestedItem, ...]
-    uploads: tuple[Upload, ...]
+    sources: tuple[Upload | Reference, ...]
     options: Options
+
+    @property
+    def uploads(self) -> tuple[Upload, ...]:
+        return tuple(source for source in self.sources if isinstance(source, Upload))
 
     def lane(self) -> Lane:
         """Return the lane of the job. Raises LaneForbidden."""
@@ -87,10 +103,10 @@ class SubmissionRequest:
             raise LaneForbidden(error.detail, pointer=pointer("options", "lane")) from None
 
     def fingerprint(self) -> str:
-        """Return a hash of options, prompts and uploads. It does not depend on the format of the request."""
+        """Return a hash of options, prompts and sources. It does not depend on the format of the request."""
         items = [
-            [upload.size, upload.sha256, item.custom_id, item.prompts]
-            for item, upload in zip(self.items, self.uploads, strict=True)
+            [*source.identity(), item.custom_id, item.prompts]
+            for item, source in zip(self.items, self.sources, strict=True)
         ]
         options = identifying_options(asdict(self.options), asdict(Options()))
         options["pixels"] = identifying_options(self.options.pixels.model_dump(), PixelOptions().model_dump())
@@ -113,7 +129,7 @@ def read_form(fields: dict[str, list[bytes]], images: int, limits: Limits) -> tu
 
 
 def read_body(body: bytes, limits: Limits) -> tuple[tuple[RequestedItem, ...], Options]:
-    """Parse the items and options of a JSON body, in which items refer to uploads."""
+    """Parse the items and options of a JSON body, in which items refer to uploads or to other sources."""
     given = members(read_json(body, pointer()), JobAsked.model_fields, ())
     options = read_options(given.get("options", {}))
     items = given.get("items", [])
@@ -129,13 +145,15 @@ def read_body(body: bytes, limits: Limits) -> tuple[tuple[RequestedItem, ...], O
 def _item(item: Any, number: int, shared: tuple[str, ...] | None, limits: Limits) -> RequestedItem:
     here = ("items", number)
     given = members(item, ItemAsked.model_fields, here)
-    if not isinstance(given.get("upload"), str):
-        raise Malformed("An item needs the id of its upload.", pointer=pointer(*here, "upload"))
+    reference = read_reference(given, here) if "source" in given else None
+    if reference is None and not isinstance(given.get("upload"), str):
+        raise Malformed("An item needs the id of its upload, or a source.", pointer=pointer(*here, "upload"))
     prompts = shared
     if shared is None or "prompts" in given:
         prompts = check_prompts(given.get("prompts", []), limits, (*here, "prompts"))
     assert prompts is not None
-    return RequestedItem(_custom_id(given.get("custom_id", str(number)), here), prompts, given["upload"])
+    custom_id = _custom_id(given.get("custom_id", str(number)), here)
+    return RequestedItem(custom_id, prompts, given.get("upload", ""), reference)
 
 
 def _custom_id(value: Any, here: tuple[str | int, ...]) -> str:

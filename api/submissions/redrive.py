@@ -40,6 +40,7 @@ from maskrelay.contract.records.job import (
     Result,
     Submission,
 )
+from maskrelay.contract.records.source_pins import is_reference
 from maskrelay.contract.views.dead_letter_views import NotRedriven, RedriveList
 from maskrelay.contract.views.job_views import ErrorShown
 from maskrelay.contract.vocabulary.trained_targets import prompt_warnings
@@ -96,7 +97,7 @@ def _accept(
     items = _failed_items(dependencies, old, result, code)
     callback_url = old.callback.url if old.callback else None
     accept.check_targets(dependencies, old.tenant, old.endpoint, callback_url)
-    _check_uploads(dependencies, {item.source for item in items})
+    _check_uploads(dependencies, {item.source for item in items if not is_reference(item.source)})
     submission = _submission(dependencies, old, items, code, job, traceparent)
     with accept.room_kept(dependencies, submission):
         # This marker is written before the new job is accepted, so that every redrive of the old job is listed.

@@ -29,6 +29,7 @@ from api.submissions.parse import (
     read_body,
     read_form,
 )
+from api.submissions.source_references import Reference
 from api.submissions.upload_quota import ByteCheck, byte_check, publish
 from api.submissions.uploads import (
     Incoming,
@@ -91,13 +92,16 @@ async def _read(
     if kind == "application/json":
         body = await request_bodies.receive_json(request, dependencies.limits)
         items, options = await in_thread(read_body, body, dependencies.limits)
-        uploads = await in_thread(_find_uploads, dependencies, tenant_of(request), items)
-        return SubmissionRequest(items, uploads, options)
+        sources = await in_thread(_find_sources, dependencies, tenant_of(request), items)
+        return SubmissionRequest(items, sources, options)
     raise Malformed("Send multipart/form-data or application/json.")
 
 
-def _find_uploads(dependencies: Dependencies, tenant: str, items: tuple[RequestedItem, ...]) -> tuple[Upload, ...]:
-    first = {item.upload_id: number for number, item in reversed(list(enumerate(items)))}
+def _find_sources(
+    dependencies: Dependencies, tenant: str, items: tuple[RequestedItem, ...]
+) -> tuple[Upload | Reference, ...]:
+    """Return the upload or the reference of each item. Raises UploadUnknown."""
+    first = {item.upload_id: number for number, item in reversed(list(enumerate(items))) if item.reference is None}
 
     def find(upload_id: str) -> Upload:
         try:
@@ -106,7 +110,7 @@ def _find_uploads(dependencies: Dependencies, tenant: str, items: tuple[Requeste
             raise UploadUnknown(pointer=pointer("items", first[upload_id], "upload")) from None
 
     found = dict(zip(first, side_by_side(find, first), strict=True))
-    return tuple(found[item.upload_id] for item in items)
+    return tuple(item.reference or found[item.upload_id] for item in items)
 
 
 async def _accept(

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from anyio import CancelScope
 
@@ -38,6 +39,10 @@ class Upload:
     source_name: str | None
     at: datetime
     kind: Kind = "still"
+
+    def identity(self) -> list[Any]:
+        """Return what a fingerprint contains of the upload."""
+        return [self.size, self.sha256]
 
     def is_expired(self, now: datetime, lifetime: timedelta) -> bool:
         return now - self.at > lifetime - REFUSED_BEFORE

@@ -39,6 +39,9 @@
     │       ├── UploadUnknown
     │       ├── UploadExpired
     │       ├── UploadGone
+    │       ├── SourceInvalid
+    │       ├── CredentialUnknown
+    │       ├── SourceNotAllowed
     │       ├── LaneForbidden
     │       ├── CodesInvalid
     │       ├── IdempotencyKeyReused
@@ -60,6 +63,10 @@
     │   ├── FrameOutOfRange
     │   ├── VolumeNeeded
     │   ├── SourceMissing
+    │   ├── SourceNotFound
+    │   ├── SourceForbidden
+    │   ├── SourceChanged
+    │   ├── SourceUnpinned
     │   ├── SourceTooLarge
     │   ├── DecoderCrashed
     │   ├── DecodeTimeout
@@ -88,6 +95,7 @@
     │       └── AnswerInvalid
     ├── StorageError
     │   ├── StorageUnavailable
+    │   │   └── SourceUnavailable    the frame or the step waits, and no attempt is counted
     │   ├── ObjectExists
     │   ├── ObjectMissing
     │   ├── KeyInvalid

@@ -173,6 +173,18 @@ class UploadGone(Refused):
     """An upload that a failed item needs no longer exists."""
 
 
+class SourceInvalid(Refused):
+    """The source is not a URL from which this service can read."""
+
+
+class CredentialUnknown(Refused):
+    """There is no credential with this name, or this key may not use it."""
+
+
+class SourceNotAllowed(Refused):
+    """The API key or token does not allow this source to be read."""
+
+
 class LaneForbidden(Refused):
     """The interactive lane accepts only small jobs."""
 

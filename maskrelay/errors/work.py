@@ -76,6 +76,22 @@ class SourceMissing(ItemError):
     """The item's upload no longer exists."""
 
 
+class SourceNotFound(ItemError):
+    """The item's source does not exist in its store."""
+
+
+class SourceForbidden(ItemError):
+    """The store refuses to let this service read the item's source, or the permission to read it was withdrawn."""
+
+
+class SourceChanged(ItemError):
+    """The item's source was changed while the job was running."""
+
+
+class SourceUnpinned(ItemError):
+    """The server of the item's source gives no ETag and no time of change, so a change could not be noticed."""
+
+
 class SourceTooLarge(ItemError):
     """The file is larger than a worker may open."""
 
@@ -227,6 +243,10 @@ class StorageUnavailable(StorageError):
         self.reason = reason
         #: Whether the store was reached, and will refuse the request again until an operator changes something.
         self.refused = refused
+
+
+class SourceUnavailable(StorageUnavailable):
+    """The store of an item's source cannot be reached."""
 
 
 class ObjectExists(StorageError):

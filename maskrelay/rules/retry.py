@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from maskrelay.errors import EndpointBusy, EndpointTimeout, FrameRefused, MaskrelayError
+from maskrelay.errors import EndpointBusy, EndpointTimeout, FrameRefused, MaskrelayError, SourceUnavailable
 
 #: The pause after the first attempt, and the longest pause.
 FIRST = timedelta(seconds=1)
@@ -15,6 +15,8 @@ LATE = 4
 #: The longest pause of a frame if the gates of all endpoints that may score it are closed. It is short, because a gate
 #: may open earlier than expected.
 COME_BACK = timedelta(seconds=5)
+#: The longest pause of a frame whose source is in a store that cannot be reached.
+SOURCE_AWAY = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +51,17 @@ def pause_after_release(error: MaskrelayError, attempt: int, rand: float) -> tim
 
     If the endpoint failed on the frame, the pause grows with the number of attempts. After a timeout it is longer,
     because the endpoint's container may still be working on the request. If all gates are closed, the frame waits for
-    80 to 100 % of the time until the first of them may open, and for five seconds at most. After any other error, it
-    waits for 0.5 to 1 second. `rand` is a random number from 0 to 1.
+    80 to 100 % of the time until the first of them may open, and for five seconds at most. If the store of its source
+    cannot be reached, it waits for 10 to 20 seconds. After any other error, it waits for 0.5 to 1 second. `rand` is a
+    random number from 0 to 1.
     """
     if isinstance(error, FrameRefused | EndpointTimeout):
         return backoff(attempt + (LATE if isinstance(error, EndpointTimeout) else 0), rand)
     if isinstance(error, EndpointBusy) and error.come_back_s is not None:
         seconds = min(error.come_back_s, COME_BACK.total_seconds())
         return timedelta(seconds=seconds * (0.8 + 0.2 * rand))
+    if isinstance(error, SourceUnavailable):
+        return SOURCE_AWAY * (0.5 + rand / 2)
     return backoff(1, rand)
 
 

@@ -20,6 +20,10 @@ from maskrelay.errors import (
     LedgerUnavailable,
     ObjectExists,
     ObjectMissing,
+    SourceChanged,
+    SourceForbidden,
+    SourceNotFound,
+    SourceUnavailable,
     StorageUnavailable,
 )
 from maskrelay.ledger.assembly_leases import AssemblyLease
@@ -40,6 +44,8 @@ log = logging.getLogger(__name__)
 #: If this many attempts at an item have failed or crashed their process, the next attempt makes no files. It only
 #: records that the files cannot be made.
 DEATHS = 2
+#: The errors of one file of an item. The other files are made.
+_UNMADE = (ArtifactUnsupported, SourceChanged, SourceForbidden, SourceNotFound)
 
 
 def assemble_items(context: WorkerContext, until: float) -> None:
@@ -65,6 +71,9 @@ def _attempt(context: WorkerContext, assembler: "Assembler", lease: AssemblyLeas
             context.recorder.timed("assemble"),
         ):
             assembler.assemble(lease)
+    except SourceUnavailable:  # other items can be assembled
+        context.recorder.happened("parked", SourceUnavailable.code)
+        assembling.excuse(lease, OUTAGE)
     except (StorageUnavailable, LedgerUnavailable):
         assembling.excuse(lease, OUTAGE)
         raise
@@ -131,7 +140,7 @@ class Assembler:
                 try:
                     with path.open("wb") as out:
                         file.write(out)
-                except ArtifactUnsupported as error:
+                except _UNMADE as error:
                     about = {"job_id": lease.job, "item": lease.item, "output": file.output}
                     log.warning("a file of an item cannot be made", extra=about)
                     errors[file.output] = Failure(code=error.code, detail=error.detail)

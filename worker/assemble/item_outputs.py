@@ -1,5 +1,6 @@
 """The files of a whole item. Each has a name, a media type and a function that writes it."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -77,16 +78,16 @@ def _geojson(whole: WholeItem, out: BinaryIO) -> None:
 
 def _seg(whole: WholeItem, sources: SourceCache, codes: CodeTable, out: BinaryIO) -> None:
     frames = whole.frames
-    first = {(frame.source, frame.extent): frame for frame in reversed(frames)}
+    first = {(frame.opened_from, frame.extent): frame for frame in reversed(frames)}
     number = {place: count for count, place in enumerate(first)}
     objects = list(first.values())
 
     def header_of(count: int) -> Dataset:
         frame = objects[count]
-        with sources.opened(frame.source, frame.extent, frame.reading) as opened:
+        with sources.opened(frame.opened_from, frame.extent, frame.reading) as opened:
             return read_source_header(opened)
 
-    placed = [(number[frame.source, frame.extent], frame.reading.index) for frame in frames]
+    placed = [(number[frame.opened_from, frame.extent], frame.reading.index) for frame in frames]
     write_seg(out, placed, header_of, _segments(whole, codes), whole.mask_of, _making(whole))
 
 
@@ -101,14 +102,26 @@ def _segments(whole: WholeItem, codes: CodeTable) -> list[Segment]:
 def _making(whole: WholeItem) -> Making:
     """Return the values that describe the creation of the DICOM SEG.
 
-    They depend on the submission, the model and the version of this software, but not on the current time. A repeated
-    attempt therefore makes the same file.
+    They depend on the submission, the pinned sources, the model and the version of this software, but not on the
+    current time. A repeated attempt therefore makes the same file.
     """
     assert whole.first is not None
     model = whole.first.model_version or "unknown"
     return Making(
-        fingerprint=f"{whole.submission.fingerprint}:{whole.item.item}:{model}",
+        fingerprint=f"{whole.submission.fingerprint}:{whole.item.item}:{model}{_versions(whole)}",
         made=whole.submission.created_at,
         software=f"maskrelay {version('maskrelay')}",
         model_version=model,
     )
+
+
+def _versions(whole: WholeItem) -> str:
+    """Return a hash of the versions of the item's sources by reference, or nothing if there are none.
+
+    The fingerprint of the submission contains the hashes of uploads, but only the URLs of references.
+    """
+    pinned = dict.fromkeys(frame.pinned for frame in whole.frames if frame.pinned is not None)
+    if not pinned:
+        return ""
+    said = [f"{source.url} {source.size} {source.etag} {source.version}" for source in pinned]
+    return ":" + hashlib.sha256("\n".join(said).encode()).hexdigest()

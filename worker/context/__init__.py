@@ -12,6 +12,8 @@ from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.ledger.flow_control import Flow
 from maskrelay.ledger.measurements import StageRecorder
 from maskrelay.settings import Settings
+from maskrelay.sources.credential_file import CredentialFile
+from maskrelay.sources.source_readers import SourceReaders
 from maskrelay.storage.audit_log import AuditLog
 from maskrelay.storage.factory import open_configured
 from maskrelay.storage.protocol import Storage
@@ -53,11 +55,19 @@ class WorkerContext:
         """The jobs and uploads that the passes of this process have skipped because their objects cannot be used."""
         return BadObjects(self.storage, self.ledger, self.recorder)
 
+    @cached_property
+    def source_readers(self) -> SourceReaders:
+        """The readers of sources by reference. They are created on first use, which is after the fork.
+
+        Raises SettingsError if the credentials file cannot be used.
+        """
+        return SourceReaders(CredentialFile.open(self.settings.credentials_file))
+
     def sources(self) -> SourceCache:
         """Return a new cache of sources, with its own local copies."""
         settings = self.settings
         bounds = {"max_bytes": settings.max_source_bytes, "most_bytes": settings.copies_bytes}
-        return SourceCache(self.storage, **bounds, space_bytes=settings.copies_space_bytes)
+        return SourceCache(self.storage, self.source_readers, **bounds, space_bytes=settings.copies_space_bytes)
 
     def flow(self) -> Flow:
         """Return the flow control of the configured endpoints."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
-from maskrelay.errors import LedgerUnavailable, StorageUnavailable
+from maskrelay.errors import LedgerUnavailable, SourceUnavailable, StorageUnavailable
 from maskrelay.ledger.step_leases import StepLease
 from worker.context import WorkerContext
 from worker.context.halted_jobs import halt
@@ -27,6 +27,7 @@ def attempt(context: WorkerContext, lease: StepLease, step: Callable[[], None]) 
     """Call `step`, and renew the lease on the job's step in the meantime.
 
     If storage or Redis is unavailable, the attempt does not count, and StorageUnavailable or LedgerUnavailable is
+    raised. If the store of a source by reference is unavailable, the attempt does not count either, but nothing is
     raised. Any other error, or a crash of the process, counts as a failed attempt. Such an error is logged and not
     raised, so the steps of other jobs continue.
     """
@@ -40,6 +41,10 @@ def attempt(context: WorkerContext, lease: StepLease, step: Callable[[], None]) 
             context.recorder.timed(lease.kind),
         ):
             step()
+    except SourceUnavailable as error:
+        log.info("the step waits for a source", extra={"job_id": lease.job, "step": lease.kind, "reason": error.reason})
+        context.recorder.happened("parked", error.code)
+        steps.excuse(lease, OUTAGE)
     except (StorageUnavailable, LedgerUnavailable):
         steps.excuse(lease, OUTAGE)
         raise

@@ -1,6 +1,7 @@
 """A reader of sources for decoding.
 
-A source with one frame is read as bytes. A source with several frames is read from a local copy, which is cached.
+A source is an upload in storage, or a pinned object outside of it. A source with one frame is read as bytes. A source
+with several frames is read from a local copy, which is cached.
 """
 
 import os
@@ -18,9 +19,11 @@ from pathlib import Path
 from maskrelay.contract.formats.nifti_header import HEADER_BYTES
 from maskrelay.contract.formats.sniff import Kind
 from maskrelay.contract.records.source_frames import Extent, Reading
+from maskrelay.contract.records.source_pins import PinnedSource
 from maskrelay.contract.records.zip_members import inflated
-from maskrelay.errors import ObjectMissing, SourceMissing, SourceTooLarge, StorageUnavailable
+from maskrelay.errors import ObjectMissing, SourceForbidden, SourceMissing, SourceTooLarge, StorageUnavailable
 from maskrelay.imaging.read.gunzip import unpack
+from maskrelay.sources.source_readers import SourceReaders
 from maskrelay.storage.protocol import Storage
 from worker.context.local_copies import (
     STEP,
@@ -29,7 +32,9 @@ from worker.context.local_copies import (
     set_aside,
 )
 
-Place = tuple[str, Extent | None]
+#: The storage key of an upload, or an object outside of the storage.
+Source = str | PinnedSource
+Place = tuple[Source, Extent | None]
 GZIP = b"\x1f\x8b"
 
 
@@ -44,18 +49,28 @@ class LocalCopy:
 
 
 class SourceCache:
-    """A reader of sources from storage. Every method blocks, and may be called from any thread.
+    """A reader of sources. Every method blocks, and may be called from any thread.
 
     The local copies are in a folder of their own, which `close` removes. When a copy is no longer read, the least
     recently used copies without readers are removed until the total size is at most `most_bytes`. The total size of the
     copies of all workers that share a TMPDIR is at most `space_bytes`.
 
     Methods raise SourceMissing, Truncated, and SourceTooLarge if the decompressed source has more than `max_bytes`.
-    They raise StorageUnavailable if storage does not respond, or if the copies of all workers take all the space.
+    They raise StorageUnavailable if storage does not respond, or if the copies of all workers take all the space. For a
+    pinned source, they raise the errors of `SourceReaders.stream`. `readers` is None where there are only uploads.
     """
 
-    def __init__(self, storage: Storage, *, max_bytes: int, most_bytes: int, space_bytes: int = 1 << 62) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        readers: SourceReaders | None = None,
+        *,
+        max_bytes: int,
+        most_bytes: int,
+        space_bytes: int = 1 << 62,
+    ) -> None:
         self._storage = storage
+        self._readers = readers
         self._max_bytes = max_bytes
         self._most_bytes = most_bytes
         self._space_bytes = space_bytes
@@ -64,44 +79,46 @@ class SourceCache:
         self._copies: OrderedDict[Place, LocalCopy] = OrderedDict()
         self._lock = threading.Lock()
 
-    def read(self, key: str, extent: Extent | None = None) -> bytes:
+    def read(self, source: Source, extent: Extent | None = None) -> bytes:
         """Return the whole source.
 
-        A source that is a complete object is read in one call, and its size is not checked.
+        A source that is a complete upload is read in one call, and its size is not checked.
         """
-        if extent is not None:
+        if extent is not None or isinstance(source, PinnedSource):
             whole = BytesIO()  # getvalue() returns the bytes without another copy
-            whole.writelines(self._chunks(key, extent))
+            whole.writelines(self._chunks(source, extent))
             return whole.getvalue()
         try:
-            return self._storage.get(key)
+            return self._storage.get(source)
         except ObjectMissing as error:
             raise SourceMissing from error
 
-    def head(self, key: str, extent: Extent | None, length: int) -> bytes:
+    def head(self, source: Source, extent: Extent | None, length: int) -> bytes:
         """Return the beginning of the source: at least `length` bytes, or all of it if it is shorter."""
+        if extent is None:
+            return self.ranged(source, 0, length)
         held = b""
-        chunks = self._chunks(key, extent)
+        chunks = self._chunks(source, extent)
         for chunk in chunks:
             held += chunk
             if len(held) >= length:
                 break
         return held
 
-    def unpacked(self, key: str, extent: Extent | None) -> Iterator[bytes]:
+    def unpacked(self, source: Source, extent: Extent | None) -> Iterator[bytes]:
         """Yield the source in pieces, decompressed if it is a gzip file. No copy is kept."""
-        chunks = self._chunks(key, extent)
+        chunks = self._chunks(source, extent)
         begin = next(chunks, b"")
         whole = chain([begin], chunks)
         return self._bounded(unpack(whole)) if begin.startswith(GZIP) else whole
 
     @contextmanager
-    def file(self, key: str, extent: Extent | None, kind: Kind) -> Iterator[Path]:
+    def file(self, source: Source, extent: Extent | None, kind: Kind) -> Iterator[Path]:
         """Yield the path of a local copy, which exists until the block ends.
 
         A compressed NIfTI file is decompressed.
         """
-        place = key, extent
+        place = source, extent
         copy = self._taken(place)
         try:
             with copy.lock:
@@ -112,13 +129,13 @@ class SourceCache:
             self._given_back(copy)
 
     @contextmanager
-    def opened(self, key: str, extent: Extent | None, reading: Reading) -> Iterator[bytes | Path]:
+    def opened(self, source: Source, extent: Extent | None, reading: Reading) -> Iterator[bytes | Path]:
         """Yield the path of a local copy if the source has several frames, otherwise its bytes."""
         if reading.several:
-            with self.file(key, extent, reading.kind) as path:
+            with self.file(source, extent, reading.kind) as path:
                 yield path
         else:
-            yield self.read(key, extent)
+            yield self.read(source, extent)
 
     def close(self) -> None:
         """Remove every copy. Readers that still use a copy will fail."""
@@ -185,13 +202,26 @@ class SourceCache:
             self.drop_unused()
             set_aside(path, size, most_bytes=self._space_bytes)
 
-    def _chunks(self, key: str, extent: Extent | None) -> Iterator[bytes]:
+    def ranged(self, source: Source, start: int, length: int) -> bytes:
+        """Return a range of the source, shorter if the source ends in it."""
+        return b"".join(self._stored(source, start, length))
+
+    def _chunks(self, source: Source, extent: Extent | None) -> Iterator[bytes]:
+        if extent is None:
+            yield from self._bounded(self._stored(source))
+        else:
+            stored = self._stored(source, extent.offset, extent.length)
+            yield from self._bounded(inflated(stored, extent))
+
+    def _stored(self, source: Source, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Yield a range of the object. Raises SourceMissing, or the errors of `SourceReaders.stream`."""
+        if isinstance(source, PinnedSource):
+            if self._readers is None:
+                raise SourceForbidden
+            yield from self._readers.stream(source, start, length)
+            return
         try:
-            if extent is None:
-                yield from self._bounded(self._storage.stream(key))
-            else:
-                stored = self._storage.stream(key, extent.offset, extent.length)
-                yield from self._bounded(inflated(stored, extent))
+            yield from self._storage.stream(source, start, length)
         except ObjectMissing as error:
             raise SourceMissing from error
 
@@ -213,3 +243,8 @@ def begin_of(chunks: Iterator[bytes]) -> bytes:
     while len(held) < HEADER_BYTES and (chunk := next(chunks, b"")):
         held += chunk
     return held[:HEADER_BYTES]
+
+
+def pinned_of(source: Source) -> PinnedSource | None:
+    """Return the source if it is a pinned object outside of the storage, or None if it is an upload."""
+    return source if isinstance(source, PinnedSource) else None

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from maskrelay.contract.record import Failure
+from maskrelay.contract.records.source_pins import PinnedSource
 from maskrelay.errors import DecoderCrashed, ItemError
 from maskrelay.ledger.step_leases import StepLease
 from worker.context import WorkerContext
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 #: A source that has crashed this many processes is not opened again.
 DEATHS = 2
 T = TypeVar("T")
+#: For each so many bytes of a source by reference, the time limit of its opening grows by `decode_timeout`.
+_UNIT = 1 << 20
 
 
 class StepLost(Exception):
@@ -65,3 +68,11 @@ class GuardedOpener:
 
     def close(self) -> None:
         self._thread.shutdown(wait=False)
+
+
+def time_units(source: PinnedSource | None) -> int:
+    """Return the factor by which the time limit grows because a source is read from a store outside of the service.
+
+    Such a store may be slow. Its own limits are in `SourceReaders`.
+    """
+    return 1 if source is None else 1 + source.size // _UNIT

@@ -191,6 +191,7 @@ class PlanLayout:
             index=index,
             of=item.frames,
             source=asked.source,
+            pinned=source.pinned,
             size=source.size,
             sha256=asked.sha256,
             prompts=asked.prompts,

@@ -9,42 +9,39 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from maskrelay.contract.formats.sniff import HEAD_BYTES, kind_of
+from maskrelay.contract.formats.sniff import HEAD_BYTES, Kind, kind_of
 from maskrelay.contract.record import Failure
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import Item, Submission
 from maskrelay.contract.records.planned_items import Surveyed
 from maskrelay.contract.records.source_frames import Extent
+from maskrelay.contract.records.source_pins import PinnedSource, is_reference
 from maskrelay.contract.records.zip_directory import Member, list_members, locate
 from maskrelay.errors import (
     ArchiveInvalid,
-    ArchiveNested,
+    ArchiveTooLarge,
     DirectoryFile,
     HiddenFile,
     ItemError,
-    NotAnImage,
     ObjectMissing,
     RecordUnreadable,
-    SourceTooLarge,
+    SourceNotFound,
     ViewerPicture,
     ZeroSized,
 )
-from maskrelay.imaging.read.image_header import is_picture
-from maskrelay.imaging.read.source_survey import survey_dicom, survey_nifti, survey_tiff
-from maskrelay.rules.archive_members import is_called_archive, is_called_picture, is_other_file
+from maskrelay.rules.archive_members import is_called_picture
 from maskrelay.storage.stored_records import read_records, write_records
 from worker.context import WorkerContext
 from worker.context.job_records.outcome_parts import failure_of
-from worker.context.source_cache import GZIP, SourceCache, begin_of
+from worker.context.source_cache import Source, SourceCache, pinned_of
 from worker.context.turn import TimeIsUp
-from worker.plan.guarded_opening import GuardedOpener
+from worker.plan.guarded_opening import GuardedOpener, time_units
+from worker.plan.references import Referenced, References
+from worker.plan.source_description import SourceDescriber
 
 #: The number of submitted items whose surveys are stored in one object. If the planning process dies, the surveys of at
 #: most this many items are repeated.
 ITEMS_PER_SURVEY = 8
-#: To read the header of a DICOM object of up to this size, the whole object is read into memory. For a larger object, a
-#: local copy is made.
-SMALL_BYTES = 8 << 20
 #: The largest number of members of a zip archive.
 MOST_MEMBERS = 20_000
 
@@ -70,6 +67,8 @@ class SourceSurvey:
         self._submission = submission
         self._asked = asked
         self._opening = opening
+        self._describer = SourceDescriber(context.settings, sources, submission.pixels, opening)
+        self._references = References(context.source_readers, submission.tenant)
         self._check_time = check_time
         self._found: list[Surveyed] = []  # the sources found so far in the current group of items
         # The sources of this group that an earlier attempt found before its time was over, without those used already.
@@ -86,13 +85,18 @@ class SourceSurvey:
             yield from self._part(first, self._asked[first : first + ITEMS_PER_SURVEY])
 
     def _part(self, first: int, items: Sequence[Item]) -> list[Surveyed]:
-        if all(item.kind == "still" for item in items):
+        if all(item.kind == "still" and not is_reference(item.source) for item in items):
             return [_still(first + place, item) for place, item in enumerate(items)]
         storage, key = self._context.storage, keys.survey_part(self._submission.id, first // ITEMS_PER_SURVEY)
         with contextlib.suppress(ObjectMissing):
             return read_records(storage, key, Surveyed)
         self._found, self._begun = [], deque(self._kept_begun(first // ITEMS_PER_SURVEY))
-        found = [source for place, item in enumerate(items) for source in self._survey(first + place, item)]
+        pinned = self._references.pinned({first + place: item for place, item in enumerate(items)}, self._begun)
+        found = [
+            source
+            for place, item in enumerate(items)
+            for source in self._survey(first + place, item, pinned.get(first + place))
+        ]
         return found if write_records(storage, key, found) else read_records(storage, key, Surveyed)
 
     def _kept_begun(self, part: int) -> list[Surveyed]:
@@ -131,15 +135,55 @@ class SourceSurvey:
             self._context.storage.put(self._begun_key, body.encode(), "application/x-ndjson")
             raise
 
-    def _survey(self, upload: int, item: Item) -> list[Surveyed]:
-        if item.kind == "still":
-            return [_still(upload, item)]
-        if item.kind == "zip":
-            return self._zip(upload, item)
-        about = {"upload": upload, "extent": None, "kind": item.kind, "size": item.size}
-        return [self._one(upload, lambda: self._opened(item.source, about, str(upload)))]
+    def _survey(self, upload: int, item: Item, found: Referenced | None) -> list[Surveyed]:
+        if found is None:
+            if item.kind == "still":
+                return [_still(upload, item)]
+            return self._object(upload, item.source, item.kind, item.size)
+        if found.error is not None:
+            return [self._one(upload, lambda: Surveyed(upload=upload, kind="still", size=0, error=found.error))]
+        if found.pinned is None:
+            return self._collection(upload, item)
+        return self._object(upload, found.pinned, found.kind, found.pinned.size)
 
-    def _zip(self, upload: int, item: Item) -> list[Surveyed]:
+    def _object(self, upload: int, source: Source, kind: Kind, size: int) -> list[Surveyed]:
+        """Return the sources in an upload or in a pinned object."""
+        if kind == "zip":
+            return self._zip(upload, source, size)
+        about: dict[str, Any] = {"upload": upload, "pinned": pinned_of(source), "extent": None}
+        about |= {"kind": kind, "size": size}
+        if kind == "still":
+            return [self._one(upload, lambda: Surveyed(**about))]
+        return [self._one(upload, lambda: self._describer.of_source(source, about, str(upload)))]
+
+    def _collection(self, upload: int, item: Item) -> list[Surveyed]:
+        """Return every object of a collection as a source, like the members of a zip archive."""
+        begun = [source for source in self._begun if source.upload == upload]
+        after = begun[-1].pinned.url if begun and begun[-1].pinned is not None else None
+        found = [self._one(upload, partial(_same, source)) for source in begun]
+        for number, pinned in enumerate(self._references.listed(item, after), len(found)):
+            if number == MOST_MEMBERS:
+                failure = failure_of(ArchiveTooLarge(f"the source contains more than {MOST_MEMBERS} files"))
+                return [Surveyed(upload=upload, kind="still", size=0, error=failure)]
+            found.append(self._one(upload, partial(self._listed, upload, item, number, pinned)))
+        if all(_is_hidden(source) for source in found):
+            failure = failure_of(SourceNotFound("there are no files below the source"))
+            found.append(Surveyed(upload=upload, kind="still", size=0, error=failure))
+        return _without_viewer(found)
+
+    def _listed(self, upload: int, item: Item, number: int, pinned: PinnedSource) -> Surveyed:
+        what, name = f"{upload}.{number}", pinned.url.removeprefix(item.source)
+        about: dict[str, Any] = {"upload": upload, "pinned": pinned, "name": name, "extent": None}
+        if pinned.size == 0:
+            other = not is_called_picture(name)
+            return Surveyed(**about, kind="still", size=0, error=failure_of(ZeroSized()), ignored=other)
+        try:
+            begin = self._sources.ranged(pinned, 0, HEAD_BYTES)
+        except ItemError as error:
+            return Surveyed(**about, kind="still", size=0, error=failure_of(error))
+        return self._describer.of_file(pinned, about | {"kind": kind_of(begin), "size": pinned.size}, begin, what)
+
+    def _zip(self, upload: int, source: Source, size: int) -> list[Surveyed]:
         """Return every member of a zip archive as a source.
 
         Files that are not images are marked as ignored. If the archive cannot be listed, or contains only hidden files
@@ -147,37 +191,41 @@ class SourceSurvey:
         """
 
         def read(offset: int, length: int) -> bytes:
-            return self._context.storage.get(item.source, offset, length)
+            return self._sources.ranged(source, offset, length)
 
         settings, most = self._context.settings, MOST_MEMBERS
 
         def listed() -> list[Member]:
             most_bytes = 8 * settings.max_source_bytes
-            return list_members(read, item.size, most_members=most, most_bytes=most_bytes, every=True)
+            return list_members(read, size, most_members=most, most_bytes=most_bytes, every=True)
 
-        members = self._opening(f"{upload} zip", listed)
+        about: dict[str, Any] = {"upload": upload, "pinned": pinned_of(source)}
+        members = self._opening(f"{upload} zip", listed, time_units(about["pinned"]))
         if isinstance(members, Failure):
-            return [Surveyed(upload=upload, kind="zip", size=item.size, error=members)]
+            return [Surveyed(**about, kind="zip", size=size, error=members)]
         found = [
-            self._one(upload, partial(self._member, upload, item, number, member, read))
+            self._one(upload, partial(self._member, about, source, number, member, read))
             for number, member in enumerate(members)
         ]
-        if all(_is_hidden(source) for source in found):
+        if all(_is_hidden(member) for member in found):
             failure = failure_of(ArchiveInvalid("the archive contains no files"))
-            found.append(Surveyed(upload=upload, kind="zip", size=item.size, error=failure))
-        directory = any(source.error is not None and source.error.code == DirectoryFile.code for source in found)
-        is_medium = directory and any(source.facts is not None for source in found)
-        return [_beside_directory(source) for source in found] if is_medium else found
+            found.append(Surveyed(**about, kind="zip", size=size, error=failure))
+        return _without_viewer(found)
 
     def _member(
-        self, upload: int, item: Item, number: int, member: Member, read: Callable[[int, int], bytes]
+        self,
+        about: dict[str, Any],
+        source: Source,
+        number: int,
+        member: Member,
+        read: Callable[[int, int], bytes],
     ) -> Surveyed:
         def head() -> tuple[Extent, bytes]:
             extent = locate(read, member)
-            return extent, self._sources.head(item.source, extent, HEAD_BYTES)
+            return extent, self._sources.head(source, extent, HEAD_BYTES)
 
-        what, name = f"{upload}.{number}", member.name or None
-        about: dict[str, Any] = {"upload": upload, "name": name}
+        what, name = f"{about['upload']}.{number}", member.name or None
+        about = {**about, "name": name}
         if member.is_hidden:
             return Surveyed(**about, kind="still", size=0, error=failure_of(HiddenFile()), ignored=True)
         if member.is_empty:
@@ -187,55 +235,28 @@ class SourceSurvey:
         if isinstance(located, Failure):
             return Surveyed(**about, kind="zip", size=0, error=located)
         extent, begin = located
-        kind = kind_of(begin)
         size = extent.length if extent.inflated is None else extent.inflated
-        about |= {"extent": extent, "kind": kind, "size": size}
-        if kind == "zip":
-            other = not is_called_archive(member.name)
-            return Surveyed(**about, error=failure_of(ArchiveNested()), ignored=other)
-        if kind == "still" and not is_picture(begin):
-            other = not is_called_picture(member.name)
-            return Surveyed(**about, error=failure_of(NotAnImage()), ignored=other)
-        return Surveyed(**about) if kind == "still" else self._opened(item.source, about, what)
+        about |= {"extent": extent, "kind": kind_of(begin), "size": size}
+        return self._describer.of_file(source, about, begin, what)
 
-    def _opened(self, key: str, about: dict[str, Any], what: str) -> Surveyed:
-        """Open a source and describe it.
 
-        A DICOMDIR, or a file in a zip archive that turns out not to be an image, is marked as ignored.
-        """
-        settings, options = self._context.settings, self._submission.pixels
-        extent, kind, size = about["extent"], about["kind"], about["size"]
-
-        def survey() -> Surveyed:
-            if kind != "nifti" and size > settings.max_decode_bytes:
-                raise SourceTooLarge(f"the file has {size} bytes; at most {settings.max_decode_bytes} are allowed")
-            if kind == "dicom" and size <= SMALL_BYTES:
-                return survey_dicom(self._sources.read(key, extent), about, key=settings.server_keys[0])
-            if kind == "nifti":
-                head = begin_of(self._sources.unpacked(key, extent))
-                packed = self._sources.head(key, extent, len(GZIP)).startswith(GZIP)
-                length = None if packed else size
-                return survey_nifti(head, about, options, length=length, most_bytes=settings.max_source_bytes)
-            with self._sources.file(key, extent, kind) as path:
-                if kind == "dicom":
-                    return survey_dicom(path, about, key=settings.server_keys[0])
-                return survey_tiff(path, about, max_pixels=settings.max_pixels)
-
-        def survey_or_ignore() -> Surveyed:
-            try:
-                return survey()
-            except ItemError as error:
-                other = extent is not None and is_other_file(error, about["name"] or "")
-                if not other and not isinstance(error, DirectoryFile):
-                    raise
-                return Surveyed(**about, error=failure_of(error), ignored=True)
-
-        found = self._opening(what, survey_or_ignore)
-        return Surveyed(**about, error=found) if isinstance(found, Failure) else found
+def _same(source: Surveyed) -> Surveyed:
+    return source
 
 
 def _is_hidden(source: Surveyed) -> bool:
     return source.error is not None and source.error.code == HiddenFile.code
+
+
+def _without_viewer(found: list[Surveyed]) -> list[Surveyed]:
+    """Return the files of an archive or a collection.
+
+    If they include a DICOMDIR and DICOM images, images of other formats belong to the viewer program, and are marked as
+    ignored.
+    """
+    directory = any(source.error is not None and source.error.code == DirectoryFile.code for source in found)
+    is_medium = directory and any(source.facts is not None for source in found)
+    return [_beside_directory(source) for source in found] if is_medium else found
 
 
 def _beside_directory(source: Surveyed) -> Surveyed:

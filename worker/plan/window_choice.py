@@ -30,7 +30,7 @@ from maskrelay.rules.series.hounsfield import other_than_hounsfield
 from maskrelay.storage.stored_records import read_record
 from worker.context import WorkerContext
 from worker.context.source_cache import SourceCache, begin_of
-from worker.plan.guarded_opening import GuardedOpener
+from worker.plan.guarded_opening import GuardedOpener, time_units
 
 #: The presets for which the pixels must be read.
 PERCENTILES = (POSITIVE, EVERY)
@@ -86,7 +86,8 @@ class WindowChooser:
                 return window_of(name, lambda: self._voxels(draft))
             return window_of(name, lambda: self._planes(draft))
 
-        window = self._opening(f"window {item.item}", choose, planes=len(draft.frames))
+        planes = len(draft.frames) * time_units(draft.sources[0].pinned)
+        window = self._opening(f"window {item.item}", choose, planes=planes)
         if window is None or isinstance(window, Failure):
             return None
         with contextlib.suppress(ObjectExists):
@@ -99,20 +100,20 @@ class WindowChooser:
         If the file is damaged, fewer planes are yielded.
         """
         source = draft.sources[0]
-        key = self._asked[source.upload].source
+        place = source.pinned or self._asked[source.upload].source
         with contextlib.suppress(ItemError):
-            facts = read_facts_of(begin_of(self._sources.unpacked(key, source.extent)))
+            facts = read_facts_of(begin_of(self._sources.unpacked(place, source.extent)))
             number = chosen_volume(facts, source.reading.volume)
-            yield from walk_volume(self._sources.unpacked(key, source.extent), facts, number)
+            yield from walk_volume(self._sources.unpacked(place, source.extent), facts, number)
 
     def _planes(self, draft: Draft) -> Iterator[Plane]:
         """Yield the pixels of the frames. Frames that cannot be read, or that need too much memory, are skipped."""
         settings = self._context.settings
-        for place, picture in draft.frames:
-            source = draft.sources[place]
+        for number, picture in draft.frames:
+            source = draft.sources[number]
             reading = source.reading.model_copy(update={"index": picture})
-            key = self._asked[source.upload].source
-            with contextlib.suppress(ItemError), self._sources.opened(key, source.extent, reading) as opened:
+            place = source.pinned or self._asked[source.upload].source
+            with contextlib.suppress(ItemError), self._sources.opened(place, source.extent, reading) as opened:
                 frame = open_frame(opened, reading, max_pixels=settings.max_pixels)
                 if frame.footprint <= settings.decode_bytes:
                     yield frame.plane()

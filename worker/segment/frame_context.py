@@ -48,6 +48,8 @@ class FrameContext:
     scorer: Scorer
     reuse: ScoreReuse
     threads: Executor
+    #: The threads that read sources by reference.
+    fetching: Executor
     #: Admits as many decodes at the same time as there are threads for them.
     decoders: Decoders
     #: Memory for source files, until they are decoded.

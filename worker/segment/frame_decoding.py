@@ -72,8 +72,12 @@ async def opened_source(context: FrameContext, planned: PlannedFrame) -> AsyncIt
     """
     async with context.files.of(0 if planned.reading.several else planned.size):
         with ExitStack() as held:
-            opened = context.sources.opened(planned.source, planned.extent, planned.reading)
-            yield await asyncio.to_thread(held.enter_context, opened)
+            opened = context.sources.opened(planned.opened_from, planned.extent, planned.reading)
+            if planned.pinned is None:
+                yield await asyncio.to_thread(held.enter_context, opened)
+            else:  # a slow server outside must not take the threads that wait for Redis and storage
+                loop = asyncio.get_running_loop()
+                yield await loop.run_in_executor(context.fetching, held.enter_context, opened)
 
 
 async def decode_in_turn(context: FrameContext, claim: Claim, call: Callable[[], T]) -> T:

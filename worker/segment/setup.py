@@ -30,6 +30,8 @@ from worker.segment.wire_choice import WireChoice
 
 #: The number of threads of a child process that decode, draw and encode. It is the number of cores of a small machine.
 PIXEL_THREADS = 2
+#: The number of threads of a child process that read sources by reference.
+FETCH_THREADS = 16
 #: The memory, in bytes, for decoded images that are kept while they are scored.
 KEPT_PICTURES = 256 << 20
 
@@ -76,6 +78,7 @@ async def segment_loop(
         scorer=scorer,
         reuse=reuse,
         threads=LoopExecutor(PIXEL_THREADS, "pixels"),
+        fetching=LoopExecutor(FETCH_THREADS, "fetching"),
         decoders=Decoders(PIXEL_THREADS),
         files=ByteBudget(settings.hand_bytes),
         decoding=ByteBudget(settings.decode_bytes),

@@ -10,6 +10,7 @@ from maskrelay.contract.record import (
 )
 from maskrelay.contract.records.item_lines import ItemLine
 from maskrelay.contract.records.job import PlannedFrame
+from maskrelay.contract.records.source_pins import Pin
 
 
 class DeadLetter(Record):
@@ -24,11 +25,13 @@ class DeadLetter(Record):
     custom_id: str
     error: Failure
     attempts: int = 1
-    #: The storage key of the upload from which the frame was read.
+    #: The storage key of the upload, or the URL of the source by reference, from which the frame was read.
     source: str
     #: If the upload is a zip archive, the offset of the member from which the frame was read. None if the upload is not
     #: an archive, or if the archive itself could not be read.
     offset: Amount | None = None
+    #: The version of the archive, if it is a source by reference. Offsets are meaningless in another version.
+    pin: Pin | None = None
 
 
 def dead_letters(line: ItemLine, frames: Sequence[PlannedFrame]) -> Iterator[DeadLetter]:
@@ -46,4 +49,12 @@ def dead_letters(line: ItemLine, frames: Sequence[PlannedFrame]) -> Iterator[Dea
                 attempts=outcome.attempts,
                 source=planned.source,
                 offset=planned.extent.offset if planned.extent else None,
+                pin=_pin_of_archive(planned),
             )
+
+
+def _pin_of_archive(planned: PlannedFrame) -> Pin | None:
+    pinned = planned.pinned
+    if planned.extent is None or pinned is None:
+        return None
+    return Pin(size=pinned.size, etag=pinned.etag, version=pinned.version)

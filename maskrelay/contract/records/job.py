@@ -14,6 +14,7 @@ from maskrelay.contract.record import (
     Record,
 )
 from maskrelay.contract.records.source_frames import Extent, Reading
+from maskrelay.contract.records.source_pins import Pin, PinnedSource
 from maskrelay.contract.vocabulary.intensity_names import Intensity
 from maskrelay.contract.vocabulary.outputs import Output
 from maskrelay.contract.vocabulary.trained_targets import PromptWarning
@@ -38,13 +39,20 @@ RESEARCH_ONLY = "For research use only. Not for clinical use: no mask here may g
 
 
 class Item(Record):
-    """One upload with its prompts, as it was submitted."""
+    """One source with its prompts, as it was submitted."""
 
-    #: The storage key of the upload.
+    #: The storage key of the upload, or the URL of a source by reference (see `is_reference`).
     source: str
+    #: The size in bytes. 0 for a source by reference, whose size is not known at submission.
     size: Amount
+    #: The hash of the upload. Empty for a source by reference.
     sha256: str
+    #: The kind of the upload. For a source by reference, planning determines it.
     kind: Kind = "still"
+    #: The name of the credential with which a source by reference is read.
+    credential: str | None = None
+    #: The version of a source by reference, if it was known at submission. Otherwise, planning finds it.
+    pin: Pin | None = None
     custom_id: str
     #: The file name, which is shown only to the caller.
     source_name: str | None = None
@@ -117,7 +125,8 @@ class Submission(Record):
     items_key: str | None = None
     #: The time at which the job is cancelled if it has not ended before.
     deadline: datetime | None = None
-    #: A hash of the options and of the hashes of the uploads. It is used to recognise a repeated request.
+    #: A hash of the options, and of the hashes of the uploads or the URLs of sources by reference. It is used to
+    #: recognise a repeated request.
     fingerprint: str
     #: The finished job whose failed items this job processes again. None if this job is not a redrive.
     redrive_of: str | None = None
@@ -135,10 +144,13 @@ class PlannedFrame(Record):
     index: Number = 0
     #: The number of frames in the item.
     of: Number = 1
-    #: The storage key of the upload.
+    #: The storage key of the upload, or the URL of a source by reference, as in the submitted item.
     source: str
+    #: The object that is read, if the source is a reference.
+    pinned: PinnedSource | None = None
     #: The number of bytes that must be read for this frame.
     size: Amount
+    #: The hash of the upload. Empty for a source by reference.
     sha256: str
     prompts: tuple[str, ...]
     extent: Extent | None = None
@@ -151,6 +163,11 @@ class PlannedFrame(Record):
     source_name: str | None = None
     #: The error of an item that cannot be segmented. It becomes the outcome of the frame.
     error: Failure | None = None
+
+    @property
+    def opened_from(self) -> str | PinnedSource:
+        """What is opened to read the frame: the storage key of an upload, or a pinned object."""
+        return self.pinned or self.source
 
 
 class Counts(Record):

@@ -14,14 +14,17 @@ from maskrelay.contract.record import (
 from maskrelay.contract.records.dicom_facts import DicomFacts
 from maskrelay.contract.records.outcomes import ArtifactRef
 from maskrelay.contract.records.source_frames import Extent, Grid, Reading
+from maskrelay.contract.records.source_pins import PinnedSource
 from maskrelay.contract.vocabulary.outputs import Output
 
 
 class Surveyed(Record):
-    """A source that the survey found: a whole upload, or a member of a zip archive."""
+    """A source that the survey found: a whole upload or referenced object, or a member of a zip archive."""
 
-    #: The number of the submitted item whose upload contains the source.
+    #: The number of the submitted item that contains the source.
     upload: Number
+    #: The object that is read, if the item is a reference.
+    pinned: PinnedSource | None = None
     #: The member of the zip archive. None if the source is the whole upload.
     extent: Extent | None = None
     kind: Kind

@@ -25,9 +25,9 @@ def survey_dicom(source: bytes | Path, about: dict[str, Any], *, key: bytes) -> 
     """Survey one DICOM object.
 
     `about` contains the fields of `Surveyed` that are already known. `key` is the key for the hash of the patient's
-    identity. A dose object that is a member of a zip archive is refused, because it is not an image.
+    identity. A dose object that is one of several files is refused, because it is not an image.
     """
-    facts = read_facts(source, key=key, among_others=about.get("extent") is not None)
+    facts = read_facts(source, key=key, among_others="name" in about)
     several = facts.frames > 1
     reading = Reading(kind="dicom", several=several, spacing=facts.spacing)
     size = facts.rows * facts.columns * facts.samples * -(-facts.bits // 8) if several else about["size"]

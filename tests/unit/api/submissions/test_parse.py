@@ -43,8 +43,8 @@ def test_an_option_that_is_added_later_counts_only_if_it_differs_from_its_defaul
 @pytest.mark.parametrize(
     "other",
     [
-        replace(WANTED, uploads=(replace(UPLOAD, sha256="1" * 64),)),
-        replace(WANTED, uploads=(replace(UPLOAD, size=4),)),
+        replace(WANTED, sources=(replace(UPLOAD, sha256="1" * 64),)),
+        replace(WANTED, sources=(replace(UPLOAD, size=4),)),
         replace(WANTED, items=(RequestedItem("0", ("spleen", "liver")),)),
         replace(WANTED, items=(RequestedItem("0", ("liver & spleen",)),)),
         replace(WANTED, items=(RequestedItem("1", ("liver", "spleen")),)),
@@ -54,7 +54,7 @@ def test_an_option_that_is_added_later_counts_only_if_it_differs_from_its_defaul
         replace(WANTED, options=replace(WANTED.options, deadline=timedelta(hours=1))),
         replace(WANTED, options=replace(WANTED.options, deadline=NOW)),
         replace(WANTED, options=replace(WANTED.options, callback=CallbackOption("http://a/", None, ("job.failed",)))),
-        replace(WANTED, items=WANTED.items * 2, uploads=WANTED.uploads * 2),
+        replace(WANTED, items=WANTED.items * 2, sources=WANTED.sources * 2),
     ],
 )
 def test_the_fingerprint_knows_everything_else(other: SubmissionRequest) -> None:

@@ -1,0 +1,121 @@
+"""The credentials file, which says from where each tenant may read, and with which credential.
+
+The file is a JSON list. `docs/howto/sources.md` describes it.
+"""
+
+import logging
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from maskrelay.errors import CredentialUnknown, SettingsError, SourceNotAllowed
+from maskrelay.settings import name_of
+from maskrelay.sources.credential_kinds import Credential, CredentialBase
+from maskrelay.sources.source_urls import read_source_url
+
+_log = logging.getLogger(__name__)
+_ENTRIES: TypeAdapter[tuple[Credential, ...]] = TypeAdapter(tuple[Credential, ...])
+Right = Literal["reads", "writes"]
+
+
+class CredentialFile:
+    """The credentials in a file, which is read again when it changes.
+
+    If the changed file cannot be read, the previous credentials stay in use, and a warning is logged. Without a file,
+    there are no credentials.
+    """
+
+    def __init__(self, path: Path | None, entries: Sequence[CredentialBase], seen: tuple[int, ...]) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._entries = entries
+        self._seen = seen
+
+    @classmethod
+    def open(cls, path: str | None) -> Self:
+        """Read the file for the first time. Raises SettingsError if that is not possible."""
+        if path is None:
+            return cls(None, (), ())
+        seen = _stamp(Path(path))
+        return cls(Path(path), read_credentials(Path(path)), seen)
+
+    def readable(self, tenant: str, url: str, name: str | None) -> CredentialBase:
+        """Return the credential with which the tenant may read this URL, or the objects below this prefix.
+
+        If `name` is None, it is the credential with the longest prefix that contains the URL. Raises SourceInvalid,
+        CredentialUnknown or SourceNotAllowed. A credential that gives the tenant no prefix is unknown to the tenant.
+        """
+        return self._allowed("reads", tenant, url, name)
+
+    def writable(self, tenant: str, url: str, name: str | None) -> CredentialBase:
+        """Return the credential with which objects may be written at this URL for the tenant, like `readable`."""
+        return self._allowed("writes", tenant, url, name)
+
+    def _allowed(self, right: Right, tenant: str, url: str, name: str | None) -> CredentialBase:
+        text = read_source_url(url).text
+        listed = ((entry, getattr(entry, right)) for entry in self._current())
+        granted = [(entry, prefixes[tenant]) for entry, prefixes in listed if tenant in prefixes]
+        if name is not None:
+            granted = [(entry, prefixes) for entry, prefixes in granted if entry.name == name]
+            if not granted:
+                raise CredentialUnknown
+        fitting = [
+            (len(prefix), entry) for entry, prefixes in granted for prefix in prefixes if text.startswith(prefix)
+        ]
+        if not fitting:
+            raise SourceNotAllowed
+        return max(fitting, key=lambda found: found[0])[1]
+
+    def _current(self) -> Sequence[CredentialBase]:
+        if self._path is None:
+            return self._entries
+        with self._lock:
+            try:
+                stamp = _stamp(self._path)
+                if stamp != self._seen:
+                    self._seen = stamp
+                    self._entries = read_credentials(self._path)
+            except SettingsError as error:
+                _log.warning("the previous credentials stay in use: %s", error.detail)
+            return self._entries
+
+
+def read_credentials(path: Path) -> tuple[CredentialBase, ...]:
+    """Read all credentials of the file.
+
+    Raises SettingsError if the file cannot be read or is not valid. The error names the location of the mistake, but
+    quotes no value.
+    """
+    try:
+        entries = _ENTRIES.validate_json(path.read_bytes())
+    except OSError as error:
+        raise _unreadable(error) from None
+    except ValidationError as error:
+        raise SettingsError(f"{_NAME} is not valid: {'; '.join(map(_said, error.errors()))}", names=(_NAME,)) from None
+    if len({entry.name for entry in entries}) < len(entries):
+        raise SettingsError(f"{_NAME} is not valid: it contains a name twice", names=(_NAME,))
+    return entries
+
+
+_NAME = name_of("credentials_file")
+
+
+def _said(error: Any) -> str:
+    place = ".".join(map(str, error["loc"]))
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
+
+
+def _unreadable(error: OSError) -> SettingsError:
+    return SettingsError(f"{_NAME} cannot be read: {error.strerror}", names=(_NAME,))
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise _unreadable(error) from None
+    return facts.st_mtime_ns, facts.st_size, facts.st_ino
