@@ -110,7 +110,8 @@ def _facts(url: str, facts: os.stat_result) -> SourceFacts:
 
 def _check(file: int, url: str, pin: Pin) -> None:
     with _errors():
-        if _facts(url, os.fstat(file)).pin != pin:
+        facts = _facts(url, os.fstat(file))
+        if (facts.size, facts.etag) != (pin.size, pin.etag):
             raise SourceChanged
 
 
