@@ -112,8 +112,8 @@ class Settings(BaseModel):
     credentials_file: str | None = Field(
         None,
         description="The credentials with which sources by reference are read, and what each tenant may read with "
-        "them: a JSON list, described in `docs/howto/sources.md`. The API and the workers need it. The file is read "
-        "again when it changes.",
+        "them: a JSON list, described in `docs/howto/sources-by-reference.md`. The API and the workers need it. The "
+        "file is read again when it changes.",
     )
     oidc_issuer: str | None = Field(
         None,

@@ -1,6 +1,6 @@
 """The credentials file, which says from where each tenant may read, and with which credential.
 
-The file is a JSON list. `docs/howto/sources.md` describes it.
+The file is a JSON list. `docs/howto/sources-by-reference.md` describes it.
 """
 
 import logging

@@ -15,6 +15,7 @@ from maskrelay.errors import CodesInvalid, SettingsError
 from maskrelay.ledger.redis_connection import connect
 from maskrelay.scoring.credentials import check_endpoint
 from maskrelay.settings import Settings, name_of
+from maskrelay.sources.credential_file import CredentialFile
 from maskrelay.storage.factory import open_configured
 
 
@@ -25,6 +26,7 @@ def check(settings: Settings) -> tuple[Endpoint, ...]:
     AddressGuard(settings.callback_allow)
     settings.require("keys_file")
     read_keys(Path(str(settings.keys_file)))
+    CredentialFile.open(settings.credentials_file)
     if settings.oidc_issuer is not None:
         settings.require("oidc_audience")
     _check_public_url(settings)

@@ -17,6 +17,7 @@ from maskrelay.contract.records.job import (
 )
 from maskrelay.contract.records.planned_items import IgnoredFile, PlannedItem, Surveyed
 from maskrelay.contract.records.source_frames import Reading
+from maskrelay.contract.records.source_pins import is_reference
 from maskrelay.contract.vocabulary.outputs import outputs_of
 from maskrelay.rules.series.arrangement import Draft, arrange
 from maskrelay.storage.stored_records import read_items
@@ -141,9 +142,12 @@ class PlanLayout:
         return self._asked[source.upload].only or {}
 
     def _is_wanted(self, source: Surveyed) -> bool:
-        if self._asked[source.upload].only is None:
+        asked = self._asked[source.upload]
+        if asked.only is None:
             return True
-        return source.extent is not None and source.extent.offset in self._again(source)
+        if source.extent is None:  # a reference that cannot be read any more is an item, so that its error is shown
+            return source.error is not None and is_reference(asked.source)
+        return source.extent.offset in self._again(source)
 
     def _laid_out(
         self, number: int, first: int, frames: int, custom_id: str, draft: Draft

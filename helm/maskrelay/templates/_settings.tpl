@@ -21,6 +21,9 @@
 {{- $_ := set $files "keys.json" $keys.apiKeys -}}
 {{- $_ := set $files "metrics-key" $keys.metricsKey -}}
 {{- end -}}
+{{- if ne (index . 1) "deliver" -}}
+{{- $_ := set $files "credentials.json" $keys.credentials -}}
+{{- end -}}
 {{- if has (index . 1) (list "api" "deliver") -}}
 {{- $_ := set $files "callback-proxy" $keys.callbackProxy -}}
 {{- end -}}
@@ -71,7 +74,7 @@
 {{- $_ := set $environment "MASKRELAY_PUBLIC_URL" (include "maskrelay.publicUrl" $root) -}}
 {{- end -}}
 {{- $files := include "maskrelay.files" (list $root $role) | fromYaml -}}
-{{- $named := dict "redis-url" "MASKRELAY_REDIS_URL_FILE" "server-key" "MASKRELAY_SERVER_KEY_FILE" "server-key-before" "MASKRELAY_SERVER_KEY_BEFORE_FILE" "keys.json" "MASKRELAY_KEYS_FILE" "endpoint-key" "MASKRELAY_ENDPOINT_KEY_FILE" "endpoints.json" "MASKRELAY_ENDPOINTS_FILE" "aws-credentials" "AWS_SHARED_CREDENTIALS_FILE" "azure-connection" "MASKRELAY_AZURE_CONNECTION_STRING_FILE" "ca.crt" "MASKRELAY_CA_FILE" "endpoint-proxy" "MASKRELAY_ENDPOINT_PROXY_FILE" "callback-proxy" "MASKRELAY_CALLBACK_PROXY_FILE" "metrics-key" "MASKRELAY_METRICS_KEY_FILE" "redis-client.crt" "MASKRELAY_REDIS_CERT_FILE" "redis-client.key" "MASKRELAY_REDIS_CERT_KEY_FILE" "endpoint-client.crt" "MASKRELAY_ENDPOINT_CERT_FILE" "endpoint-client.key" "MASKRELAY_ENDPOINT_CERT_KEY_FILE" "callback-client.crt" "MASKRELAY_CALLBACK_CERT_FILE" "callback-client.key" "MASKRELAY_CALLBACK_CERT_KEY_FILE" -}}
+{{- $named := dict "redis-url" "MASKRELAY_REDIS_URL_FILE" "server-key" "MASKRELAY_SERVER_KEY_FILE" "server-key-before" "MASKRELAY_SERVER_KEY_BEFORE_FILE" "keys.json" "MASKRELAY_KEYS_FILE" "endpoint-key" "MASKRELAY_ENDPOINT_KEY_FILE" "endpoints.json" "MASKRELAY_ENDPOINTS_FILE" "credentials.json" "MASKRELAY_CREDENTIALS_FILE" "aws-credentials" "AWS_SHARED_CREDENTIALS_FILE" "azure-connection" "MASKRELAY_AZURE_CONNECTION_STRING_FILE" "ca.crt" "MASKRELAY_CA_FILE" "endpoint-proxy" "MASKRELAY_ENDPOINT_PROXY_FILE" "callback-proxy" "MASKRELAY_CALLBACK_PROXY_FILE" "metrics-key" "MASKRELAY_METRICS_KEY_FILE" "redis-client.crt" "MASKRELAY_REDIS_CERT_FILE" "redis-client.key" "MASKRELAY_REDIS_CERT_KEY_FILE" "endpoint-client.crt" "MASKRELAY_ENDPOINT_CERT_FILE" "endpoint-client.key" "MASKRELAY_ENDPOINT_CERT_KEY_FILE" "callback-client.crt" "MASKRELAY_CALLBACK_CERT_FILE" "callback-client.key" "MASKRELAY_CALLBACK_CERT_KEY_FILE" -}}
 {{- range $file, $name := $named -}}
 {{- if hasKey $files $file -}}
 {{- $_ := set $environment $name (printf "/run/maskrelay/%s" $file) -}}

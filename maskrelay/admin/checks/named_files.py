@@ -10,13 +10,15 @@ from maskrelay.admin.checks.finding import Finding, ok, skip, warn, wrong
 from maskrelay.callbacks.address_guard import AddressGuard
 from maskrelay.contract.records.api_key_file import read_keys
 from maskrelay.contract.vocabulary.segment_codes import read_code_table
-from maskrelay.errors import CodesInvalid, SettingsError
+from maskrelay.errors import CodesInvalid, SettingsError, SourceUnavailable
 from maskrelay.network.certificates import ca_file, client_context
 from maskrelay.network.proxies import read_proxy
 from maskrelay.scoring.url_checks import LOOPBACK
 from maskrelay.settings import Settings, name_of
+from maskrelay.sources.credential_file import read_credentials
 
 _KEYS = 'the file is a JSON list of {"tenant", "sha256", "scopes"}; see docs/reference/settings.md'
+_CREDENTIALS = "see docs/howto/sources-by-reference.md for the members of an entry"
 _SHOWN = ("redis_cert_file", "callback_cert_file")
 #: The number of file descriptors that the API needs: 4,096 for the connections that it accepts, and more for Redis and
 #: the store.
@@ -29,6 +31,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield _public_url(settings)
     yield _callbacks(settings)
     yield _codes(settings)
+    yield _credentials(settings)
     yield _certificates(settings)
     yield _descriptors()
 
@@ -90,6 +93,20 @@ def _codes(settings: Settings) -> Finding:
     except CodesInvalid as error:
         return wrong("codes file", error.detail, hint)
     return ok("codes file", f"{len(table)} prompts")
+
+
+def _credentials(settings: Settings) -> Finding:
+    if settings.credentials_file is None:
+        return ok("credentials file", "not set; sources by reference are refused")
+    try:
+        entries = read_credentials(Path(settings.credentials_file))
+        for entry in entries:
+            entry.secret_text()
+    except SettingsError as error:
+        return wrong("credentials file", error.detail, _CREDENTIALS)
+    except SourceUnavailable:
+        return wrong("credentials file", "the file with the secret of a credential cannot be read", _CREDENTIALS)
+    return ok("credentials file", f"{len(entries)} credentials")
 
 
 def _certificates(settings: Settings) -> Finding:

@@ -1,0 +1,284 @@
+"""Jobs whose sources are files of a folder: submitted by URL, planned, read and segmented by the worker's own steps."""
+
+import asyncio
+import gzip
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from maskrelay.contract.records import keys
+from tests.support.builders.credentials import folder_credential, s3_credential, write_credentials
+from tests.support.builders.phantoms import ball, nifti, oblique, series, voxels
+from tests.support.builders.pictures import gradient, saved
+from tests.support.builders.zips import a_zip
+from tests.support.drivers.api_jobs import items_of
+from tests.support.drivers.cleanup_passes import parts_of, removed
+from tests.support.drivers.segmenting import segment_waiting_frames, with_endpoint
+from tests.support.servers.apis import RunningApi, running_api
+from tests.support.servers.simulators import RunningSimulator, running_simulator
+from worker.assemble.assemble_step import assemble_items
+from worker.context import WorkerContext
+from worker.finish.finish_step import finish_jobs
+from worker.plan.plan_step import plan_jobs
+
+PROMPT = "liver"
+RASTER = oblique((24, 20, 4), (1.0, 1.0, 3.0))
+SLICES = voxels(RASTER, ball((0, 0, 0), 6))
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[RunningSimulator]:
+    with running_simulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def credentials(tmp_path: Path, data: Path) -> Path:
+    away = {**s3_credential("away", "http://127.0.0.1:1"), "name": "away"}
+    return write_credentials(tmp_path / "credentials.json", folder_credential(data), away)
+
+
+@pytest.fixture
+def api(tmp_path: Path, empty_valkey: str, credentials: Path) -> Iterator[RunningApi]:
+    with running_api(tmp_path / "store", empty_valkey, credentials_file=str(credentials)) as running:
+        yield running
+
+
+@pytest.fixture
+def worker(api: RunningApi, endpoint: RunningSimulator) -> WorkerContext:
+    return with_endpoint(parts_of(api), endpoint)
+
+
+def put(data: Path, name: str, body: bytes) -> str:
+    """Write a file. Return its URL."""
+    (data / name).parent.mkdir(parents=True, exist_ok=True)
+    (data / name).write_bytes(body)
+    return (data / name).as_uri()
+
+
+def post(client: httpx.Client, *items: Any, **more: Any) -> httpx.Response:
+    named = [{"source": item} if isinstance(item, str) else item for item in items]
+    return client.post("/v1/jobs", json={"items": named, "prompts": [PROMPT], **more})
+
+
+def submitted(client: httpx.Client, *items: Any, **more: Any) -> str:
+    answer = post(client, *items, **more)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def run(worker: WorkerContext) -> None:
+    """Plan, segment, assemble and finish everything that can be."""
+    plan_jobs(worker, time.monotonic() + 60)
+    finish(worker)
+
+
+def finish(worker: WorkerContext) -> None:
+    asyncio.run(segment_waiting_frames(worker))
+    finish_jobs(worker, time.monotonic() + 60)
+    assemble_items(worker, time.monotonic() + 60)
+    finish_jobs(worker, time.monotonic() + 60)
+
+
+def outcomes(client: httpx.Client, job: str) -> dict[str, Any]:
+    """Return the state of each item, or the code of its error, by its custom id."""
+    page = client.get(f"/v1/jobs/{job}/items").json()
+    return {item["custom_id"]: item.get("error", {}).get("code") or item["state"] for item in page["items"]}
+
+
+def picture(shade: int = 0) -> bytes:
+    return saved(gradient(24, 20 + shade), "PNG")
+
+
+def test_every_kind_of_source_is_segmented_by_reference(worker: WorkerContext, north: httpx.Client, data: Path) -> None:
+    slices = series(RASTER, SLICES, np.arange(4))
+    dicom = [put(data, f"ct/{number}.dcm", body) for number, body in enumerate(slices)]
+    urls = {
+        "still": put(data, "a b.png", picture()),
+        "tiff": put(data, "a.tif", saved(gradient(20, 16), "TIFF")),
+        "nifti": put(data, "a.nii.gz", nifti(RASTER, SLICES)),
+        "zip": put(data, "a.zip", a_zip(("1.png", picture(1)), ("notes.txt", b"hi"))),
+        **{f"slice-{number}": url for number, url in enumerate(dicom)},
+    }
+    job = submitted(north, *({"source": url, "custom_id": name} for name, url in urls.items()))
+    run(worker)
+    shown = north.get(f"/v1/jobs/{job}").json()
+    assert (shown["state"], shown["counts"]["total"]) == ("succeeded", 5)
+    assert outcomes(north, job) == dict.fromkeys(["still", "tiff", "nifti", "zip", "slice-0"], "succeeded")
+    names = {item["custom_id"]: item["source_name"] for item in north.get(f"/v1/jobs/{job}/items").json()["items"]}
+    assert (names["still"], names["zip"], names["slice-0"]) == ("a b.png", "1.png", "0.dcm")
+
+
+def test_a_job_may_have_uploads_and_references(worker: WorkerContext, north: httpx.Client, data: Path) -> None:
+    upload = north.post("/v1/uploads", files=[("image", ("u.png", picture(1), "image/png"))]).json()["uploads"][0]["id"]
+    job = submitted(north, {"upload": upload}, put(data, "a.png", picture()))
+    run(worker)
+    assert outcomes(north, job) == {"0": "succeeded", "1": "succeeded"}
+
+
+def test_a_folder_is_a_source_with_all_its_files(worker: WorkerContext, north: httpx.Client, data: Path) -> None:
+    for number, body in enumerate(series(RASTER, SLICES, np.arange(4))):
+        put(data, f"study/ct/{number}.dcm", body)
+    put(data, "study/photo.png", picture())
+    put(data, "study/readme.txt", b"hi")
+    job = submitted(north, {"source": f"{(data / 'study').as_uri()}/", "custom_id": "study"})
+    run(worker)
+    page = north.get(f"/v1/jobs/{job}/items").json()
+    found = {item["source_name"]: (item["custom_id"], item["state"]) for item in page["items"]}
+    assert found == {"ct/0.dcm": ("study", "succeeded"), "photo.png": ("study/1", "succeeded")}
+    assert north.get(f"/v1/jobs/{job}").json()["frames"]["succeeded"] == 5
+    assert [ignored["source_name"] for ignored in page["ignored"]] == ["readme.txt"]
+
+
+def test_nothing_of_a_source_is_in_the_store_before_it_is_planned(
+    api: RunningApi, north: httpx.Client, data: Path
+) -> None:
+    job = submitted(north, put(data, "a.png", picture()))
+    assert sorted(api.objects()) == sorted([keys.accepted(job), keys.live(job)])
+    [item] = items_of(api, job)
+    assert (item.credential, item.size, item.sha256) == ("disk", 0, "")
+
+
+@pytest.mark.parametrize(
+    ("item", "code", "pointer"),
+    [
+        ({"source": "file:///etc/passwd"}, "source_not_allowed", "#/items/1/source"),
+        ({"source": "s3://away/a.png", "credential": "disk"}, "source_not_allowed", "#/items/1/source"),
+        ({"source": "s3://away/a.png", "credential": "other"}, "credential_unknown", "#/items/1/credential"),
+        ({"source": "ftp://away/a.png"}, "source_invalid", "#/items/1/source"),
+        ({"source": "s3://away/a.png", "upload": "a" * 26}, "malformed", "#/items/1/source"),
+        ({"source": 1}, "malformed", "#/items/1/source"),
+        ({"source": "s3://away/a.png", "credential": 1}, "malformed", "#/items/1/credential"),
+        ({}, "malformed", "#/items/1/upload"),
+    ],
+)
+def test_a_source_that_may_not_be_read_is_refused_at_submission(
+    api: RunningApi, north: httpx.Client, data: Path, item: dict[str, Any], code: str, pointer: str
+) -> None:
+    answer = post(north, put(data, "a.png", picture()), {**item, "custom_id": "bad"})
+    assert answer.status_code == (400 if code == "malformed" else 422)
+    problem = answer.json()
+    assert (problem["code"], [each["pointer"] for each in problem["errors"]]) == (code, [pointer])
+    assert api.objects() == []
+
+
+def test_another_tenants_credential_is_unknown(south: httpx.Client, data: Path) -> None:
+    answer = post(south, {"source": put(data, "a.png", picture()), "credential": "disk"})
+    assert answer.json()["code"] == "credential_unknown"
+
+
+def test_a_repeat_finds_its_job_although_the_right_was_withdrawn(
+    north: httpx.Client, data: Path, credentials: Path
+) -> None:
+    url, key = put(data, "a.png", picture()), {"Idempotency-Key": "k"}
+    body = {"items": [{"source": url}], "prompts": [PROMPT]}
+    first = north.post("/v1/jobs", json=body, headers=key).json()["id"]
+    write_credentials(credentials)
+    assert north.post("/v1/jobs", json=body, headers=key).json()["id"] == first
+    other = {**body, "items": [{"source": f"{url}2"}]}
+    assert north.post("/v1/jobs", json=other, headers=key).json()["code"] == "idempotency_key_reused"
+
+
+def test_what_cannot_be_read_is_an_error_of_its_item(
+    worker: WorkerContext, north: httpx.Client, data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere.png").write_bytes(picture())
+    (data / "link.png").symlink_to(tmp_path / "elsewhere.png")
+    gone = (data / "gone.png").as_uri()
+    items = {"good": put(data, "a.png", picture()), "gone": gone, "link": (data / "link.png").as_uri()}
+    job = submitted(north, *({"source": url, "custom_id": name} for name, url in items.items()))
+    run(worker)
+    assert outcomes(north, job) == {"good": "succeeded", "gone": "source_not_found", "link": "source_forbidden"}
+
+
+@pytest.mark.parametrize("change", ["replaced", "deleted", "withdrawn"])
+def test_a_source_that_changes_after_planning_fails_its_item_only(
+    worker: WorkerContext, north: httpx.Client, data: Path, credentials: Path, change: str
+) -> None:
+    job = submitted(north, put(data, "a.png", picture()), put(data, "b.png", picture(1)))
+    plan_jobs(worker, time.monotonic() + 60)
+    if change == "replaced":
+        put(data, "a.png", picture(2))
+    elif change == "deleted":
+        (data / "a.png").unlink()
+    else:
+        folders = folder_credential(data / "elsewhere")
+        write_credentials(credentials, folders)
+    finish(worker)
+    code = {"replaced": "source_changed", "deleted": "source_not_found", "withdrawn": "source_forbidden"}[change]
+    other = "source_forbidden" if change == "withdrawn" else "succeeded"
+    assert outcomes(north, job) == {"0": code, "1": other}
+
+
+def test_a_volume_never_mixes_two_versions_of_its_file(worker: WorkerContext, north: httpx.Client, data: Path) -> None:
+    url = put(data, "a.nii", gzip.decompress(nifti(RASTER, SLICES)))
+    job = submitted(north, url)
+    plan_jobs(worker, time.monotonic() + 60)
+    os.utime(data / "a.nii", ns=(1, 1))
+    finish(worker)
+    page = north.get(f"/v1/jobs/{job}/items").json()
+    assert {frame["error"]["code"] for frame in page["items"][0]["frames"]} == {"source_changed"}
+
+
+def test_a_store_that_is_away_lets_its_job_wait_and_the_others_go_on(
+    api: RunningApi, worker: WorkerContext, north: httpx.Client, data: Path
+) -> None:
+    waiting = submitted(north, put(data, "a.png", picture()), "s3://away/b.png")
+    other = submitted(north, put(data, "c.png", picture(1)))
+    run(worker)
+    assert outcomes(north, other) == {"0": "succeeded"}
+    shown = north.get(f"/v1/jobs/{waiting}").json()
+    assert (shown["state"], shown["planned"], shown["frames"]["failed"]) == ("accepted", False, 0)
+
+
+def test_a_redrive_reads_the_object_as_it_is_now(worker: WorkerContext, north: httpx.Client, data: Path) -> None:
+    job = submitted(north, put(data, "a.png", picture()), put(data, "b.png", picture(1)))
+    plan_jobs(worker, time.monotonic() + 60)
+    put(data, "a.png", picture(2))
+    finish(worker)
+    again = north.post(f"/v1/jobs/{job}/redrive").json()["id"]
+    run(worker)
+    assert outcomes(north, again) == {"0": "succeeded"}
+
+
+def test_a_redrive_of_a_member_refuses_another_version_of_its_archive(
+    worker: WorkerContext, api: RunningApi, north: httpx.Client, data: Path
+) -> None:
+    damaged = bytearray(picture())
+    damaged[40:] = b"\0" * (len(damaged) - 40)
+    url = put(data, "a.zip", a_zip(("1.png", picture()), ("2.png", bytes(damaged))))
+    job = submitted(north, url)
+    run(worker)
+    assert outcomes(north, job) == {"0": "succeeded", "0/1": "truncated"}
+    again = north.post(f"/v1/jobs/{job}/redrive").json()["id"]
+    run(worker)
+    assert outcomes(north, again) == {"0/1": "truncated"}
+    put(data, "a.zip", a_zip(("0.png", picture()), ("1.png", picture(1)), ("2.png", picture(2))))
+    third = north.post(f"/v1/jobs/{again}/redrive").json()["id"]
+    run(worker)
+    assert outcomes(north, third) == {"0": "source_changed"}
+
+
+def test_a_source_is_left_alone_when_its_job_is_removed(
+    worker: WorkerContext, api: RunningApi, north: httpx.Client, data: Path
+) -> None:
+    job = submitted(north, put(data, "a.png", picture()))
+    run(worker)
+    with api.client("admin") as admin:
+        assert admin.delete(f"/v1/jobs/{job}").status_code == 204
+    removed(api)
+    assert (data / "a.png").exists()
+    assert not [key for key in api.objects() if job in key and key != keys.gone(job)]
