@@ -31,6 +31,7 @@ from api.http.headers import (
 from api.http.json_pointer import pointer
 from api.http.pagination import cursor_of, next_link, places_of
 from api.jobs import actions, artifacts
+from api.jobs.item_reviews import ReviewState, add_reviews, reviewed_page
 from api.jobs.items import ItemPage, read_from, read_ignored, read_item, read_page
 from api.jobs.long_poll import until_ended
 from api.jobs.lookup import JobSnapshot, find_job
@@ -42,6 +43,7 @@ from api.jobs.representation import (
     job_shown,
     job_url,
 )
+from api.jobs.unflagged_sample import MOST
 from maskrelay.contract.records import keys
 from maskrelay.errors import Gone, LedgerUnavailable, Malformed, NotFound, StorageUnavailable, code_of
 
@@ -152,6 +154,10 @@ async def list_items(
         Literal["suspicion"] | None,
         Query(description="Items with a flag first, and the most suspicious one at the top."),
     ] = None,
+    review: Annotated[ReviewState | None, Query(description="Only items on which your own verdict is this.")] = None,
+    sample: Annotated[
+        int | None, Query(ge=1, le=MOST, description="Only the random sample of so many items without a flag.")
+    ] = None,
 ) -> Response:
     """List the job's items.
 
@@ -162,21 +168,30 @@ async def list_items(
 
     With `Accept: application/x-ndjson`, the response has one item per line. With `flag`, it has only the items with a
     mask that has this flag; when the job has ended, the most suspicious item comes first. `offset` and `order` are only
-    possible when the job has ended, and not together with `cursor` or `flag`.
+    possible when the job has ended, and not together with the other filters. `sample` is possible when the job has
+    ended. An item that you have reviewed has your `review`, and the `reviews` of other readers.
     """
     dependencies = dependencies_of(request)
     known = await in_thread(find_job, dependencies, tenant_of(request), job)
     url = job_url(base_of(request), job)
+    reader, filters = caller_of(request).name, {"flag": flag, "review": review, "sample": sample}
+    given = {name: value for name, value in filters.items() if value is not None}
     if offset is None and order is None:
-        page = await in_thread(read_page, dependencies, known, cursor, limit, flag)
-    elif cursor is not None or flag is not None:
-        raise Malformed("offset and order cannot be combined with cursor or flag.", pointer=pointer("query"))
+        read = (
+            partial(reviewed_page, review=review, sample=sample, reader=reader)
+            if given.keys() - {"flag"}
+            else read_page
+        )
+        page = await in_thread(partial(read, flag=flag), dependencies, known, cursor, limit)
+    elif cursor is not None or given:
+        raise Malformed("offset and order cannot be combined with cursor or a filter.", pointer=pointer("query"))
     else:
         page = await in_thread(
             partial(read_from, by_suspicion=order is not None), dependencies, known, offset or 0, limit
         )
     shown, following = await in_thread(_bodies, page, url, rle), page.next
-    only = f"flag={flag}&" if flag else ""
+    await in_thread(add_reviews, dependencies, job, reader, shown)
+    only = "".join(f"{name}={value}&" for name, value in given.items())
     headers = {**PRIVATE, **next_link(f"{url}/items", following, limit, only)}
     if not known.terminal:
         headers |= RETRY_AFTER
@@ -184,7 +199,7 @@ async def list_items(
         lines = "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in shown)
         return Response(lines, headers=headers, media_type="application/x-ndjson")
     body: dict[str, Any] = {"items": shown, "next": following}
-    if cursor is None and flag is None and (ignored := await in_thread(read_ignored, dependencies, known)):
+    if cursor is None and not given and (ignored := await in_thread(read_ignored, dependencies, known)):
         body["ignored"] = [body_of(ignored_shown(file)) for file in ignored]
     return JSONResponse(body, headers=headers)
 
@@ -204,6 +219,7 @@ async def show_item(
     known = await in_thread(find_job, dependencies, tenant_of(request), job)
     line = await in_thread(read_item, dependencies, known, item)
     body = await in_thread(partial(item_body, rle=rle, provenance=True), line, job_url(base_of(request), job))
+    await in_thread(add_reviews, dependencies, job, caller_of(request).name, [body])
     return JSONResponse(body, headers=PRIVATE if known.terminal else PRIVATE | RETRY_AFTER)
 
 

@@ -51,7 +51,7 @@ _ABSENT = frozenset(
         "instance",
         "intensity",
     }
-    | {"area_mm2", "self_check", "rle", "reused_from", "mask", "probability", "overlay", "preview"}
+    | {"area_mm2", "self_check", "rle", "reused_from", "review", "reviews", "mask", "probability", "overlay", "preview"}
     | set(Provenance.model_fields)
     | {"nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson"}
 )

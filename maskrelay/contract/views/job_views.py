@@ -12,6 +12,7 @@ from maskrelay.contract.records.job import (
     JobState,
 )
 from maskrelay.contract.records.outcomes import SelfCheck
+from maskrelay.contract.views.review_views import MarkShown
 from maskrelay.contract.vocabulary.trained_targets import PromptWarning
 
 
@@ -190,6 +191,10 @@ class ItemShown(Provenance):
     reused_from: list[ReusedShown] | None = None
     frames: list[FrameShown] | None = None
     errors: dict[str, ErrorShown] | None = None
+    review: MarkShown | None = Field(None, description="Your own review. It is absent if there is none.")
+    reviews: list[MarkShown] | None = Field(
+        None, description="The reviews of other readers, if you have reviewed the item yourself."
+    )
     links: ItemLinks = ItemLinks()
 
 

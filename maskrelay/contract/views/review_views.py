@@ -29,6 +29,16 @@ class ReviewShown(BaseModel):
     revision: int
 
 
+class MarkShown(BaseModel):
+    """A review in a list of items, without its comment."""
+
+    reader: str
+    verdict: Verdict | None
+    grade: int | None
+    flag: bool
+    revision: int
+
+
 class ItemReviews(BaseModel):
     """The reviews of one item. Other readers' reviews are shown only to a reader who has reviewed the item."""
 

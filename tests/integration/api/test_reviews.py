@@ -170,3 +170,63 @@ def test_a_review_is_in_the_audit_log_without_its_words(
     assert b'"item":3' in entry
     assert review["reader"].encode() in entry
     assert b"secret" not in logged
+
+
+def listed(client: httpx.Client, job: str, **asked: Any) -> list[int]:
+    """Return the numbers of all items of a list, page by page."""
+    numbers: list[int] = []
+    params: dict[str, Any] = {"limit": 2, **asked}
+    while True:
+        page = client.get(f"/v1/jobs/{job}/items", params=params).json()
+        numbers += [item["item"] for item in page["items"]]
+        if page["next"] is None:
+            return numbers
+        params["cursor"] = page["next"]
+
+
+def test_items_are_filtered_by_your_own_verdict(north: httpx.Client, second: httpx.Client, job: str) -> None:
+    reviewed(north, job, 1, "accept")
+    reviewed(north, job, 3, "reject")
+    reviewed(second, job, 0, "reject")
+    assert listed(north, job, review="accepted") == [1]
+    assert listed(north, job, review="rejected") == [3]
+    assert listed(north, job, review="none") == [0, 2, 4, 5]
+    assert listed(second, job, review="rejected") == [0]
+    drawn = north.get(f"/v1/jobs/{job}/reviews?sample=4").json()["sample"]["items"]
+    assert listed(north, job, sample=4) == drawn
+    assert listed(north, job, sample=4, review="none") == [item for item in drawn if item not in {1, 3}]
+    assert listed(north, job, flag="none", review="accepted") == [1]
+
+
+def test_a_page_goes_on_after_its_items_were_reviewed(north: httpx.Client, job: str) -> None:
+    first = north.get(f"/v1/jobs/{job}/items", params={"limit": 2, "review": "none"}).json()
+    for item in first["items"]:
+        reviewed(north, job, item["item"])
+    assert listed(north, job, review="none", cursor=first["next"]) == [2, 3, 4, 5]
+
+
+def test_items_show_your_review_and_then_those_of_others(north: httpx.Client, second: httpx.Client, job: str) -> None:
+    reviewed(north, job, 2, "reject", grade=2, comment="no")
+    own, other = north.get(f"/v1/jobs/{job}/items").json()["items"], second.get(f"/v1/jobs/{job}/items").json()["items"]
+    assert [item["item"] for item in own if "review" in item] == [2]
+    assert (own[2]["review"]["verdict"], own[2]["review"]["grade"], own[2]["reviews"]) == ("reject", 2, [])
+    assert not any("review" in item or "reviews" in item for item in other)
+    reviewed(second, job, 2, "accept")
+    shown = second.get(f"/v1/jobs/{job}/items/2").json()
+    assert (shown["review"]["verdict"], [one["verdict"] for one in shown["reviews"]]) == ("accept", ["reject"])
+
+
+def test_a_running_job_has_no_sample_but_a_filter(api: RunningApi, north: httpx.Client) -> None:
+    job = accepted(north, b"a", b"b")
+    plan(api, job)
+    settle(api, job, 1, succeeded(api, job, 0), succeeded(api, job, 1))
+    reviewed(north, job, 1)
+    assert listed(north, job, review="accepted") == [1]
+    assert listed(north, job, review="none") == [0]
+    answer = north.get(f"/v1/jobs/{job}/items?sample=5")
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_ended")
+
+
+@pytest.mark.parametrize("asked", ["sample=5&flag=any", "sample=5&offset=1", "review=accepted&order=suspicion"])
+def test_filters_that_contradict_each_other_are_refused(north: httpx.Client, job: str, asked: str) -> None:
+    assert north.get(f"/v1/jobs/{job}/items?{asked}").status_code == 400
