@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from api.auth.scopes import KEYLESS, Access
 from api.auth.sign_in import SignInFacts
 from api.http.headers import KEY_PATTERN
-from api.jobs import deliveries, event_streams, job_handlers, review_handlers
+from api.jobs import deliveries, event_streams, job_handlers, result_tables, review_handlers
 from api.operations import catalogue, health, metrics, scaling
 from api.routes.openapi import JOB_BODY, REVIEW_BODY, UPLOAD_BODY, Answers, header
 from api.routes.route import Route
@@ -54,6 +54,12 @@ _FILES: Answers = {
         "Only sent if the operator has enabled it.",
     },
 }
+
+
+def _table(media_type: str) -> Answers:
+    binary = {media_type: _BINARY}
+    return {200: {"description": "A table with one row for each mask.", "content": binary}}
+
 
 ROUTES = (
     Route(
@@ -246,6 +252,24 @@ ROUTES = (
         problems=(400, 404, 410, 416, 503),
         others=_FILES,
         headers=(_NONE_MATCH, _RANGE),
+    ),
+    Route(
+        path="/v1/jobs/{job}/results.csv",
+        handler=result_tables.send_csv,
+        access="read",
+        tag="results",
+        response=StreamingResponse,
+        problems=(404, 409, 410, 503),
+        others=_table("text/csv"),
+    ),
+    Route(
+        path="/v1/jobs/{job}/results.parquet",
+        handler=result_tables.send_parquet,
+        access="read",
+        tag="results",
+        response=StreamingResponse,
+        problems=(404, 409, 410, 503),
+        others=_table(result_tables.PARQUET),
     ),
     Route(
         path="/v1/endpoints",

@@ -94,6 +94,36 @@ def parquet_of(columns: Sequence[Column], rows: Iterable[Row]) -> ParquetFile:
     return _file(columns, _schema(columns), [], iter(rows))
 
 
+def parquet_chunks(columns: Sequence[Column], rows: Iterable[Row]) -> Iterator[bytes]:
+    """Yield the bytes of one Parquet file with all rows, as they are made. Only one group of rows is in memory."""
+    schema, sink, left = _schema(columns), _Sink(), iter(rows)
+    with pq.ParquetWriter(sink, schema, **_OPTIONS) as writer:
+        while some := list(islice(left, _BATCH)):
+            writer.write_batch(_batch(columns, schema, some))
+            yield sink.taken()
+    yield sink.taken()
+
+
+class _Sink(io.RawIOBase):
+    """A file that keeps what was written to it until it is taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, chunk: Any) -> int:
+        self._written.append(bytes(chunk))
+        return len(chunk)
+
+    def taken(self) -> bytes:
+        """Return what was written since the last call."""
+        taken, self._written = b"".join(self._written), []
+        return taken
+
+
 def rewritten(columns: Sequence[Column], bodies: Sequence[bytes]) -> ParquetFile:
     """Return the rows of these Parquet files as one file. A column that a file does not have is null in its rows."""
     schema, statistics, body = _schema(columns), _Statistics(columns), io.BytesIO()

@@ -39,6 +39,8 @@ def test_it_names_every_call_of_the_surface(document: dict) -> None:
         ("get", "/v1/jobs/{job}/items/{item}"),
         ("get", "/v1/jobs/{job}/artifacts/{name}"),
         ("get", "/v1/jobs/{job}/events"),
+        ("get", "/v1/jobs/{job}/results.csv"),
+        ("get", "/v1/jobs/{job}/results.parquet"),
         ("put", "/v1/jobs/{job}/items/{item}/review"),
         ("delete", "/v1/jobs/{job}/items/{item}/review"),
         ("get", "/v1/jobs/{job}/items/{item}/review"),

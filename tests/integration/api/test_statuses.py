@@ -234,6 +234,12 @@ BY_ROUTE: dict[tuple[str, str, str], Callable[[World], httpx.Response]] = {
     ("GET", "/v1/jobs/{job}/items", "409"): lambda world: world.admin.get(
         f"/v1/jobs/{accepted(world.admin)}/items?offset=0"
     ),
+    ("GET", "/v1/jobs/{job}/results.csv", "409"): lambda world: world.admin.get(
+        f"/v1/jobs/{accepted(world.admin)}/results.csv"
+    ),
+    ("GET", "/v1/jobs/{job}/results.parquet", "409"): lambda world: world.admin.get(
+        f"/v1/jobs/{accepted(world.admin)}/results.parquet"
+    ),
     ("PUT", REVIEW, "200"): lambda world: world.admin.put(world.path(REVIEW), json={"verdict": "accept"}),
     ("PUT", REVIEW, "413"): lambda world: world.admin.put(world.path(REVIEW), content=bytes(20_000)),
     ("GET", "/metrics", "401"): lambda world: httpx.get(f"{world.tight.url}/metrics", trust_env=False),
