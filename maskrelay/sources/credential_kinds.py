@@ -144,7 +144,14 @@ class HttpsCredential(WebCredential):
     kind: Literal["https"]
 
 
+class DicomwebCredential(WebCredential):
+    """DICOMweb services. A prefix is the URL of a service, or of a study in it."""
+
+    schemes = ("dicomweb+https",)
+    kind: Literal["dicomweb"]
+
+
 Credential = Annotated[
-    S3Credential | AzureCredential | GcsCredential | FileCredential | HttpsCredential,
+    S3Credential | AzureCredential | GcsCredential | FileCredential | HttpsCredential | DicomwebCredential,
     Field(discriminator="kind"),
 ]

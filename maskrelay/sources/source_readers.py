@@ -14,7 +14,7 @@ from maskrelay.errors import (
     SourceUnavailable,
 )
 from maskrelay.sources.credential_file import CredentialFile
-from maskrelay.sources.credential_kinds import CredentialBase, FileCredential, HttpsCredential
+from maskrelay.sources.credential_kinds import CredentialBase, DicomwebCredential, FileCredential, HttpsCredential
 from maskrelay.sources.file_reader import FileReader
 from maskrelay.sources.source_reader import SourceFacts, SourceReader
 from maskrelay.sources.source_urls import read_source_url
@@ -152,6 +152,10 @@ def _open(credential: CredentialBase, tenant: str) -> SourceReader:
         from maskrelay.sources.https_reader import HttpsReader  # noqa: PLC0415
 
         return HttpsReader(credential)
+    if isinstance(credential, DicomwebCredential):
+        from maskrelay.sources.dicomweb_reader import DicomwebReader  # noqa: PLC0415
+
+        return DicomwebReader(credential)
     from maskrelay.sources.bucket_reader import BucketReader  # noqa: PLC0415
 
     return BucketReader(credential)

@@ -6,6 +6,7 @@ checked.
 """
 
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -36,6 +37,7 @@ class WebConnection:
             keepalive_expiry=_IDLE_S,
             network_backend=_GuardedBackend(AddressGuard(credential.allow)),
         )
+        weakref.finalize(self, self._pool.close).atexit = False
 
     @contextmanager
     def response(self, method: str, url: str, headers: Mapping[str, str]) -> Iterator[httpcore.Response]:

@@ -16,8 +16,11 @@ _PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 
 
 @contextmanager
-def running_orthanc(folder: Path) -> Iterator[str]:
-    """Yield the address of its DICOMweb service, which has no password and listens only on loopback."""
+def running_orthanc(folder: Path, password: str = "") -> Iterator[str]:
+    """Yield the address of its DICOMweb service, which listens only on loopback.
+
+    With a password, the user `maskrelay` needs it.
+    """
     program = system_program("Orthanc", "orthanc")
     plugin = system_file(_PLUGIN, "orthanc-dicomweb")
     port = free_port()
@@ -32,6 +35,8 @@ def running_orthanc(folder: Path) -> Iterator[str]:
         "Plugins": [plugin],
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
     }
+    if password:
+        settings |= {"AuthenticationEnabled": True, "RegisteredUsers": {"maskrelay": password}}
     (folder / "orthanc.json").write_text(json.dumps(settings))
     with (folder / "orthanc.log").open("wb") as log:
         child = subprocess.Popen([program, folder / "orthanc.json"], stdout=log, stderr=log)
@@ -55,5 +60,7 @@ def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return answer.status == 200
+    except urllib.error.HTTPError as error:
+        return error.code == 401
     except (urllib.error.URLError, ConnectionError):
         return False

@@ -1,0 +1,153 @@
+"""A reader of the instances in a DICOMweb service: WADO-RS for their content, and QIDO-RS for lists."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+import httpcore
+
+from maskrelay.contract.records.source_pins import Pin
+from maskrelay.errors import SourceChanged, SourceUnavailable
+from maskrelay.sources.credential_kinds import WebCredential
+from maskrelay.sources.dicomweb_parts import FirstPart, first_part
+from maskrelay.sources.dicomweb_urls import DicomwebUrl, read_dicomweb_url
+from maskrelay.sources.source_reader import SourceFacts
+from maskrelay.sources.web_connection import WebConnection, check_status
+
+#: The files as they are stored, in any transfer syntax.
+_FILE = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+_JSON = "application/dicom+json"
+_STUDY, _SERIES, _INSTANCE = "0020000D", "0020000E", "00080018"
+#: The number of results in one page of a query, and the largest page in bytes.
+_PAGE, _LONGEST_PAGE = 1000, 64 << 20
+
+
+class DicomwebReader:
+    """A reader with one credential. See `SourceReader`.
+
+    Few servers give an ETag. An instance without one is pinned by its UID, which names one version of it, and by its
+    size. A server gives the size only in the headers of the content, so `stat` begins to read, and stops.
+    """
+
+    def __init__(self, credential: WebCredential) -> None:
+        self._connection = WebConnection(credential)
+
+    def stat(self, url: str) -> SourceFacts:
+        with self._content(read_dicomweb_url(url)) as (part, etag):
+            size = part.length if part.length is not None else sum(map(len, part.content))
+        return SourceFacts(url, size, etag, None if etag else "instance")
+
+    def stream(self, url: str, pin: Pin, start: int, length: int) -> Iterator[bytes]:
+        with self._content(read_dicomweb_url(url)) as (part, etag):
+            if etag != pin.etag or part.length not in {None, pin.size}:
+                raise SourceChanged
+            position, end = 0, start + length
+            for chunk in part.content:
+                wanted = chunk[max(0, start - position) : max(0, end - position)]
+                position += len(chunk)
+                if position > pin.size:
+                    raise SourceChanged
+                if wanted:
+                    yield wanted
+                if position >= end < pin.size:
+                    return
+            if position != pin.size:
+                raise SourceChanged
+
+    def is_collection(self, url: str) -> bool:
+        return read_dicomweb_url(url).level is not None
+
+    def list(self, url: str, after: str | None) -> Iterator[SourceFacts]:
+        """Yield the instances of a study, a series or the results of a query. See `SourceReader`."""
+        where = read_dicomweb_url(url)
+        for series in self._series(where):
+            for instance in series:
+                if after is None or instance > after:
+                    yield self.stat(instance)
+
+    @contextmanager
+    def _content(self, where: DicomwebUrl) -> Iterator[tuple[FirstPart, str | None]]:
+        """Yield the content of an instance, and its ETag if there is one."""
+        with self._connection.response("GET", where.https, {"Accept": _FILE}) as response:
+            check_status(response.status)
+            kind, length = _field(response, b"content-type"), _field(response, b"content-length")
+            chunks = iter(response.iter_stream())
+            if kind.lower().startswith("multipart/"):
+                part = first_part(kind, chunks)
+            else:
+                part = FirstPart(int(length) if length.isdecimal() else None, chunks)
+            yield part, _field(response, b"etag") or None
+
+    def _series(self, where: DicomwebUrl) -> Iterator[Sequence[str]]:
+        """Yield sorted lists of URLs of instances, in the order of their URLs."""
+        found = self._found(where.https, where.conditions)
+        if where.level == "instances":
+            study, series = _uids_of(where.path)
+            yield sorted(
+                where.instance(study or _uid(one, _STUDY), series or _uid(one, _SERIES), _uid(one, _INSTANCE))
+                for one in found
+            )
+            return
+        study, _ = _uids_of(where.path)
+        for path in sorted(_path_of(one, where.level, study) for one in found):
+            inside = DicomwebUrl(where.root, f"{path}instances", "instances")
+            yield from self._series(inside)
+
+    def _found(self, url: str, conditions: str) -> Iterator[dict[str, Any]]:
+        """Yield the results of a query, page by page, until a page is empty or repeats the one before."""
+        offset, before = 0, None
+        while True:
+            paged = urlencode({"limit": _PAGE, "offset": offset})
+            page = self._page(f"{url}?{conditions}{'&' if conditions else ''}{paged}")
+            if not page or page[0] == before:
+                return
+            before = page[0]
+            offset += len(page)
+            yield from page
+
+    def _page(self, url: str) -> Sequence[dict[str, Any]]:
+        body = bytearray()
+        with self._connection.response("GET", url, {"Accept": _JSON}) as response:
+            check_status(response.status)
+            for chunk in response.iter_stream():
+                body += chunk
+                if len(body) > _LONGEST_PAGE:
+                    raise SourceUnavailable(reason="page")
+        if not body:  # 204: nothing was found
+            return []
+        try:
+            page = json.loads(body)
+        except ValueError:
+            raise SourceUnavailable(reason="json") from None
+        if not isinstance(page, list):
+            raise SourceUnavailable(reason="json")
+        return page
+
+
+def _field(response: httpcore.Response, name: bytes) -> str:
+    return next((value.decode("latin-1") for known, value in response.headers if known.lower() == name), "")
+
+
+def _uid(found: Any, tag: str) -> str:
+    """Return a UID of a result. Raises SourceUnavailable if it is missing or could lead to another path."""
+    try:
+        uid = found[tag]["Value"][0]
+    except (KeyError, IndexError, TypeError):
+        uid = None
+    if not isinstance(uid, str) or not uid or len(uid) > 64 or set(uid) - set("0123456789."):
+        raise SourceUnavailable(reason="uid")
+    return uid
+
+
+def _uids_of(path: str) -> tuple[str | None, str | None]:
+    """Return the UIDs of the study and the series in a path."""
+    named = dict(zip(segments := path.split("/"), segments[1:], strict=False))
+    return named.get("studies"), named.get("series") if "instances" in named or path.endswith("/instances") else None
+
+
+def _path_of(found: Any, level: str | None, study: str | None) -> str:
+    """Return the path of a study or a series that a query has found."""
+    of_study = f"studies/{study or _uid(found, _STUDY)}/"
+    return of_study if level == "studies" else f"{of_study}series/{_uid(found, _SERIES)}/"

@@ -1,0 +1,185 @@
+"""Sources in a DICOMweb service, shown with a real Orthanc: facts, ranges, lists, queries, rights and refusals."""
+
+import io
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+
+from maskrelay.contract.records.source_pins import PinnedSource
+from maskrelay.errors import SourceChanged, SourceForbidden, SourceInvalid, SourceNotFound, SourceUnavailable
+from maskrelay.sources.credential_file import CredentialFile
+from maskrelay.sources.dicomweb_urls import read_dicomweb_url
+from maskrelay.sources.source_readers import SourceReaders
+from tests.support.builders.certificates import Authority, server_context
+from tests.support.builders.credentials import write_credentials
+from tests.support.proxies.tls_proxies import tls_before
+from tests.support.servers.orthancs import running_orthanc
+from tests.support.servers.scripted_server import http, serving
+
+PASSWORD = "a-password-of-the-archive"
+AUTHORIZATION = httpx.BasicAuth("maskrelay", PASSWORD)._auth_header
+#: Two series of one study, and one of another, with three instances each.
+STUDIES = ("1.2.3", "1.2.3.4")
+SERIES = (("1.2.3", "1.2.3.1"), ("1.2.3", "1.2.3.10"), ("1.2.3.4", "1.2.3.4.1"))
+
+
+def instances() -> dict[tuple[str, str, str], bytes]:
+    dataset = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+    made = {}
+    for study, series in SERIES:
+        for number in range(3):
+            uid = f"{series}.{number}"
+            dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID = study, series, uid
+            dataset.file_meta.MediaStorageSOPInstanceUID = uid
+            dataset.PatientID, dataset.InstanceNumber = f"patient-{study}", 9 - number
+            saved = io.BytesIO()
+            dataset.save_as(saved, enforce_file_format=True)
+            made[study, series, uid] = saved.getvalue()
+    return made
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An Orthanc with a password, over TLS. `root` is its DICOMweb service, as a source."""
+
+    root: str
+    authority: Path
+    files: dict[str, bytes]
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        place = {"reads": {"north": [self.root]}, "allow": ["127.0.0.1"], "secret": AUTHORIZATION}
+        return {"name": "pacs", "kind": "dicomweb", **place}
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+    folder = tmp_path_factory.mktemp("orthanc")
+    authority = Authority(folder)
+    with (
+        running_orthanc(folder, PASSWORD) as url,
+        tls_before(urlsplit(url).port or 0, *authority.issue("pacs", "127.0.0.1")) as port,
+    ):
+        api = httpx.Client(auth=("maskrelay", PASSWORD), base_url=url.removesuffix("dicom-web"))
+        root, files = f"dicomweb+https://127.0.0.1:{port}/dicom-web/", {}
+        for (study, series, uid), body in instances().items():
+            assert api.post("instances", content=body).status_code == 200
+            files[f"{root}studies/{study}/series/{series}/instances/{uid}"] = body
+        api.close()
+        yield Archive(root, authority.file, files)
+
+
+@pytest.fixture
+def readers(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SourceReaders:
+    monkeypatch.setenv("MASKRELAY_CA_FILE", str(archive.authority))
+    return readers_of(archive.entry, tmp_path)
+
+
+def readers_of(entry: dict[str, Any], folder: Path) -> SourceReaders:
+    return SourceReaders(CredentialFile.open(str(write_credentials(folder / "credentials.json", entry))))
+
+
+def pinned(readers: SourceReaders, url: str) -> PinnedSource:
+    pin = readers.stat("north", url, "pacs").pin
+    return PinnedSource(url=url, tenant="north", credential="pacs", size=pin.size, etag=pin.etag, version=pin.version)
+
+
+def test_an_instance_is_pinned_by_its_size_and_read_in_ranges(archive: Archive, readers: SourceReaders) -> None:
+    url, body = next(iter(archive.files.items()))
+    assert not readers.is_collection("north", url, None)
+    assert readers.stat("north", url, None).size == len(body)
+    source = pinned(readers, url)
+    assert b"".join(readers.stream(source)) == body
+    for start, length in ((0, 132), (128, 4), (1000, None), (len(body) - 5, 5), (len(body) - 5, 100)):
+        end = None if length is None else start + length
+        assert b"".join(readers.stream(source, start, length)) == body[start:end]
+
+
+@pytest.mark.parametrize(
+    ("path", "of"),
+    [
+        ("studies/1.2.3/series/1.2.3.10", [1]),
+        ("studies/1.2.3/series/1.2.3.10/instances", [1]),
+        ("studies/1.2.3", [0, 1]),
+        ("studies/1.2.3/series?Modality=CT", [0, 1]),
+        ("studies/1.2.3/series?SeriesInstanceUID=1.2.3.1", [0]),
+        ("studies?PatientID=patient-1.2.3.4", [2]),
+        ("series?PatientID=patient-1.2.3", [0, 1]),
+        ("studies?ModalitiesInStudy=CT", [0, 1, 2]),
+        ("studies?PatientID=nobody", []),
+    ],
+)
+def test_a_study_a_series_and_a_query_are_lists_of_instances(
+    archive: Archive, readers: SourceReaders, path: str, of: list[int]
+) -> None:
+    url = archive.root + path
+    assert readers.is_collection("north", url, None)
+    wanted = {"studies/{}/series/{}/".format(*SERIES[number]) for number in of}
+    expected = sorted(known for known in archive.files if any(one in known for one in wanted))
+    found = list(readers.list("north", url, None))
+    assert [facts.url for facts in found] == expected
+    assert [facts.size for facts in found] == [len(archive.files[known]) for known in expected]
+    if expected:
+        assert [facts.url for facts in readers.list("north", url, None, after=expected[1])] == expected[2:]
+
+
+def test_what_is_not_there_or_may_not_be_read_has_its_own_error(
+    archive: Archive, readers: SourceReaders, tmp_path: Path
+) -> None:
+    known = next(iter(archive.files))
+    with pytest.raises(SourceNotFound):
+        readers.stat("north", f"{archive.root}studies/1.2.3/series/1.2.3.1/instances/9.9", None)
+    with pytest.raises(SourceForbidden):
+        readers.stat("south", known, None)
+    wrong = readers_of(archive.entry | {"secret": "Basic bm9ib2R5Om5vdGhpbmc="}, tmp_path)
+    with pytest.raises(SourceForbidden, match="401") as caught:
+        wrong.stat("north", known, None)
+    assert "1.2.3" not in str(caught.value)
+    nowhere = readers_of({**archive.entry, "allow": []}, tmp_path)
+    with pytest.raises(SourceForbidden, match="address"):
+        nowhere.stat("north", known, None)
+
+
+@pytest.mark.parametrize("path", ["studies", "series", "instances", "patients/1", "studies/../x", "studies/1/series/a"])
+def test_a_query_without_a_condition_and_other_resources_are_refused(path: str) -> None:
+    with pytest.raises((SourceForbidden, SourceInvalid)):
+        read_dicomweb_url(f"dicomweb+https://pacs.example/dicom-web/{path}")
+
+
+def test_an_instance_with_another_size_than_at_planning_has_changed(archive: Archive, readers: SourceReaders) -> None:
+    source = pinned(readers, next(iter(archive.files)))
+    for more in (1, -1):
+        with pytest.raises(SourceChanged):
+            b"".join(readers.stream(source.model_copy(update={"size": source.size + more})))
+
+
+@pytest.mark.parametrize("declares", [True, False])
+def test_an_answer_that_is_cut_off_is_an_outage_and_not_a_short_instance(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, declares: bool
+) -> None:
+    """Also if the server declares no length of the part, as many do."""
+    authority = Authority(tmp_path, "scripted")
+    monkeypatch.setenv("MASKRELAY_CA_FILE", str(authority.file))
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    about = "\r\nContent-Length: 8" if declares else ""
+    whole = f"--b\r\nContent-Type: application/dicom{about}\r\n\r\n12345678\r\n--b--".encode()
+    bodies = [whole, whole[:-7], whole[:-7]]
+
+    def answer(sock, request):
+        sock.sendall(http(200, bodies.pop(0), Content_Type='multipart/related; boundary="b"'))
+
+    with serving(answer, tls=server_context(authority.issue("web", "127.0.0.1"))) as server:
+        root = f"dicomweb+{server.url.removesuffix('score')}"
+        readers = readers_of(archive.entry | {"reads": {"north": [root]}}, tmp_path)
+        source = pinned(readers, f"{root}studies/1/series/2/instances/3")
+        assert source.size == 8
+        with pytest.raises(SourceUnavailable):
+            b"".join(readers.stream(source))
