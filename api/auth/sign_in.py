@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from maskrelay.settings import Settings
 
 #: The number of seconds for which the issuer's document is used, and after which a failed fetch may be repeated.
 _FRESH_S, _AGAIN_S = 600.0, 10.0
+_VERSION = version("maskrelay")
 _log = logging.getLogger(__name__)
 
 
@@ -30,7 +32,9 @@ class OidcSignIn(BaseModel):
 
 
 class SignInFacts(BaseModel):
-    """The ways to sign in. An API key can always be used."""
+    """The ways to sign in, and the version of the service. An API key can always be used."""
+
+    version: str
 
     key: bool = True
     oidc: OidcSignIn | None = Field(
@@ -56,11 +60,11 @@ class SignIn:
     async def facts(self) -> SignInFacts:
         """Return the ways to sign in. The issuer's document is fetched if the known one is missing or old."""
         if self._issuer is None or self._client_id is None:
-            return SignInFacts(oidc=None)
+            return SignInFacts(version=_VERSION, oidc=None)
         async with self._lock:
             if self._clock() > self._until:
                 await self._fetch(self._issuer, self._client_id)
-        return SignInFacts(oidc=self._oidc)
+        return SignInFacts(version=_VERSION, oidc=self._oidc)
 
     async def origins(self) -> tuple[str, ...]:
         """Return the origin of the token endpoint, to which the page must be allowed to connect."""

@@ -22,7 +22,8 @@ _HEADERS = {"Cache-Control": "no-store", "Vary": "Authorization", "X-Accel-Buffe
 
 def encoded(event: str, place: str, data: Any) -> bytes:
     """Return an event as bytes. `place` is its id, from which a listener can go on later."""
-    body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    # in ASCII, so that no reader takes a character of a name for the end of a line
+    body = json.dumps(data, separators=(",", ":"))
     return f"id: {place}\nevent: {event}\ndata: {body}\n\n".encode()
 
 
