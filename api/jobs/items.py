@@ -6,6 +6,7 @@ While the job runs, they are in order of completion. When it has ended, they are
 import re
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from pydantic import ValidationError
 
@@ -32,6 +33,8 @@ _CURSORS = {
 }
 #: The value of the filter `flag` for items without a flag.
 NO_FLAG = "none"
+#: The number of ignored files of a run that are listed.
+_MOST_IGNORED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +102,18 @@ def _has(line: ItemLine, flag: str) -> bool:
 
 
 def read_ignored(dependencies: Dependencies, known: JobSnapshot) -> list[IgnoredFile]:
-    """Return the files that did not become items. The list is empty until the job is planned."""
+    """Return the files that did not become items. The list is empty until the job is planned.
+
+    Of a run, only the first _MOST_IGNORED files are returned.
+    """
+    storage = dependencies.storage
     if not known.planned:
         return []
+    if known.submission.run is not None:
+        lists = (read_records(storage, key, IgnoredFile) for key in storage.list(keys.ignored_lists(known.id)))
+        return list(islice(chain.from_iterable(lists), _MOST_IGNORED))
     try:
-        return read_records(dependencies.storage, keys.ignored(known.id), IgnoredFile)
+        return read_records(storage, keys.ignored(known.id), IgnoredFile)
     except ObjectMissing:
         return []
 

@@ -45,6 +45,7 @@ _ABSENT = frozenset(
         "result",
         "redrive_of",
         "dead_letters",
+        "rejected",
         "frames",
         "members",
         "identifiers",
@@ -87,6 +88,8 @@ def job_shown(known: JobSnapshot, base: str, *, secret: str | None = None) -> Jo
     """
     url = job_url(base, known.id)
     callback, spent = known.submission.callback, timings_of(known)
+    run = known.submission.run
+    rejected = run.expansion.rejected if run and run.expansion else None
     return JobShown(
         id=known.id,
         redrive_of=known.submission.redrive_of,
@@ -95,6 +98,7 @@ def job_shown(known: JobSnapshot, base: str, *, secret: str | None = None) -> Jo
         created_at=known.submission.created_at,
         counts=known.counts(),
         frames=known.frames(),
+        rejected=rejected,
         warnings=list(known.submission.warnings),
         flags=known.result.flags if known.result is not None else {},
         timings=spent,
@@ -111,6 +115,7 @@ def job_shown(known: JobSnapshot, base: str, *, secret: str | None = None) -> Jo
             cancel=f"{url}/cancel",
             result=f"{url}/artifacts/result.json" if known.result is not None else None,
             dead_letters=f"{url}/dead-letters" if known.frames().failed else None,
+            rejected=f"{url}/rejected" if rejected else None,
         ),
     )
 

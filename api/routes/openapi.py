@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from api.http.middleware.problems import MEDIA_TYPE, Problem
-from api.submissions.parse import PROMPT_PATTERN, JobAsked
+from api.submissions.parse import PROMPT_PATTERN, JobAsked, RunHeadAsked
 from maskrelay.callbacks.signature import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
 from maskrelay.contract.records.events import EVENT_TYPES, JobEvent
 from maskrelay.contract.views.review_views import ReviewAsked
@@ -65,6 +65,13 @@ JOB_BODY = {
             "encoding": {"image": {"style": "form", "explode": True}, "options": {"contentType": "application/json"}},
         },
         "application/json": {"schema": {"$ref": "#/components/schemas/JobAsked"}},
+        # OpenAPI 3.1 cannot describe the lines of a text.
+        "application/x-ndjson": {
+            "schema": {
+                "type": "string",
+                "description": "A run. The first line is `RunHeadAsked`, every further line is `ItemAsked`.",
+            }
+        },
     },
 }
 REVIEW_BODY = {
@@ -157,7 +164,7 @@ def describe(app: FastAPI) -> None:
         document = generated()
         parts = document.setdefault("components", {})
         schemas = parts.setdefault("schemas", {})
-        for model in (Problem, JobAsked, JobEvent, ReviewAsked):
+        for model in (Problem, JobAsked, RunHeadAsked, JobEvent, ReviewAsked):
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(schema.pop("$defs", {}))
             schemas[model.__name__] = schema

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from api.auth.scopes import KEYLESS, Access
 from api.auth.sign_in import SignInFacts
 from api.http.headers import KEY_PATTERN
-from api.jobs import deliveries, event_streams, job_handlers, result_tables, review_handlers
+from api.jobs import deliveries, event_streams, job_handlers, rejected_lines, result_tables, review_handlers
 from api.operations import catalogue, health, metrics, scaling
 from api.routes.openapi import JOB_BODY, REVIEW_BODY, UPLOAD_BODY, Answers, header
 from api.routes.route import Route
@@ -19,6 +19,7 @@ from maskrelay.contract.views.delivery_views import DeliveryList, DeliveryShown
 from maskrelay.contract.views.endpoint_views import EndpointList
 from maskrelay.contract.views.job_views import ItemList, ItemShown, JobList, JobShown, UploadList
 from maskrelay.contract.views.review_views import ItemReviews, ReviewShown, ReviewSummary
+from maskrelay.contract.views.run_views import RejectedLineList
 from maskrelay.contract.vocabulary.trained_targets import TargetList
 
 _WAIT = header("Prefer", "`wait=N`: respond when the job has ended, or after N seconds (at most 50).")
@@ -130,6 +131,14 @@ ROUTES = (
         access="read",
         tag="failures",
         model=DeadLetterList,
+        problems=(400, 404, 410, 503),
+    ),
+    Route(
+        path="/v1/jobs/{job}/rejected",
+        handler=rejected_lines.list_rejected,
+        access="read",
+        tag="failures",
+        model=RejectedLineList,
         problems=(400, 404, 410, 503),
     ),
     Route(

@@ -11,30 +11,26 @@ from typing import Any
 
 from api.dependencies import Dependencies
 from api.http.json_pointer import pointer
-from api.operations.catalogue import check_pin
 from api.submissions.immediate_plan import ImmediatePlan, immediate_plan
+from api.submissions.job_fields import check_options, fields_of
 from api.submissions.parse import RequestedItem, SubmissionRequest
 from api.submissions.source_references import Reference, credential_names
 from api.submissions.upload_quota import uploads_used
 from api.submissions.uploads import Incoming, Upload
-from maskrelay.callbacks.sealing import seal
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import (
     INTERACTIVE_ITEMS,
-    CallbackTarget,
     Item,
     Submission,
 )
 from maskrelay.contract.records.source_pins import is_reference, name_in
 from maskrelay.contract.vocabulary.trained_targets import prompt_warnings
 from maskrelay.errors import (
-    CallbackForbidden,
     Gone,
     IdempotencyKeyReused,
     LedgerFull,
     LedgerUnavailable,
     ObjectExists,
-    OptionInvalid,
     QuotaReached,
     StillAccepting,
     StorageUnavailable,
@@ -70,7 +66,7 @@ def check_room(dependencies: Dependencies, request: SubmissionContext, declared:
     try:
         dependencies.ledger.quotas.check(request.tenant, more, dependencies.quotas(request.tenant), memory=True)
     except (QuotaReached, LedgerFull):
-        if request.key is None or earlier(dependencies, _id_of(dependencies, request)) is None:
+        if request.key is None or earlier(dependencies, job_id(dependencies, request)) is None:
             raise
 
 
@@ -83,12 +79,12 @@ def accept(
     accepted. It also raises StillAccepting, IdempotencyKeyReused, Gone, UploadExpired, CredentialUnknown,
     SourceNotAllowed, OptionInvalid, CallbackForbidden, LaneForbidden or QuotaReached.
     """
-    job = _id_of(dependencies, request)
+    job = job_id(dependencies, request)
     if request.key is None:
         return _accept_new(dependencies, request, wanted, incoming, job)
     found = earlier(dependencies, job)
     if found is not None:
-        return _same(found, wanted)
+        return same(found, wanted.fingerprint())
     with reserved(dependencies, job):
         return _accept_new(dependencies, request, wanted, incoming, job)
 
@@ -99,8 +95,9 @@ def _accept_new(
     _check_admissible(dependencies, request.tenant, wanted)
     credentials = credential_names(dependencies.credentials, request.tenant, wanted.sources)
     submission, items = _written(dependencies, request, wanted, job, credentials)
+    uploads = {upload.id for upload in wanted.uploads}
     with (
-        uploads_used(dependencies, request.tenant, wanted.uploads, incoming),
+        uploads_used(dependencies, request.tenant, uploads, incoming),
         room_kept(dependencies, submission),
         immediate_plan(dependencies.storage, submission) if request.waits else nullcontext() as plan,
     ):
@@ -109,7 +106,7 @@ def _accept_new(
         if stand(dependencies, submission, plan):
             return submission
         incoming.kept = False
-        return _same(standing(dependencies, job), wanted)
+        return same(standing(dependencies, job), wanted.fingerprint())
 
 
 @contextmanager
@@ -138,7 +135,7 @@ def prepare(dependencies: Dependencies, submission: Submission, items: Sequence[
     job = submission.id
     record_body(submission)
     lines = _lines(items)
-    _mark_uses(dependencies, job, {item.source for item in items if not is_reference(item.source)})
+    mark_uses(dependencies, job, {item.source for item in items if not is_reference(item.source)})
     with dependencies.storage.flushed_later():  # these objects are durable before `job.json` becomes visible
         dependencies.storage.put(keys.live(job), b"")
         if submission.items_key is not None:
@@ -164,8 +161,8 @@ def room_kept(dependencies: Dependencies, submission: Submission) -> Iterator[No
         raise
 
 
-def _id_of(dependencies: Dependencies, request: SubmissionContext) -> str:
-    """Return a random id, or the id that is derived from tenant and idempotency key.
+def job_id(dependencies: Dependencies, request: SubmissionContext) -> str:
+    """Return the id of the job for this request: a random id, or one that is derived from tenant and idempotency key.
 
     A derived id can be computed again, so a repeat finds its job even if Redis has lost its data.
     """
@@ -194,8 +191,9 @@ def earlier(dependencies: Dependencies, job: str) -> Submission | None:
     return dependencies.archive.submission(job)
 
 
-def _same(found: Submission, wanted: SubmissionRequest) -> Submission:
-    if not hmac.compare_digest(found.fingerprint, wanted.fingerprint()):
+def same(found: Submission, fingerprint: str) -> Submission:
+    """Return the submission if the request has its fingerprint. Raises IdempotencyKeyReused."""
+    if not hmac.compare_digest(found.fingerprint, fingerprint):
         raise IdempotencyKeyReused
     return found
 
@@ -210,24 +208,11 @@ def _check_admissible(dependencies: Dependencies, tenant: str, wanted: Submissio
     for number, source in enumerate(wanted.sources):
         if isinstance(source, Upload) and source.is_expired(now, dependencies.limits.upload_lifetime):
             raise UploadExpired(pointer=pointer("items", number, "upload"))
-    if isinstance(wanted.options.deadline, datetime) and wanted.options.deadline <= now:
-        raise OptionInvalid("The deadline has passed.", pointer=pointer("options", "deadline"))
-    callback = wanted.options.callback
-    check_targets(dependencies, tenant, wanted.options.endpoint, callback.url if callback else None)
+    check_options(dependencies, tenant, wanted.options)
 
 
-def check_targets(dependencies: Dependencies, tenant: str, endpoint: str | None, callback_url: str | None) -> None:
-    """Raise OptionInvalid if the tenant cannot use the endpoint, and CallbackForbidden if the URL is not allowed."""
-    if endpoint is not None:
-        check_pin(dependencies, tenant, endpoint)
-    if callback_url is not None:
-        try:
-            dependencies.guard.check_url(callback_url)
-        except CallbackForbidden as error:
-            raise CallbackForbidden(error.detail, pointer=pointer("options", "callback", "url")) from None
-
-
-def _item(asked: RequestedItem, source: Upload | Reference, credential: str | None) -> Item:
+def item_of(asked: RequestedItem, source: Upload | Reference, credential: str | None) -> Item:
+    """Return the submitted item. `credential` is the name of the credential of a source by reference."""
     about: dict[str, Any] = {"custom_id": asked.custom_id, "prompts": asked.prompts}
     if isinstance(source, Reference):
         name = name_in(source.url)
@@ -247,47 +232,23 @@ def _written(
 
     If there are many items, they are stored in a separate object.
     """
-    items = tuple(map(_item, wanted.items, wanted.sources, credentials))
+    items = tuple(map(item_of, wanted.items, wanted.sources, credentials))
     inline = len(items) <= INTERACTIVE_ITEMS
-    now = datetime.now(UTC)
-    now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # the ledger stores milliseconds
     submission = Submission(
-        id=job,
-        tenant=request.tenant,
-        created_at=now,
+        **fields_of(dependencies, wanted.options, job, request.tenant, request.traceparent),
         lane=wanted.lane(),
-        outputs=wanted.options.outputs,
-        pixels=wanted.options.pixels,
-        endpoint=wanted.options.endpoint,
-        one_prompt_per_request=wanted.options.one_prompt_per_request,
-        reuse=wanted.options.reuse,
-        metadata=wanted.options.metadata,
         warnings=prompt_warnings([prompt for asked in wanted.items for prompt in asked.prompts]),
-        callback=_target(dependencies, wanted, job),
         total=len(items),
         size=sum({upload.key: upload.size for upload in wanted.uploads}.values()),
         items=items if inline else (),
         items_key=None if inline else keys.items(job, secrets.token_hex(8)),
-        deadline=_deadline(wanted.options.deadline, now),
         fingerprint=wanted.fingerprint(),
-        traceparent=request.traceparent,
     )
     return submission, items
 
 
-def _deadline(asked: timedelta | datetime | None, now: datetime) -> datetime | None:
-    return now + asked if isinstance(asked, timedelta) else asked
-
-
-def _target(dependencies: Dependencies, wanted: SubmissionRequest, job: str) -> CallbackTarget | None:
-    callback = wanted.options.callback
-    if callback is None:
-        return None
-    sealed = None if callback.secret is None else seal(dependencies.server_key, callback.secret, job)
-    return CallbackTarget(url=callback.url, sealed=sealed, events=callback.events)
-
-
-def _mark_uses(dependencies: Dependencies, job: str, uploads: Iterable[str]) -> None:
+def mark_uses(dependencies: Dependencies, job: str, uploads: Iterable[str]) -> None:
+    """Mark these uploads as used by the job, so that they are kept. The marks count only if the job is accepted."""
     with dependencies.storage.flushed_later():
         dependencies.storage.put_all({keys.upload_use(upload, job): b"" for upload in uploads})
 

@@ -175,6 +175,13 @@ class OptionsAsked(StrictModel):
         description="Use the answers of earlier scores with the same image, prompts and model version, within your "
         "tenant. Nothing is sent to the model for them.",
     )
+    max_rejected_share: Annotated[Annotated[float, Field(ge=0, le=1)], Expected("Expected a number from 0 to 1.")] = (
+        Field(
+            0.0,
+            description="The share of the lines of a run that may be rejected. With more rejected lines, the run is "
+            "refused.",
+        )
+    )
     metadata: Annotated[dict[str, Any], AfterValidator(_check_metadata), Expected("Expected a JSON object.")] = Field(
         default={}, description="Your own JSON object, returned with the job. At most 16 KiB."
     )
@@ -207,6 +214,7 @@ class Options:
     endpoint: str | None = None
     one_prompt_per_request: bool = False
     reuse: bool = True
+    max_rejected_share: float = 0.0
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
@@ -239,6 +247,7 @@ def read_options(value: Any) -> Options:
         endpoint=asked.endpoint,
         one_prompt_per_request=asked.one_prompt_per_request,
         reuse=asked.reuse,
+        max_rejected_share=asked.max_rejected_share,
         metadata=asked.metadata,
     )
 

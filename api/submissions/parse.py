@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
@@ -20,20 +19,11 @@ from maskrelay.errors import (
     LaneForbidden,
     Malformed,
     NoItems,
-    NoPrompts,
-    OptionInvalid,
-    PromptEmpty,
-    PromptHasAmpersand,
-    PromptHasControl,
-    PromptTooLong,
     TooManyItems,
-    TooManyPrompts,
 )
 from maskrelay.rules.lanes import lane_of
+from maskrelay.rules.run_lines import checked_custom_id, checked_prompts
 
-_CUSTOM_ID_LENGTH = 256
-#: Control characters, and line and paragraph separators.
-_CONTROL = frozenset({"Cc", "Zl", "Zp"})
 #: The pattern of a prompt. It has at least one visible character, no `&` and no control characters.
 PROMPT_PATTERN = r"^[^&\x00-\x1f\x7f-\x9f]*[^&\s\x00-\x1f\x7f-\x9f][^&\x00-\x1f\x7f-\x9f]*$"
 Prompts = Annotated[list[Annotated[str, Field(pattern=PROMPT_PATTERN)]], Field(min_length=1)]
@@ -73,6 +63,13 @@ class JobAsked(StrictModel):
     options: OptionsAsked | None = None
 
 
+class RunHeadAsked(StrictModel):
+    """The first line of a run, which may be left out. Every other line is an item."""
+
+    prompts: Prompts | None = Field(None, description="The prompts of items without their own.")
+    options: OptionsAsked | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class RequestedItem:
     """One item of a request. In a form, the uploads have the same order as the items, and `upload_id` is empty."""
@@ -97,21 +94,44 @@ class SubmissionRequest:
 
     def lane(self) -> Lane:
         """Return the lane of the job. Raises LaneForbidden."""
-        try:
-            return lane_of(self.options.lane, len(self.items))
-        except LaneForbidden as error:
-            raise LaneForbidden(error.detail, pointer=pointer("options", "lane")) from None
+        return lane_for(self.options, len(self.items))
 
     def fingerprint(self) -> str:
         """Return a hash of options, prompts and sources. It does not depend on the format of the request."""
-        items = [
-            [*source.identity(), item.custom_id, item.prompts]
-            for item, source in zip(self.items, self.sources, strict=True)
-        ]
-        options = identifying_options(asdict(self.options), asdict(Options()))
-        options["pixels"] = identifying_options(self.options.pixels.model_dump(), PixelOptions().model_dump())
-        canonical = json.dumps({"options": options, "items": items}, sort_keys=True, ensure_ascii=False, default=str)
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        fingerprint = Fingerprint()
+        for item, source in zip(self.items, self.sources, strict=True):
+            fingerprint.add(*source.identity(), item.custom_id, item.prompts)
+        return fingerprint.of(self.options)
+
+
+def lane_for(options: Options, total: int) -> Lane:
+    """Return the lane of a job with these options and `total` items. Raises LaneForbidden."""
+    try:
+        return lane_of(options.lane, total)
+    except LaneForbidden as error:
+        raise LaneForbidden(error.detail, pointer=pointer("options", "lane")) from None
+
+
+class Fingerprint:
+    """A hash of the items and options of a request, to which the items are added one by one."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256(b'{"items": [')
+        self._separator = b""
+
+    def add(self, *identity: Any) -> None:
+        """Add the next item. `identity` contains everything that distinguishes it from another item."""
+        self._hash.update(self._separator + json.dumps(identity, ensure_ascii=False).encode())
+        self._separator = b", "
+
+    def of(self, options: Options) -> str:
+        """Return the fingerprint of a request with the items that were added, and these options."""
+        identifying = identifying_options(asdict(options), asdict(Options()))
+        identifying["pixels"] = identifying_options(options.pixels.model_dump(), PixelOptions().model_dump())
+        canonical = json.dumps(identifying, sort_keys=True, ensure_ascii=False, default=str)
+        whole = self._hash.copy()
+        whole.update(f'], "options": {canonical}}}'.encode())
+        return whole.hexdigest()
 
 
 def identifying_options(options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
@@ -124,7 +144,9 @@ def read_form(fields: dict[str, list[bytes]], images: int, limits: Limits) -> tu
     raw_options = fields["options"]
     options = read_options(read_json(raw_options[0], pointer("options"))) if raw_options else Options()
     _check_total(images, limits)
-    prompts = check_prompts([_text(raw, place) for place, raw in enumerate(fields["prompt"])], limits, ("prompt",))
+    prompts = checked_prompts(
+        [_text(raw, place) for place, raw in enumerate(fields["prompt"])], limits, pointer("prompt")
+    )
     return tuple(RequestedItem(str(number), prompts) for number in range(images)), options
 
 
@@ -136,7 +158,7 @@ def read_body(body: bytes, limits: Limits) -> tuple[tuple[RequestedItem, ...], O
     if not isinstance(items, list):
         raise Malformed("Expected a list of items.", pointer=pointer("items"))
     _check_total(len(items), limits)
-    shared = check_prompts(given["prompts"], limits, ("prompts",)) if "prompts" in given else None
+    shared = checked_prompts(given["prompts"], limits, pointer("prompts")) if "prompts" in given else None
     asked = tuple(_item(item, number, shared, limits) for number, item in enumerate(items))
     _check_custom_ids(asked, items)
     return asked, options
@@ -150,19 +172,10 @@ def _item(item: Any, number: int, shared: tuple[str, ...] | None, limits: Limits
         raise Malformed("An item needs the id of its upload, or a source.", pointer=pointer(*here, "upload"))
     prompts = shared
     if shared is None or "prompts" in given:
-        prompts = check_prompts(given.get("prompts", []), limits, (*here, "prompts"))
+        prompts = checked_prompts(given.get("prompts", []), limits, pointer(*here, "prompts"))
     assert prompts is not None
-    custom_id = _custom_id(given.get("custom_id", str(number)), here)
+    custom_id = checked_custom_id(given.get("custom_id", str(number)), pointer(*here, "custom_id"))
     return RequestedItem(custom_id, prompts, given.get("upload", ""), reference)
-
-
-def _custom_id(value: Any, here: tuple[str | int, ...]) -> str:
-    if not isinstance(value, str):
-        raise Malformed("A custom_id must be text.", pointer=pointer(*here, "custom_id"))
-    if not 0 < len(value) <= _CUSTOM_ID_LENGTH or not value.isprintable():
-        detail = f"A custom_id must have 1 to {_CUSTOM_ID_LENGTH} printable characters."
-        raise OptionInvalid(detail, pointer=pointer(*here, "custom_id"))
-    return value
 
 
 def _check_custom_ids(asked: Sequence[RequestedItem], items: Sequence[Any]) -> None:
@@ -194,44 +207,3 @@ def _text(raw: bytes, place: int) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         raise Malformed("A prompt must be UTF-8 text.", pointer=pointer("prompt", place)) from None
-
-
-def check_prompts(prompts: Any, limits: Limits, path: tuple[str | int, ...]) -> tuple[str, ...]:
-    """Return the prompts of one item, without surrounding spaces. `path` is their place in the request.
-
-    Raises Malformed, NoPrompts or TooManyPrompts, or the error of an invalid prompt.
-    """
-    if not isinstance(prompts, list):
-        raise Malformed("Expected a list of prompts.", pointer=pointer(*path))
-    if not prompts:
-        raise NoPrompts(pointer=pointer(*path))
-    if len(prompts) > limits.prompts:
-        raise too_many_prompts(limits, path)
-    return tuple(_check(prompt, limits, pointer(*path, place)) for place, prompt in enumerate(prompts))
-
-
-def too_many_prompts(limits: Limits, path: tuple[str | int, ...]) -> TooManyPrompts:
-    return TooManyPrompts(
-        f"An item may have at most {limits.prompts} prompts (MASKRELAY_MAX_PROMPTS).", pointer=pointer(*path)
-    )
-
-
-def prompt_too_long(limits: Limits, at: str) -> PromptTooLong:
-    return PromptTooLong(
-        f"A prompt may have at most {limits.prompt_length} characters (MASKRELAY_MAX_PROMPT_LENGTH).", pointer=at
-    )
-
-
-def _check(prompt: Any, limits: Limits, at: str) -> str:
-    if not isinstance(prompt, str):
-        raise Malformed("A prompt must be text.", pointer=at)
-    plain = prompt.strip()
-    if not plain:
-        raise PromptEmpty(pointer=at)
-    if len(plain) > limits.prompt_length:
-        raise prompt_too_long(limits, at)
-    if "&" in plain:
-        raise PromptHasAmpersand(pointer=at)
-    if any(unicodedata.category(letter) in _CONTROL for letter in plain):
-        raise PromptHasControl(pointer=at)
-    return plain

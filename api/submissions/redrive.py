@@ -29,6 +29,7 @@ from api.jobs.job_handlers import Cursor, before, listed
 from api.jobs.lookup import JobSnapshot, find_job
 from api.jobs.representation import body_of, job_shown, job_url
 from api.submissions import accept
+from api.submissions.job_fields import check_targets
 from api.submissions.submit import answer_accepted
 from maskrelay.callbacks.sealing import seal, unseal_with_any
 from maskrelay.contract.records import keys
@@ -60,7 +61,7 @@ from maskrelay.errors import (
 )
 from maskrelay.rules.redrive_selection import is_redriven, items_again
 from maskrelay.storage.protocol import has
-from maskrelay.storage.stored_records import read_items
+from maskrelay.storage.submitted_items import read_items
 
 Code = Annotated[str | None, Query(pattern="^[a-z0-9_]{1,40}$", description="An error code. The default is any.")]
 log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ def _accept(
 ) -> Submission:
     items = _failed_items(dependencies, old, result, code)
     callback_url = old.callback.url if old.callback else None
-    accept.check_targets(dependencies, old.tenant, old.endpoint, callback_url)
+    check_targets(dependencies, old.tenant, old.endpoint, callback_url)
     _check_uploads(dependencies, {item.source for item in items if not is_reference(item.source)})
     submission = _submission(dependencies, old, items, code, job, traceparent)
     with accept.room_kept(dependencies, submission):
@@ -154,6 +155,7 @@ def _submission(
         "callback": _target(dependencies, old, job),
         "total": len(items),
         "items": tuple(items) if inline else (),
+        "run": None,
         "items_key": None if inline else keys.items(job, secrets.token_hex(8)),
         "fingerprint": hashlib.sha256(f"{old.id} {code or ''}".encode()).hexdigest(),
         "deadline": None,  # the deadline applied to the old job only

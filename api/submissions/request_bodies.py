@@ -7,14 +7,16 @@ from starlette.requests import ClientDisconnect, Request
 from api.dependencies import Limits, in_thread
 from api.http.json_pointer import pointer
 from api.submissions.multipart import Field, Form
-from api.submissions.parse import prompt_too_long, too_many_prompts
 from api.submissions.upload_quota import ByteCheck
 from api.submissions.uploads import Incoming
 from maskrelay.errors import BodyIncomplete, BodyTooLarge, EncodingUnsupported, Malformed, NoItems
+from maskrelay.rules.run_lines import prompt_too_long, too_many_prompts
 
 #: The number of bytes that are passed to a thread at once. While they are written, no more bytes are received.
 _FEED_BYTES = 1 << 20
 OPTIONS_BYTES = 64 << 10
+#: The media type of a run: the options, and then an item per line.
+LINES = "application/x-ndjson"
 #: The largest JSON body. Items refer to uploads by id, so this is enough for ten thousand items with their own prompts.
 JSON_BYTES = 32 << 20
 
@@ -58,7 +60,7 @@ async def receive_job_form(
         "prompt": Field(
             limits.prompts,
             4 * limits.prompt_length,
-            lambda: too_many_prompts(limits, ("prompt",)),
+            lambda: too_many_prompts(limits, pointer("prompt")),
             lambda: prompt_too_long(limits, pointer("prompt")),
         ),
         "options": Field(

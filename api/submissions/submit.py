@@ -1,10 +1,13 @@
 """The handlers of POST /v1/jobs and POST /v1/uploads."""
 
+import secrets
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 import anyio
+from anyio import CancelScope
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -23,14 +26,16 @@ from api.jobs.long_poll import until_ended
 from api.jobs.lookup import JobSnapshot, find_job
 from api.jobs.representation import body_of, job_shown
 from api.submissions import accept, request_bodies
+from api.submissions.accept_run import accept_run
 from api.submissions.parse import (
     RequestedItem,
     SubmissionRequest,
     read_body,
     read_form,
 )
+from api.submissions.run_body import RunReceiver
 from api.submissions.source_references import Reference
-from api.submissions.upload_quota import ByteCheck, byte_check, publish
+from api.submissions.upload_quota import ByteCheck, byte_check, check_frames, publish
 from api.submissions.uploads import (
     Incoming,
     Upload,
@@ -69,8 +74,12 @@ async def submit_job(request: Request) -> Response:
     await in_thread(accept.check_room, dependencies, asking, declared)  # a body that could not be accepted is not read
     async with incoming_of(dependencies, tenant) as incoming:
         with dependencies.spans.span("submit", asking.traceparent, kind="server") as span:
-            wanted = await _read(request, dependencies, incoming, asking)
-            submission = await _accept(dependencies, replace(asking, traceparent=span.traceparent), wanted, incoming)
+            traced = replace(asking, traceparent=span.traceparent)
+            if request_bodies.kind_of(request) == request_bodies.LINES:
+                submission = await _submit_run(request, dependencies, incoming, traced)
+            else:
+                wanted = await _read(request, dependencies, incoming, asking)
+                submission = await _accept(partial(accept.accept, dependencies, traced, wanted, incoming))
             span.note(job_id=submission.id, items=submission.total)
     return await answer_accepted(request, submission, wait, is_new=incoming.kept)
 
@@ -94,7 +103,25 @@ async def _read(
         items, options = await in_thread(read_body, body, dependencies.limits)
         sources = await in_thread(_find_sources, dependencies, tenant_of(request), items)
         return SubmissionRequest(items, sources, options)
-    raise Malformed("Send multipart/form-data or application/json.")
+    raise Malformed(f"Send multipart/form-data, application/json or {request_bodies.LINES}.")
+
+
+async def _submit_run(
+    request: Request, dependencies: Dependencies, incoming: Incoming, asking: accept.SubmissionContext
+) -> Submission:
+    """Store the lines of the body as they arrive, and accept the run."""
+    job = await in_thread(accept.job_id, dependencies, asking)
+    is_new = asking.key is None or await in_thread(accept.earlier, dependencies, job) is None
+    receiver = RunReceiver(dependencies, asking.tenant, job, secrets.token_hex(8), is_new=is_new)
+    try:
+        await in_thread(receiver.begin)
+        frames = ByteCheck(lambda _: check_frames(dependencies, asking.tenant, receiver.items))
+        await request_bodies.receive(request, receiver.feed, dependencies.limits.body_bytes, frames if is_new else None)
+        wanted = await in_thread(receiver.close)
+        return await _accept(partial(accept_run, dependencies, asking, job, wanted, incoming))
+    finally:
+        with CancelScope(shield=True):
+            await in_thread(partial(receiver.release, kept=incoming.kept))
 
 
 def _find_sources(
@@ -113,14 +140,12 @@ def _find_sources(
     return tuple(item.reference or found[item.upload_id] for item in items)
 
 
-async def _accept(
-    dependencies: Dependencies, asking: accept.SubmissionContext, wanted: SubmissionRequest, incoming: Incoming
-) -> Submission:
-    """Accept the job. If another request with the same key is being accepted, wait for it."""
+async def _accept(call: Callable[[], Submission]) -> Submission:
+    """Accept the job by `call`. If another request with the same key is being accepted, wait for it."""
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
-            return await in_thread(accept.accept, dependencies, asking, wanted, incoming)
+            return await in_thread(call)
         except StillAccepting:
             if time.monotonic() > deadline:
                 raise

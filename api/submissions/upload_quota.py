@@ -1,10 +1,10 @@
-"""The quota of bytes for bodies that are being received, and for uploads that no job has used yet."""
+"""The quotas for bodies that are being received, and for uploads that no job has used yet."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from api.dependencies import Dependencies
-from api.submissions.uploads import Incoming, Upload
+from api.submissions.uploads import Incoming
 from maskrelay.errors import LedgerFull, LedgerUnavailable
 from maskrelay.ledger.quotas import UnusedUpload, Usage
 
@@ -38,6 +38,11 @@ def byte_check(dependencies: Dependencies, tenant: str) -> ByteCheck:
     )
 
 
+def check_frames(dependencies: Dependencies, tenant: str, frames: int) -> None:
+    """Raise QuotaReached if a job with this number of frames could not be accepted now. Raises LedgerUnavailable."""
+    dependencies.ledger.quotas.check(tenant, Usage(jobs=1, frames=frames), dependencies.quotas(tenant))
+
+
 def publish(dependencies: Dependencies, tenant: str, incoming: Incoming) -> None:
     """Make the uploads available to jobs, and count them against the tenant's quota until a job uses them.
 
@@ -59,14 +64,14 @@ def publish(dependencies: Dependencies, tenant: str, incoming: Incoming) -> None
 
 @contextmanager
 def uploads_used(
-    dependencies: Dependencies, tenant: str, uploads: Sequence[Upload], incoming: Incoming
+    dependencies: Dependencies, tenant: str, uploads: Collection[str], incoming: Incoming
 ) -> Iterator[None]:
-    """Inside the block, count the uploads as part of the job, and not as unused. Raises LedgerUnavailable.
+    """Inside the block, count the uploads with these ids as part of the job, and not as unused.
 
-    If the job is not accepted, they are counted as unused again.
+    If the job is not accepted, they are counted as unused again. Raises LedgerUnavailable.
     """
     room = dependencies.ledger.quotas
-    taken = [] if incoming.uploads else room.take_uploads(tenant, {upload.id for upload in uploads})
+    taken = [] if incoming.uploads else room.take_uploads(tenant, uploads)
     try:
         yield
     finally:

@@ -33,6 +33,8 @@
     │       ├── PromptTooLong
     │       ├── PromptHasAmpersand
     │       ├── PromptHasControl
+    │       ├── LineInvalid
+    │       ├── TooManyRejected
     │       ├── OptionUnknown
     │       ├── OptionInvalid
     │       ├── CustomIdDuplicate

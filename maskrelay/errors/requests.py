@@ -149,6 +149,14 @@ class PromptHasControl(Refused):
     """A prompt contains a line break or another control character."""
 
 
+class LineInvalid(Refused):
+    """A line of the run is not an item."""
+
+
+class TooManyRejected(Refused):
+    """More lines of the run were rejected than `max_rejected_share` allows."""
+
+
 class OptionUnknown(Refused):
     """There is no option with this name."""
 

@@ -6,14 +6,13 @@ invalid record raises RecordUnreadable, whose message quotes nothing of the obje
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from typing import TypeVar
 
 from pydantic import ValidationError
 
 from maskrelay.contract.record import Record
 from maskrelay.contract.records import keys
-from maskrelay.contract.records.job import Item, Result, Submission
+from maskrelay.contract.records.job import Result, Submission
 from maskrelay.errors import ObjectExists, ObjectMissing, RecordUnreadable
 from maskrelay.storage.protocol import Storage
 
@@ -105,19 +104,6 @@ def write_records(storage: Storage, key: str, records: Sequence[Record]) -> bool
 def read_records(storage: Storage, key: str, kind: type[R]) -> list[R]:
     """Return every record of the object. Raises ObjectMissing and RecordUnreadable."""
     return [parsed(line, kind, key) for line in storage.get(key).splitlines()]
-
-
-def read_items(storage: Storage, submission: Submission) -> Iterator[Item]:
-    """Yield every submitted item in order, from the submission itself or from the object that it names.
-
-    Raises ObjectMissing and RecordUnreadable.
-    """
-    if submission.items_key is None:
-        yield from submission.items
-        return
-    with closing(storage.stream(submission.items_key)) as chunks:
-        for line in lines_of(chunks):
-            yield parsed(line, Item, submission.items_key)
 
 
 def lines_of(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -11,7 +11,8 @@ from maskrelay.contract.records.audit_entries import AuditEntry
 from maskrelay.errors import ObjectMissing, RecordUnreadable
 from maskrelay.storage.markers import tombstone_of
 from maskrelay.storage.protocol import Storage
-from maskrelay.storage.stored_records import read_items, read_submission
+from maskrelay.storage.stored_records import read_submission
+from maskrelay.storage.submitted_items import items_kept, read_items
 from worker.cleanup.unused_uploads import drop, unpublish
 from worker.cleanup.walks import delete_all, next_keys, written_before
 from worker.context import WorkerContext
@@ -76,10 +77,10 @@ def remove(context: WorkerContext, job: str, now: datetime) -> bool:
 def _remove_own(storage: Storage, job: str) -> None:
     storage.delete(keys.live_cancel(job))
     storage.delete(keys.live(job))
-    kept = {keys.gone(job), keys.accepted(job)}
+    kept: tuple[str, ...] = (keys.gone(job), keys.accepted(job))
     with suppress(ObjectMissing, RecordUnreadable):
-        kept.add(read_submission(storage, job).items_key or "")
-    delete_all(storage, (key for key in storage.list(keys.objects(job)) if key not in kept))
+        kept += items_kept(read_submission(storage, job))
+    delete_all(storage, (key for key in storage.list(keys.objects(job)) if not key.startswith(kept)))
 
 
 def _remove_submission(storage: Storage, job: str) -> None:
@@ -101,7 +102,7 @@ def _uploads(storage: Storage, job: str) -> set[str]:
     unused uploads.
     """
     try:
-        sources = {item.source for item in read_items(storage, read_submission(storage, job))}
+        sources = (item.source for item in read_items(storage, read_submission(storage, job)))
+        return {source for source in sources if keys.upload_of(source) == source}
     except (ObjectMissing, RecordUnreadable):
         return set()
-    return {source for source in sources if keys.upload_of(source) == source}

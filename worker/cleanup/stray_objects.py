@@ -22,6 +22,7 @@ from maskrelay.storage.stored_records import (
     read_submission,
     unreadable,
 )
+from maskrelay.storage.submitted_items import items_kept
 from worker.cleanup.walks import delete_all, written_before
 from worker.context import WorkerContext
 from worker.context.job_records.conclusion import read_result
@@ -71,8 +72,8 @@ def strays(storage: Storage, result: Result) -> Iterator[str]:
     final = result.items.key.rsplit("/", 1)[0] + "/"
     yield from _others(storage, keys.finals(job), lambda key: key.startswith(final))
     yield from storage.list(keys.unfinished(job))
-    items = read_submission(storage, job).items_key
-    yield from _others(storage, keys.item_lists(job), lambda key: key == items)
+    kept = items_kept(read_submission(storage, job))
+    yield from _others(storage, keys.item_lists(job), lambda key: key.startswith(kept))
     if result.parts is not None:
         names = b"".join(vouched(storage, result.parts)).decode().split()
         counted = {keys.outcome_part(job, name) for name in names}

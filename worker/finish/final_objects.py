@@ -17,6 +17,7 @@ import numpy as np
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.item_lines import item_line
 from maskrelay.contract.records.job import (
+    FRAMES_PER_PART,
     Counts,
     FinalObject,
     FlaggedItems,
@@ -26,12 +27,13 @@ from maskrelay.contract.records.job import (
 )
 from maskrelay.contract.records.outcomes import Outcome
 from maskrelay.contract.records.planned_items import PlannedItem
+from maskrelay.contract.records.runs import ChunkStart
 from maskrelay.contract.records.stretches import Stretch
 from maskrelay.errors import ObjectMissing
 from maskrelay.rules.suspicion import judged
 from maskrelay.rules.visible_line import placed
 from maskrelay.storage.protocol import Storage
-from maskrelay.storage.stored_records import read_items
+from maskrelay.storage.submitted_items import read_items, read_start
 from worker.context.job_records.plans import planned_items, read_assembled, read_item_part
 from worker.context.job_records.visible_outcomes import VisibleOutcomes
 from worker.context.read_ahead import ahead
@@ -220,12 +222,16 @@ def _lines_never_planned(storage: Storage, submission: Submission, parts: int) -
 
     The job was cancelled before these items were planned.
     """
-    number, planned = 0, set[str]()
-    for items in ahead(lambda part: read_item_part(storage, submission.id, part), range(parts)):
+    job, planned = submission.id, set[str]()
+    start = ChunkStart(chunk=0, item=0, frame=0)
+    if submission.run is not None:  # every item of an earlier chunk is in the plan
+        start = read_start(storage, job, parts * FRAMES_PER_PART)
+    number = start.item
+    for items in ahead(lambda part: read_item_part(storage, job, part), range(start.frame // FRAMES_PER_PART, parts)):
         for item in items:
             planned |= {item.custom_id, *item.members}
             number = item.item + 1
-    for asked in read_items(storage, submission):
+    for asked in read_items(storage, submission, start.chunk):
         called = [asked.custom_id] if asked.only is None else asked.only.values()
         for custom_id in (candidate for candidate in called if candidate not in planned):
             never = PlannedItem(item=number, custom_id=custom_id, source_name=asked.source_name, first=0, frames=0)

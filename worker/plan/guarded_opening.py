@@ -32,12 +32,14 @@ class StepLost(Exception):
 class GuardedOpener:
     """A guard that opens the sources of one job in a thread of its own, while the plan step of the job is held.
 
-    Call it from one thread only. `close` ends the guard's thread.
+    Call it from one thread only. `close` ends the guard's thread. `scope` is put before the name of each opening, so
+    that openings of different chunks of a run have different names.
     """
 
     def __init__(self, context: WorkerContext, lease: StepLease) -> None:
         self._context = context
         self._lease = lease
+        self.scope = ""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="opening")
 
     def __call__(self, what: str, call: Callable[[], T], planes: int = 1) -> T | Failure:
@@ -48,7 +50,7 @@ class GuardedOpener:
         this process ends. Another worker takes the step when its lease lapses. Raises StepLost, LedgerUnavailable or
         StorageUnavailable.
         """
-        steps = self._context.ledger.step_leases
+        steps, what = self._context.ledger.step_leases, self.scope + what
         begun = steps.opening(self._lease, what)
         if begun < 0:
             raise StepLost

@@ -8,7 +8,9 @@ import hmac
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
+from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import (
     FRAMES_PER_PART,
     Item,
@@ -16,11 +18,13 @@ from maskrelay.contract.records.job import (
     Submission,
 )
 from maskrelay.contract.records.planned_items import IgnoredFile, PlannedItem, Surveyed
+from maskrelay.contract.records.runs import ChunkStart
 from maskrelay.contract.records.source_frames import Reading
 from maskrelay.contract.records.source_pins import is_reference
 from maskrelay.contract.vocabulary.outputs import outputs_of
 from maskrelay.rules.series.arrangement import Draft, arrange
-from maskrelay.storage.stored_records import read_items
+from maskrelay.storage.stored_records import write_records
+from maskrelay.storage.submitted_items import read_chunks, read_items, read_start, write_start
 from worker.context import WorkerContext
 from worker.context.source_cache import SourceCache
 from worker.plan.guarded_opening import GuardedOpener
@@ -54,11 +58,11 @@ def planned_parts(
     deterministic. The items before `first_part` are therefore counted again from the stored surveys, without opening a
     source, and skipped.
     """
-    items = list(read_items(context.storage, submission))
-    planning = PlanLayout(context, sources, submission, items, opening, check_time)
     part = PlannedPart(first_part)
     skip = first_part * FRAMES_PER_PART
-    for item, frames in planning.items(skip):
+    ignored: list[IgnoredFile] = []
+    layouts = plan_layouts(context, sources, submission, opening, skip, check_time, ignored)
+    for item, frames in chain.from_iterable(layout.items(skip) for layout in layouts):
         if item.first >= skip:
             part.items.append(item)
         for frame in frames:
@@ -70,12 +74,47 @@ def planned_parts(
                 yield part
                 part = PlannedPart(part.number + 1, begun)
             part.frames.append(frame)
-    part.last, part.ignored = True, planning.ignored
+    part.last, part.ignored = True, ignored
     yield part
 
 
+def plan_layouts(
+    context: WorkerContext,
+    sources: SourceCache,
+    submission: Submission,
+    opening: GuardedOpener,
+    skip: int,
+    check_time: Callable[[], None],
+    ignored: list[IgnoredFile],
+) -> Iterator["PlanLayout"]:
+    """Yield the layout of the job, or one for each chunk of a run, from the chunk with frame `skip` on.
+
+    Each layout must be exhausted before the next one is requested. The files that it ignored are then added to
+    `ignored`. In a run, they are stored instead.
+    """
+    storage, job, run = context.storage, submission.id, submission.run
+    if run is None:
+        layout = PlanLayout(context, sources, submission, list(read_items(storage, submission)), opening, check_time)
+        yield layout
+        ignored += layout.ignored
+        return
+    start = read_start(storage, job, skip)
+    for _, items in read_chunks(storage, run.chunks, start.chunk):
+        opening.scope = f"chunk {start.chunk} "
+        layout = PlanLayout(context, sources, submission, items, opening, check_time, start)
+        yield layout
+        if layout.ignored:
+            write_records(storage, keys.ignored(job, start.chunk), layout.ignored)
+        start = ChunkStart(chunk=start.chunk + 1, item=layout.next_item, frame=layout.next_frame)
+        write_start(storage, job, start)
+
+
 class PlanLayout:
-    """The items of one job in order, each with its frames."""
+    """The items of one job, or of one chunk of a run, in order, each with its frames.
+
+    `start` contains the numbers with which the chunk begins. When all items have been yielded, `next_item` and
+    `next_frame` are the numbers with which the next chunk begins.
+    """
 
     def __init__(
         self,
@@ -85,11 +124,14 @@ class PlanLayout:
         items: Sequence[Item],
         opening: GuardedOpener,
         check_time: Callable[[], None],
+        start: ChunkStart | None = None,
     ) -> None:
         self._submission = submission
         self._asked = items
         self._check_time = check_time
-        self._surveys = SourceSurvey(context, sources, submission, self._asked, opening, check_time)
+        self.next_item, self.next_frame = (start.item, start.frame) if start else (0, 0)
+        chunk = start.chunk if start else None
+        self._surveys = SourceSurvey(context, sources, submission, self._asked, opening, check_time, chunk)
         self._windows = WindowChooser(context, sources, submission, self._asked, opening)
         self._server_key = context.settings.server_keys[0]
         self._named: Counter[int] = Counter()
@@ -100,17 +142,16 @@ class PlanLayout:
 
         Raises the errors of `check_time`.
         """
-        first = 0
-        drafts = arrange(self._surveyed(), self._submission.pixels, self._prompts_of, self._is_wanted)
-        for number, draft in enumerate(drafts):
+        for draft in arrange(self._surveyed(), self._submission.pixels, self._prompts_of, self._is_wanted):
             if draft.sources[0].ignored:  # if all files are ignored, `arrange` makes items of them
                 self.ignored.clear()
             frames = len(draft.frames) if draft.error is None else 1
             custom_id = self._custom_id(draft)
+            number, first = self.next_item, self.next_frame
+            self.next_item, self.next_frame = number + 1, first + frames
             if first + frames > skip:
                 self._check_time()
                 yield self._laid_out(number, first, frames, custom_id, draft)
-            first += frames
 
     def _surveyed(self) -> Iterator[Surveyed]:
         """Yield the surveyed sources, and keep the names of the ignored files."""

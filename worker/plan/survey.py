@@ -47,7 +47,7 @@ MOST_MEMBERS = 20_000
 
 
 class SourceSurvey:
-    """The sources in a job's submitted items, in order.
+    """The sources in submitted items, in order: in those of a job, or in those of one chunk of a run.
 
     The submitted items are surveyed in groups of ITEMS_PER_SURVEY. The sources of a group are stored, unless all its
     items are plain images.
@@ -61,6 +61,7 @@ class SourceSurvey:
         asked: Sequence[Item],
         opening: GuardedOpener,
         check_time: Callable[[], None],
+        chunk: int | None = None,
     ) -> None:
         self._context = context
         self._sources = sources
@@ -70,6 +71,7 @@ class SourceSurvey:
         self._describer = SourceDescriber(context.settings, sources, submission.pixels, opening)
         self._references = References(context.source_readers, submission.tenant)
         self._check_time = check_time
+        self._chunk = chunk
         self._found: list[Surveyed] = []  # the sources found so far in the current group of items
         # The sources of this group that an earlier attempt found before its time was over, without those used already.
         self._begun: deque[Surveyed] = deque()
@@ -87,10 +89,11 @@ class SourceSurvey:
     def _part(self, first: int, items: Sequence[Item]) -> list[Surveyed]:
         if all(item.kind == "still" and not is_reference(item.source) for item in items):
             return [_still(first + place, item) for place, item in enumerate(items)]
-        storage, key = self._context.storage, keys.survey_part(self._submission.id, first // ITEMS_PER_SURVEY)
+        storage, part = self._context.storage, first // ITEMS_PER_SURVEY
+        key = keys.survey_part(self._submission.id, part, self._chunk)
         with contextlib.suppress(ObjectMissing):
             return read_records(storage, key, Surveyed)
-        self._found, self._begun = [], deque(self._kept_begun(first // ITEMS_PER_SURVEY))
+        self._found, self._begun = [], deque(self._kept_begun(part))
         pinned = self._references.pinned({first + place: item for place, item in enumerate(items)}, self._begun)
         found = [
             source
@@ -100,7 +103,7 @@ class SourceSurvey:
         return found if write_records(storage, key, found) else read_records(storage, key, Surveyed)
 
     def _kept_begun(self, part: int) -> list[Surveyed]:
-        self._begun_key = keys.survey_begun(self._submission.id, part)
+        self._begun_key = keys.survey_begun(self._submission.id, part, self._chunk)
         with contextlib.suppress(ObjectMissing, RecordUnreadable):
             return read_records(self._context.storage, self._begun_key, Surveyed)
         return []

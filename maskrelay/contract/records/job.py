@@ -13,6 +13,7 @@ from maskrelay.contract.record import (
     Number,
     Record,
 )
+from maskrelay.contract.records.runs import Run
 from maskrelay.contract.records.source_frames import Extent, Reading
 from maskrelay.contract.records.source_pins import Pin, PinnedSource
 from maskrelay.contract.vocabulary.intensity_names import Intensity
@@ -123,6 +124,8 @@ class Submission(Record):
     items: tuple[Item, ...] = ()
     #: The key of the object that contains the submitted items of a large job, one per line. None for a small job.
     items_key: str | None = None
+    #: Where the submitted items of a run are. None for any other job.
+    run: Run | None = None
     #: The time at which the job is cancelled if it has not ended before.
     deadline: datetime | None = None
     #: A hash of the options, and of the hashes of the uploads or the URLs of sources by reference. It is used to

@@ -100,6 +100,30 @@ def items(job: str, nonce: str) -> str:
     return f"{item_lists(job)}{nonce}.ndjson"
 
 
+def item_chunks(job: str, nonce: str) -> str:
+    """Return the prefix of the keys of a run's chunks of items, and of its rejected lines."""
+    return f"{item_lists(job)}{nonce}/"
+
+
+def item_chunk(prefix: str, chunk: int) -> str:
+    return f"{prefix}{_fixed(chunk, 6)}.ndjson"
+
+
+def rejected_lines(prefix: str) -> str:
+    """Return the prefix of the keys of a run's rejected lines, without the last part of the keys."""
+    return f"{prefix}rejected-"
+
+
+def rejected_chunk(prefix: str, chunk: int) -> str:
+    """Return the key of the lines that were rejected while this chunk was made. It exists only if there are any."""
+    return f"{rejected_lines(prefix)}{_fixed(chunk, 6)}.ndjson"
+
+
+def chunk_of(key: str) -> int:
+    """Return the number of the chunk to which these rejected lines belong."""
+    return int(key.rsplit("-", 1)[1].removesuffix(".ndjson"))
+
+
 def cancel(job: str) -> str:
     return f"jobs/{job}/cancel.json"
 
@@ -170,25 +194,46 @@ def item_part(job: str, part: int) -> str:
     return f"{item_parts(job)}{_fixed(part, 6)}.ndjson"
 
 
-def survey_part(job: str, part: int) -> str:
-    """Return the key of a part of the survey. A part describes a few of the submitted items."""
-    return f"jobs/{job}/survey/{_fixed(part, 6)}.ndjson"
+def survey_part(job: str, part: int, chunk: int | None = None) -> str:
+    """Return the key of a part of the survey. A part describes a few of the submitted items.
+
+    `chunk` is the chunk of the run to which they belong, or None if the job is not a run.
+    """
+    return f"{_survey(job, chunk)}{_fixed(part, 6)}.ndjson"
 
 
-def survey_begun(job: str, part: int) -> str:
+def survey_begun(job: str, part: int, chunk: int | None = None) -> str:
     """Return the key of an unfinished part of the survey.
 
     The object is written if planning stops in the middle of the part to let other steps run.
     """
-    return f"jobs/{job}/survey/{_fixed(part, 6)}.begun.ndjson"
+    return f"{_survey(job, chunk)}{_fixed(part, 6)}.begun.ndjson"
 
 
-def ignored(job: str) -> str:
-    """Return the key of the list of files that did not become items.
+def _survey(job: str, chunk: int | None) -> str:
+    return f"jobs/{job}/survey/" if chunk is None else f"jobs/{job}/survey/chunk-{_fixed(chunk, 6)}-"
+
+
+def chunk_starts(job: str) -> str:
+    """Return the prefix of the keys of the records that say with which numbers the chunks of a run begin."""
+    return f"jobs/{job}/survey/start-"
+
+
+def chunk_start(job: str, chunk: int) -> str:
+    return f"{chunk_starts(job)}{_fixed(chunk, 6)}.json"
+
+
+def ignored(job: str, chunk: int | None = None) -> str:
+    """Return the key of the list of files that did not become items. In a run, each chunk has a list.
 
     If the list would be empty, the object does not exist.
     """
-    return f"jobs/{job}/survey/ignored.ndjson"
+    return f"jobs/{job}/survey/ignored.ndjson" if chunk is None else f"{ignored_lists(job)}{_fixed(chunk, 6)}.ndjson"
+
+
+def ignored_lists(job: str) -> str:
+    """Return the prefix of the keys of the lists of a run's ignored files."""
+    return f"jobs/{job}/survey/ignored-"
 
 
 def window(job: str, item: int) -> str:

@@ -37,6 +37,7 @@ class JobLinks(BaseModel):
     cancel: str
     result: str | None = None
     dead_letters: str | None = Field(None, description="Present if a frame has failed.")
+    rejected: str | None = Field(None, description="Present if lines of a run were rejected.")
 
 
 class JobShown(BaseModel):
@@ -49,6 +50,7 @@ class JobShown(BaseModel):
     created_at: datetime
     counts: Counts
     frames: Frames
+    rejected: int | None = Field(None, description="The number of rejected lines of a run.")
     warnings: list[PromptWarning] = []
     flags: dict[str, int] = Field(
         default={}, description="The number of masks with each flag. It is empty until the job has ended."

@@ -31,6 +31,7 @@ def test_it_names_every_call_of_the_surface(document: dict) -> None:
         ("post", "/v1/jobs/{job}/cancel"),
         ("delete", "/v1/jobs/{job}"),
         ("get", "/v1/jobs/{job}/dead-letters"),
+        ("get", "/v1/jobs/{job}/rejected"),
         ("post", "/v1/jobs/{job}/redrive"),
         ("post", "/v1/redrive"),
         ("get", "/v1/jobs/{job}/deliveries"),
@@ -93,7 +94,7 @@ def test_every_reference_leads_somewhere(document: dict) -> None:
 
 def test_bodies_that_are_parsed_by_hand_are_described(document: dict) -> None:
     jobs = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]
-    assert jobs.keys() == {"multipart/form-data", "application/json"}
+    assert jobs.keys() == {"multipart/form-data", "application/json", "application/x-ndjson"}
     assert jobs["multipart/form-data"]["schema"]["properties"].keys() == {"image", "prompt", "options"}
     uploads = document["paths"]["/v1/uploads"]["post"]["requestBody"]["content"]
     assert uploads.keys() == {"multipart/form-data", "application/octet-stream"}

@@ -1,0 +1,65 @@
+"""The fields of a new submission that follow from the options of a request, and the checks of these options."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from api.dependencies import Dependencies
+from api.http.json_pointer import pointer
+from api.operations.catalogue import check_pin
+from api.submissions.options import Options
+from maskrelay.callbacks.sealing import seal
+from maskrelay.contract.records.job import CallbackTarget
+from maskrelay.errors import CallbackForbidden, OptionInvalid
+
+
+def check_options(dependencies: Dependencies, tenant: str, options: Options) -> None:
+    """Raise OptionInvalid or CallbackForbidden if a new job cannot have these options now."""
+    if isinstance(options.deadline, datetime) and options.deadline <= datetime.now(UTC):
+        raise OptionInvalid("The deadline has passed.", pointer=pointer("options", "deadline"))
+    callback = options.callback
+    check_targets(dependencies, tenant, options.endpoint, callback.url if callback else None)
+
+
+def check_targets(dependencies: Dependencies, tenant: str, endpoint: str | None, callback_url: str | None) -> None:
+    """Raise OptionInvalid if the tenant cannot use the endpoint, and CallbackForbidden if the URL is not allowed."""
+    if endpoint is not None:
+        check_pin(dependencies, tenant, endpoint)
+    if callback_url is not None:
+        try:
+            dependencies.guard.check_url(callback_url)
+        except CallbackForbidden as error:
+            raise CallbackForbidden(error.detail, pointer=pointer("options", "callback", "url")) from None
+
+
+def fields_of(
+    dependencies: Dependencies, options: Options, job: str, tenant: str, traceparent: str | None
+) -> dict[str, Any]:
+    """Return the fields of a new submission that follow from the request and its options."""
+    now = datetime.now(UTC)
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # the ledger stores milliseconds
+    return {
+        "id": job,
+        "tenant": tenant,
+        "created_at": now,
+        "outputs": options.outputs,
+        "pixels": options.pixels,
+        "endpoint": options.endpoint,
+        "one_prompt_per_request": options.one_prompt_per_request,
+        "reuse": options.reuse,
+        "metadata": options.metadata,
+        "callback": _target(dependencies, options, job),
+        "deadline": _deadline(options.deadline, now),
+        "traceparent": traceparent,
+    }
+
+
+def _deadline(asked: timedelta | datetime | None, now: datetime) -> datetime | None:
+    return now + asked if isinstance(asked, timedelta) else asked
+
+
+def _target(dependencies: Dependencies, options: Options, job: str) -> CallbackTarget | None:
+    callback = options.callback
+    if callback is None:
+        return None
+    sealed = None if callback.secret is None else seal(dependencies.server_key, callback.secret, job)
+    return CallbackTarget(url=callback.url, sealed=sealed, events=callback.events)

@@ -1,0 +1,43 @@
+"""The splitting of a text that arrives in chunks into its lines, with a limit on the length of a line."""
+
+from collections.abc import Iterator
+
+
+class LineSplitter:
+    """A splitter that holds at most one line, of at most `longest` bytes.
+
+    A line ends with a line feed, which is not part of the line. Of a longer line nothing is held, and None stands for
+    it.
+    """
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
+        self._held = bytearray()
+        self._is_too_long = False
+
+    def feed(self, chunk: bytes) -> Iterator[bytes | None]:
+        """Yield the lines that end in this chunk. Exhaust the iterator before the next call."""
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            self._hold(end)
+            yield self._line()
+        self._hold(rest)
+
+    def close(self) -> Iterator[bytes | None]:
+        """Yield the last line if it does not end with a line feed."""
+        if self._held or self._is_too_long:
+            yield self._line()
+
+    def _hold(self, piece: bytes) -> None:
+        if len(self._held) + len(piece) > self._longest:
+            self._is_too_long = True
+        if self._is_too_long:
+            self._held.clear()
+        else:
+            self._held += piece
+
+    def _line(self) -> bytes | None:
+        line = None if self._is_too_long else bytes(self._held)
+        self._held.clear()
+        self._is_too_long = False
+        return line

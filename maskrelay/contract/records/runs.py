@@ -1,0 +1,53 @@
+"""The records of a run, which is a job whose items are submitted as lines: its chunks and its rejected lines."""
+
+from maskrelay.contract.record import Amount, Number, Record
+
+
+class Expansion(Record):
+    """The numbers of a run's lines, which are known when all of them have been read."""
+
+    #: The number of lines that stand for an item, including the rejected lines.
+    lines: Amount
+    #: The number of accepted lines, each of which is a submitted item.
+    items: Amount
+    rejected: Amount
+    chunks: Amount
+
+
+class Run(Record):
+    """What a submission says about its lines."""
+
+    #: The prefix of the keys of the run's chunks and rejected lines.
+    chunks: str
+    #: None if the lines are read by the plan stage.
+    expansion: Expansion | None = None
+
+
+class ChunkHead(Record):
+    """The first line of a chunk. The submitted items of the chunk follow it, one per line."""
+
+    #: The number of submitted items in all earlier chunks.
+    first: Amount
+    #: The numbers of lines up to the end of this chunk.
+    lines: Amount
+    rejected: Amount
+    last: bool = False
+
+
+class RejectedLine(Record):
+    """A line of a run that did not become an item, and the reason."""
+
+    #: The number of the line, counted from 1.
+    line: Amount
+    code: str
+    detail: str
+    #: The JSON pointer to the part of the line that `detail` is about.
+    pointer: str | None = None
+
+
+class ChunkStart(Record):
+    """The numbers of the first item and the first frame that the plan makes from a chunk of a run."""
+
+    chunk: Amount
+    item: Number
+    frame: Number

@@ -1,0 +1,145 @@
+"""The submitted items of jobs. Those of a run are in chunks, in the order of its lines, beside its rejected lines.
+
+A chunk is written once, and is planned as a whole. So the memory for a run does not depend on the number of its lines.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from itertools import count
+
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.job import Item, Submission
+from maskrelay.contract.records.runs import ChunkHead, ChunkStart, Expansion, RejectedLine
+from maskrelay.errors import ObjectExists, ObjectMissing
+from maskrelay.rules.run_chunks import is_full
+from maskrelay.storage.protocol import Storage
+from maskrelay.storage.stored_records import lines_of, parsed, record_body, unreadable
+
+_LINES = "application/x-ndjson"
+
+
+class ChunkWriter:
+    """A writer of the chunks under the prefix `chunks`, from chunk `number` on, which begins after `before`."""
+
+    def __init__(self, storage: Storage, chunks: str, number: int = 0, before: ChunkHead | None = None) -> None:
+        self._storage = storage
+        self._chunks = chunks
+        self._number = number
+        self._first = before.first if before else 0
+        self._lines = before.lines if before else 0
+        self._rejected_before = before.rejected if before else 0
+        self._items: list[Item] = []
+        self._rejected: list[RejectedLine] = []
+
+    def add(self, item: Item) -> None:
+        """Add the item of the next line."""
+        if is_full(self._items, len(self._rejected), item):
+            self._write(last=False)
+        self._items.append(item)
+        self._lines += 1
+
+    def reject(self, line: RejectedLine) -> None:
+        """Add a line that did not become an item."""
+        self._rejected.append(line)
+        self._lines += 1
+
+    def close(self) -> Expansion:
+        """Write the last chunk."""
+        self._write(last=True)
+        return self.expansion()
+
+    def expansion(self) -> Expansion:
+        """Return the numbers of the lines so far."""
+        items, rejected = self._first + len(self._items), self._rejected_before + len(self._rejected)
+        return Expansion(lines=self._lines, items=items, rejected=rejected, chunks=self._number)
+
+    def _write(self, *, last: bool) -> None:
+        if self._rejected:
+            body = b"\n".join(record_body(line) for line in self._rejected)
+            self._storage.put(keys.rejected_chunk(self._chunks, self._number), body, _LINES)
+        rejected = self._rejected_before + len(self._rejected)
+        head = ChunkHead(first=self._first, lines=self._lines, rejected=rejected, last=last)
+        body = b"\n".join(
+            [record_body(head), *(item.model_dump_json(exclude_defaults=True).encode() for item in self._items)]
+        )
+        with suppress(ObjectExists):
+            self._storage.create(keys.item_chunk(self._chunks, self._number), body, _LINES)
+        self._first += len(self._items)
+        self._rejected_before = rejected
+        self._items, self._rejected = [], []
+        self._number += 1
+
+
+def read_chunk(storage: Storage, chunks: str, number: int) -> tuple[ChunkHead, list[Item]]:
+    """Return the head and the items of a chunk. Raises ObjectMissing and RecordUnreadable."""
+    key = keys.item_chunk(chunks, number)
+    head, *items = storage.get(key).splitlines() or [b""]
+    return parsed(head, ChunkHead, key), [parsed(line, Item, key) for line in items]
+
+
+def read_chunks(storage: Storage, chunks: str, first: int = 0) -> Iterator[tuple[ChunkHead, list[Item]]]:
+    """Yield every chunk from number `first` on, one at a time. Raises RecordUnreadable if a chunk is missing."""
+    for number in count(first):
+        try:
+            head, items = read_chunk(storage, chunks, number)
+        except ObjectMissing:
+            raise unreadable(keys.item_chunk(chunks, number)) from None
+        yield head, items
+        if head.last:
+            return
+
+
+def read_items(storage: Storage, submission: Submission, chunk: int = 0) -> Iterator[Item]:
+    """Yield every submitted item of a job in order. Of a run, only the items from number `chunk` of the chunks on.
+
+    Raises ObjectMissing and RecordUnreadable.
+    """
+    if submission.run is not None:
+        for _, items in read_chunks(storage, submission.run.chunks, chunk):
+            yield from items
+    elif submission.items_key is None:
+        yield from submission.items
+    else:
+        with closing(storage.stream(submission.items_key)) as chunks:
+            for line in lines_of(chunks):
+                yield parsed(line, Item, submission.items_key)
+
+
+def items_kept(submission: Submission) -> tuple[str, ...]:
+    """Return the keys of the objects with the submitted items, or the prefixes of these keys."""
+    if submission.run is not None:
+        return (submission.run.chunks,)
+    return (submission.items_key,) if submission.items_key is not None else ()
+
+
+def read_start(storage: Storage, job: str, frame: int) -> ChunkStart:
+    """Return the start of a chunk that begins at `frame` or before it: of the last such chunk whose start is stored."""
+    known = list(storage.list(keys.chunk_starts(job)))
+    found = bisect_right(known, frame, key=lambda key: _read_start(storage, key).frame)
+    return _read_start(storage, known[found - 1]) if found else ChunkStart(chunk=0, item=0, frame=0)
+
+
+def _read_start(storage: Storage, key: str) -> ChunkStart:
+    return parsed(storage.get(key), ChunkStart, key)
+
+
+def write_start(storage: Storage, job: str, start: ChunkStart) -> None:
+    storage.put(keys.chunk_start(job, start.chunk), record_body(start), "application/json")
+
+
+def read_rejected(storage: Storage, chunks: str, first: int, skip: int) -> Iterator[tuple[int, int, RejectedLine]]:
+    """Yield the rejected lines, each with its chunk and its place there, from place `skip` of chunk `first` on."""
+    prefix = keys.rejected_lines(chunks)
+    after = keys.rejected_chunk(chunks, first - 1) if first else ""
+    for key in storage.list(prefix, after):
+        chunk = keys.chunk_of(key)
+        for place, line in enumerate(storage.get(key).splitlines()):
+            if (chunk, place) >= (first, skip):
+                yield chunk, place, parsed(line, RejectedLine, key)
+
+
+def delete_chunks(storage: Storage, chunks: str) -> None:
+    """Delete the chunks and the rejected lines of a run that is not accepted."""
+    for key in storage.list(chunks):
+        storage.delete(key)
