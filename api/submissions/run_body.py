@@ -200,10 +200,11 @@ class RunReceiver:
         source = found[line.upload] if line.upload is not None else self._reference(line)
         if isinstance(source, RequestError):
             raise type(source)(pointer="#/upload")
+        # A tenant's rights may change, so a line without the right counts for the comparison with a repeat.
+        self._fingerprint.add(*source.identity(), line.custom_id, line.prompts)
         credential = self._credential(source) if isinstance(source, Reference) and self._is_new else None
         if not self._seen.add(line.custom_id):
             raise CustomIdDuplicate("An earlier line has the same custom_id.", pointer="#/custom_id")
-        self._fingerprint.add(*source.identity(), line.custom_id, line.prompts)
         if isinstance(source, Upload):
             self._uploads[source.id] = source.size
         if len(self._prompts) < _PROMPTS:
