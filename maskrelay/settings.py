@@ -115,6 +115,13 @@ class Settings(BaseModel):
         "them: a JSON list, described in `docs/howto/sources-by-reference.md`. The API and the workers need it. The "
         "file is read again when it changes.",
     )
+    tables_file: str | None = Field(
+        None,
+        description='The places of result tables: a JSON object with an object for each tenant. `"tables_url"` is '
+        "where the tenant's tables are, in the form of `MASKRELAY_STORAGE_URL`. The default is below `tables/` in the "
+        'result store. With `"always": true`, every job of the tenant adds its rows, even without the output '
+        "`table`. The file is read again when it changes.",
+    )
     oidc_issuer: str | None = Field(
         None,
         description="The URL of an OpenID Connect issuer whose bearer tokens are accepted too, exactly as in `iss`.",

@@ -1,5 +1,5 @@
-"""Generate from the code: the pages of the settings, the errors and the HTTP API, the OpenAPI document, the settings
-that the chart may pass on, and the dashboard.
+"""Generate from the code: the pages of the settings, the errors, the result tables and the HTTP API, the OpenAPI
+document, the settings that the chart may pass on, and the dashboard.
 
 Run by `make docs`.
 """  # noqa: INP001
@@ -38,6 +38,7 @@ from maskrelay.settings import CLIENT_NAMES, Settings, name_of, secret_files
 from maskrelay.stack.stack_processes import SHORT_CLOCKS
 from tools.dashboard import dashboard
 from tools.http_api import http_api_blocks
+from tools.tables_page import tables_blocks
 
 _ROOT = Path(__file__).parent.parent
 _REFERENCE = _ROOT / "docs" / "reference"
@@ -142,6 +143,11 @@ def http_api_page() -> str:
     return _page("HTTP API", *http_api_blocks(json.loads(openapi_document())))
 
 
+def tables_page() -> str:
+    """Every column of the result tables."""
+    return _page("Result tables", *tables_blocks())
+
+
 def _row(kind: type[MaskrelayError], *status: int) -> tuple[str, ...]:
     return (f"`{kind.code}`", *map(str, status), "yes" if kind.retryable else "no", kind.message())
 
@@ -170,6 +176,7 @@ def main() -> None:
     (_REFERENCE / "errors.md").write_text(errors_page())
     (_REFERENCE / "openapi.json").write_text(openapi_document())
     (_REFERENCE / "http-api.md").write_text(http_api_page())
+    (_REFERENCE / "tables.md").write_text(tables_page())
     (_CHART / "settings.txt").write_text(chart_settings())
     (_CHART / "dashboard.json").write_text(dashboard())
 

@@ -215,5 +215,5 @@ def _close(context: WorkerContext, submission: Submission, delivery: Delivery) -
         context.storage.head(keys.result(submission.id))
     except ObjectMissing:
         return
-    if leave_live(context.storage, submission):
+    if leave_live(context, submission):
         context.ledger.jobs.close_events(submission.id)

@@ -54,7 +54,13 @@ _COUNTED: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
         ("internal", "storage_unavailable", "ledger_unavailable"),
         "Groups of outcomes that could not be stored or settled, by cause. Their frames are scored again.",
     ),
-    ("step failed", "step_failures", "step", ("plan", "finish", "assemble"), "Failed attempts of a step."),
+    (
+        "step failed",
+        "step_failures",
+        "step",
+        ("plan", "finish", "assemble", "tabulate"),
+        "Failed attempts of a step.",
+    ),
     (
         "halted",
         "jobs_halted",

@@ -28,6 +28,7 @@ Stage = Literal[
     "plan",  # one time slice of a job
     "assemble",  # one item
     "finish",  # one job
+    "tabulate",  # one job
     "deliver",  # one attempt at a callback
 ]
 PERIOD = timedelta(seconds=5)

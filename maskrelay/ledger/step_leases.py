@@ -1,4 +1,4 @@
-"""Leases on the planning and finishing of jobs. One worker at a time holds a step of a job, under a token."""
+"""Leases on the planning, finishing and tabulating of jobs. One worker at a time holds a step, under a token."""
 
 import json
 import secrets
@@ -11,7 +11,7 @@ from maskrelay.contract.records.job import Lane
 from maskrelay.errors import LedgerUnavailable
 from maskrelay.ledger.scripts import CHANGES, Scripts, paged
 
-Kind = Literal["plan", "finish"]
+Kind = Literal["plan", "finish", "tabulate"]
 #: How an attempt at a step ended: it made progress, an outage interrupted it (which is not a failure), or it failed.
 How = Literal["progressed", "outage", "failed"]
 _MS = timedelta(milliseconds=1)
@@ -19,7 +19,7 @@ _MS = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class StepLease:
-    """The plan or finish step of a job, under the lease of `token`."""
+    """The plan, finish or tabulate step of a job, under the lease of `token`."""
 
     kind: Kind
     job: str
@@ -30,12 +30,24 @@ class StepLease:
 
 
 class StepLeases:
-    """The queues of jobs to plan and to finish."""
+    """The queues of jobs to plan, to finish and to tabulate."""
 
     def __init__(self, scripts: Scripts, lease: timedelta) -> None:
         self._scripts = scripts
         self._lease_ms = lease // _MS
         self._owed: list[StepLease] = []
+
+    def queue(self, kind: Kind, job: str, after: timedelta = timedelta(0)) -> bool:
+        """Let the step of a job be due after a pause, unless it is due earlier or a worker holds it.
+
+        Return False if the ledger does not know the job. The steps `plan` and `finish` are queued by transitions of the
+        job instead.
+        """
+        return bool(self._scripts.run("queue_step", kind, job, after // _MS))
+
+    def end(self, lease: StepLease) -> bool:
+        """Remove the step from the queue, because it is complete. Return False if the step is no longer held."""
+        return bool(self._scripts.run("end_step", lease.kind, lease.job, lease.token))
 
     def take(self, kind: Kind) -> StepLease | None:
         """Take the step of a job that is due, and count an attempt. Return None if no step is due."""

@@ -11,8 +11,8 @@ from typing import Literal
 
 from maskrelay.ledger.scripts import Scripts
 
-Task = Literal["segment", "plan", "assemble", "finish", "deliver"]
-TASKS: tuple[Task, ...] = ("segment", "plan", "assemble", "finish", "deliver")
+Task = Literal["segment", "plan", "assemble", "finish", "tabulate", "deliver"]
+TASKS: tuple[Task, ...] = ("segment", "plan", "assemble", "finish", "tabulate", "deliver")
 #: The time after which a wake-up that has started no loop is regarded as lost.
 LOST_AFTER = timedelta(seconds=4)
 _MS = timedelta(milliseconds=1)

@@ -9,7 +9,7 @@ from tests.support.checks.faults_check import check
 from tests.support.drivers.stack_behind_proxies import Scene, scene, whenever
 from tests.support.servers.simulators import eventually
 
-QUEUES = ("plan", "segment", "assemble", "finish", "deliver")
+QUEUES = ("plan", "segment", "assemble", "finish", "tabulate", "deliver")
 
 
 @pytest.fixture(scope="module")

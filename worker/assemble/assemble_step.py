@@ -13,7 +13,6 @@ from maskrelay.contract.records.item_lines import file_name
 from maskrelay.contract.records.job import Submission
 from maskrelay.contract.records.outcomes import ArtifactRef
 from maskrelay.contract.records.planned_items import Assembled
-from maskrelay.contract.vocabulary.segment_codes import CodeTable, read_code_table
 from maskrelay.errors import (
     ArtifactUnsupported,
     AssemblyFailed,
@@ -136,7 +135,7 @@ class Assembler:
         errors: dict[str, Failure] = {}
         with owned_folder() as folder:
             path = folder / "file"
-            for file in files_of(whole, self._sources, _codes(self._context)):
+            for file in files_of(whole, self._sources, self._context.segment_codes()):
                 try:
                     with path.open("wb") as out:
                         file.write(out)
@@ -148,12 +147,6 @@ class Assembler:
                 key = keys.whole(lease.job, lease.item, file_name(file.output), lease.token[:8])
                 files[file.output] = _put(self._context.storage, key, path, file.content_type)
         return Assembled(item=lease.item, files=files, errors=errors)
-
-
-def _codes(context: WorkerContext) -> CodeTable:
-    """Return the operator's own segment codes. Raises CodesInvalid."""
-    file = context.settings.codes_file
-    return read_code_table(Path(file).read_bytes()) if file else {}
 
 
 def _put(storage: Storage, key: str, path: Path, content_type: str) -> ArtifactRef:

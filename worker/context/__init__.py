@@ -5,7 +5,9 @@ Each process builds them once from the settings, after the fork. Read this modul
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
+from maskrelay.contract.vocabulary.segment_codes import CodeTable, read_code_table
 from maskrelay.endpoints import Endpoint, read_endpoints
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
@@ -21,6 +23,7 @@ from maskrelay.telemetry.spans import Spans, Untraced
 from maskrelay.telemetry.tracing import open_spans
 from worker.context.bad_objects import BadObjects
 from worker.context.source_cache import SourceCache
+from worker.context.table_places import TablePlaces
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,16 @@ class WorkerContext:
         settings = self.settings
         bounds = {"max_bytes": settings.max_source_bytes, "most_bytes": settings.copies_bytes}
         return SourceCache(self.storage, self.source_readers, **bounds, space_bytes=settings.copies_space_bytes)
+
+    def segment_codes(self) -> CodeTable:
+        """Return the operator's own segment codes. Raises CodesInvalid."""
+        file = self.settings.codes_file
+        return read_code_table(Path(file).read_bytes()) if file else {}
+
+    @cached_property
+    def table_places(self) -> TablePlaces:
+        """The places of the tenants' result tables."""
+        return TablePlaces(self.settings.tables_file)
 
     def flow(self) -> Flow:
         """Return the flow control of the configured endpoints."""

@@ -31,10 +31,11 @@ def attempt(context: WorkerContext, lease: StepLease, step: Callable[[], None]) 
     raised. Any other error, or a crash of the process, counts as a failed attempt. Such an error is logged and not
     raised, so the steps of other jobs continue.
     """
-    steps = context.ledger.step_leases
+    steps, kind = context.ledger.step_leases, lease.kind
+    assert kind != "tabulate"  # its failures never end a job
     try:
         if lease.tries > TRIES:  # this happens only if the last attempt crashed its process
-            halt(context, lease.job, lease.kind)
+            halt(context, lease.job, kind)
             return
         with (
             LeaseRenewal(context.settings.renewal_period, partial(steps.renew, lease)),
@@ -52,6 +53,6 @@ def attempt(context: WorkerContext, lease: StepLease, step: Callable[[], None]) 
         log.exception("a step failed", extra={"job_id": lease.job, "step": lease.kind, "tries": lease.tries})
         context.recorder.happened("step failed", lease.kind)
         if lease.tries >= TRIES:
-            halt(context, lease.job, lease.kind)
+            halt(context, lease.job, kind)
         else:
             steps.put_off(lease, pause_after(lease.tries))

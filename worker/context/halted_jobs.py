@@ -22,7 +22,7 @@ from maskrelay.storage.protocol import has
 from maskrelay.storage.stored_records import read_submission
 from worker.context import WorkerContext
 from worker.context.job_records.conclusion import CREATED, forget_deleted
-from worker.context.job_records.event_records import announce
+from worker.context.job_records.event_records import announce, queue_tables
 
 log = logging.getLogger(__name__)
 Step = Literal["plan", "assemble", "finish"]
@@ -66,6 +66,7 @@ def conclude_halted(context: WorkerContext, record: JobRecord) -> bool:
     try:
         submission = read_submission(context.storage, record.id)
         announce(context, submission, "job.failed", state="failed", at=stands.at, counts=counts)
+        queue_tables(context, submission)
     except (StorageUnavailable, LedgerUnavailable):
         raise
     except Exception:  # the fault that halted the job may also affect its event, but the job must end in any case

@@ -21,7 +21,7 @@ from maskrelay.contract.records.planned_items import IgnoredFile, PlannedItem, S
 from maskrelay.contract.records.runs import ChunkStart
 from maskrelay.contract.records.source_frames import Reading
 from maskrelay.contract.records.source_pins import is_reference
-from maskrelay.contract.vocabulary.outputs import outputs_of
+from maskrelay.contract.vocabulary.outputs import OF_JOB, outputs_of
 from maskrelay.rules.series.arrangement import Draft, arrange
 from maskrelay.storage.stored_records import write_records
 from maskrelay.storage.submitted_items import read_chunks, read_items, read_start, write_start
@@ -198,7 +198,7 @@ class PlanLayout:
         form = {"volume": draft.grid is not None, "placed": "mosaic" not in draft.findings}
         outputs = outputs_of(asked, source.kind, frames, **form) if draft.error is None else ()
         uploads = sorted({member.upload for member in draft.sources})
-        left_out = [output for output in asked if output not in outputs] if draft.error is None else []
+        left_out = [output for output in asked if output not in {*outputs, *OF_JOB}] if draft.error is None else []
         item = PlannedItem(
             item=number,
             custom_id=custom_id,

@@ -25,7 +25,7 @@ from maskrelay.storage.protocol import Storage
 from maskrelay.storage.stored_records import read_submission, write_records
 from worker.context import WorkerContext
 from worker.context.attempts import attempt
-from worker.context.job_records.event_records import announce
+from worker.context.job_records.event_records import RUNNING_PERIOD, announce, queue_tables
 from worker.context.job_records.plans import read_frame_part, read_item_part
 from worker.context.source_cache import SourceCache
 from worker.context.turn import TimeIsUp, Turn, others_wait
@@ -60,6 +60,7 @@ def plan_job(context: WorkerContext, sources: SourceCache, lease: StepLease, unt
 def _plan(context: WorkerContext, sources: SourceCache, submission: Submission, lease: StepLease, until: float) -> None:
     counts = {"total": submission.total, "succeeded": 0, "partial": 0, "failed": 0, "cancelled": 0}
     announce(context, submission, "job.accepted", state="accepted", at=submission.created_at, counts=counts)
+    queue_tables(context, submission, RUNNING_PERIOD)
     record = context.ledger.jobs.get(lease.job)
     first_part = record.frame_parts if record else 0
 

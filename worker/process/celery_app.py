@@ -47,7 +47,7 @@ ROLES: tuple[Role, ...] = ("segment", "assemble", "control", "deliver")
 QUEUES: dict[Role, str] = {
     "segment": "segment",
     "assemble": "assemble",
-    "control": "plan,finish",
+    "control": "plan,finish,tabulate",
     "deliver": "deliver",
 }
 

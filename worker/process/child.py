@@ -19,7 +19,7 @@ from worker.context import WorkerContext, build
 #: A task that runs for longer than this many times its time budget is regarded as hanging (see `time_limit`). The
 #: worker then kills the child process and forks another. The number is small for a segment task, which ends when its
 #: budget is over. Any other task ends only after its current step, which takes minutes for a large item.
-HANGS_AFTER: dict[Task, int] = {"segment": 20, "assemble": 120, "plan": 120, "finish": 120}
+HANGS_AFTER: dict[Task, int] = {"segment": 20, "assemble": 120, "plan": 120, "finish": 120, "tabulate": 120}
 #: The seconds between two checks whether Redis is available again.
 ASK_AGAIN = 0.5
 

@@ -47,10 +47,12 @@ def _assemble(app: Celery, settings: Settings, stopping: Callable[[], bool]) -> 
 def _control(app: Celery, settings: Settings, stopping: Callable[[], bool]) -> WorkerChild:
     from worker.finish.finish_step import finish_jobs
     from worker.plan.plan_step import plan_jobs
+    from worker.tabulate.tabulate_step import tabulate_jobs
 
     child = WorkerChild(settings, "control", stopping)
     _add(app, "plan", partial(child.run_stage, "plan", plan_jobs), child.time_limit("plan"))
     _add(app, "finish", partial(child.run_stage, "finish", finish_jobs), child.time_limit("finish"))
+    _add(app, "tabulate", partial(child.run_stage, "tabulate", tabulate_jobs), child.time_limit("tabulate"))
     return child
 
 

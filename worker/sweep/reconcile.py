@@ -19,7 +19,7 @@ from worker.cleanup.walks import side_by_side, written_before
 from worker.context import WorkerContext
 from worker.context.halted_jobs import conclude_halted
 from worker.context.job_records.conclusion import conclude, read_result
-from worker.context.job_records.event_records import resume
+from worker.context.job_records.event_records import RUNNING_PERIOD, queue_tables, resume
 from worker.context.job_records.plans import planned_frames
 from worker.context.job_records.visible_outcomes import find_visible_outcomes
 
@@ -139,6 +139,7 @@ def _restore(context: WorkerContext, submission: Submission, *, halted: bool, ca
             jobs.forget(job, submission.tenant)
             return Counter()
     adopted = _adopt_parts(context, job)
+    queue_tables(context, submission, RUNNING_PERIOD)
     if halted and (record := jobs.get(job)) is not None:
         conclude_halted(context, record)
     elif cancel is not None:

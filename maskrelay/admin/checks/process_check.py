@@ -11,7 +11,7 @@ from maskrelay.settings import Settings
 
 #: There is a warning if the last sweep was longer ago than this many sweep periods, and also longer than this time.
 _PERIODS, _QUIET = 6, timedelta(seconds=30)
-_ROLES = {"plan": "control", "finish": "control"}
+_ROLES = {"plan": "control", "finish": "control", "tabulate": "control"}
 
 
 def check(settings: Settings) -> Iterator[Finding]:

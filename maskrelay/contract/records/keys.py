@@ -28,6 +28,7 @@ STORE_ID = "store/id.json"
 JOBS = "jobs/"
 UPLOADS = "uploads/"
 AUDIT = "audit/"
+TABLES = "tables/"
 #: The prefix of objects that are written and deleted again to test the store.
 TRIALS = "trials/"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
@@ -400,6 +401,19 @@ def event_of(name: str) -> str | None:
 
 def delivered(job: str, event_id: str) -> str:
     return f"jobs/{job}/delivered/{event_id}"
+
+
+def tabulated(job: str) -> str:
+    """Return the key of the object which says that the result tables have all rows of the job.
+
+    It exists only for jobs with rows in the tables.
+    """
+    return f"jobs/{job}/tabulated.json"
+
+
+def tables(tenant: str) -> str:
+    """Return the prefix of the tenant's result tables, unless the tenant has them in a store of its own."""
+    return f"{TABLES}{tenant}/"
 
 
 def sender(child: str) -> str:

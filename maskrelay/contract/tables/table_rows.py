@@ -69,8 +69,8 @@ def _mask_columns(context: RowContext, item: int, frame: int, number: int, mask:
         "prompt_number": number,
         "prompt": mask.prompt,
         "category": mask.category,
-        "rows": height,
-        "columns": width,
+        "height": height,
+        "width": width,
         "empty": mask.empty,
         "area_px": mask.area_px,
         "area_mm2": mask.area_mm2,
@@ -161,7 +161,7 @@ def slice_distance(grid: Grid) -> float:
 def item_row(context: RowContext, line: ItemLine, planned: PlannedItem | None = None) -> Row:
     """Return the row of `items`. `planned` is the item in the plan, or None for an item that was never planned."""
     scored = next((outcome for outcome in line.outcomes if outcome.masks), None)
-    rows, columns = scored.masks[0].rle.size if scored else (None, None)
+    height, width = scored.masks[0].rle.size if scored else (None, None)
     grid = planned.grid if planned else None
     states = [outcome.state for outcome in line.outcomes]
     flags = dict.fromkeys(flag for outcome in line.outcomes for mask in outcome.masks for flag in mask.flags)
@@ -180,8 +180,8 @@ def item_row(context: RowContext, line: ItemLine, planned: PlannedItem | None = 
         "frames": len(states),
         "frames_succeeded": states.count("succeeded"),
         "frames_failed": states.count("failed"),
-        "rows": rows,
-        "columns": columns,
+        "height": height,
+        "width": width,
         "slice_distance_mm": slice_distance(grid) if grid else None,
         "grid_json": _json(grid) if grid else None,
         "intensity": scored.intensity if scored else None,

@@ -6,10 +6,12 @@ from typing import Literal
 from maskrelay.contract.formats.sniff import Kind
 
 Output = Literal[
-    "mask", "overlay", "probability", "nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson", "preview"
+    "mask", "overlay", "probability", "nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson", "preview", "table"
 ]
 #: The outputs that are made for each frame, while its pixels are in memory.
 OF_FRAME: frozenset[Output] = frozenset({"mask", "overlay", "probability", "preview"})
+#: The outputs that are made for the whole job: rows of the result tables instead of a file.
+OF_JOB: frozenset[Output] = frozenset({"table"})
 #: The outputs that are made for a whole item, after all its frames have outcomes.
 OF_ITEM: frozenset[Output] = frozenset({"nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson"})
 

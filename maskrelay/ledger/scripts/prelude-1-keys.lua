@@ -3,7 +3,7 @@
 --
 --   mr:job:{job}           hash, the record of a job: tenant lane state planned total size frames cursor parts leased
 --                          version served created started finished cancel halted in_spans spans_{how}; {kind}_token
---                          {kind}_tries {kind}_since (kind: plan, finish); claimed scored assembling assembled told
+--                          {kind}_tries {kind}_since (kind: plan, finish, tabulate); claimed scored assembling assembled told
 --                          (moments); spent_{cause} (milliseconds, summed over frames)
 --   mr:job:{job}:settled   bitmap, bit n: frame n has an outcome
 --   mr:job:{job}:failed    bitmap, bit n: the outcome of frame n is an error

@@ -1,4 +1,4 @@
--- The steps of jobs (planning, finishing) in the order in which tenants are served, and the assembly of items.
+-- The steps of jobs (planning, finishing, tabulating) in the order in which tenants are served, and the assembly of items.
 
 local function steps_key(kind, tenant) return 'mr:steps:' .. kind .. ':' .. tenant end
 

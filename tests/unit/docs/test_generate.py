@@ -13,6 +13,7 @@ from tools.generate_docs import (
     http_api_page,
     openapi_document,
     settings_page,
+    tables_page,
 )
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -22,6 +23,7 @@ SAY = "run `make docs` and commit what it writes"
 def test_the_pages_are_what_the_code_says_now() -> None:
     assert (DOCS / "reference" / "settings.md").read_text() == settings_page(), SAY
     assert (DOCS / "reference" / "errors.md").read_text() == errors_page(), SAY
+    assert (DOCS / "reference" / "tables.md").read_text() == tables_page(), SAY
     assert (DOCS / "reference" / "openapi.json").read_text() == openapi_document(), SAY
     assert (DOCS / "reference" / "http-api.md").read_text() == http_api_page(), SAY
     assert (DOCS.parent / "helm" / "maskrelay" / "settings.txt").read_text() == chart_settings(), SAY

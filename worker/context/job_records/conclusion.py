@@ -5,7 +5,7 @@ from maskrelay.errors import ObjectMissing
 from maskrelay.storage import stored_records
 from maskrelay.storage.markers import tombstone_of
 from worker.context import WorkerContext
-from worker.context.job_records.event_records import announce, leave_live
+from worker.context.job_records.event_records import announce, leave_live, queue_tables
 
 #: The value that `Jobs.conclude` returns if the ledger had no record of the job.
 CREATED = 2
@@ -37,7 +37,8 @@ def conclude(context: WorkerContext, submission: Submission, result: Result) -> 
     )
     if concluded == CREATED:
         forget_deleted(context, submission.id)
-    leave_live(context.storage, submission)
+    queue_tables(context, submission)
+    leave_live(context, submission)
     return bool(concluded)
 
 

@@ -1,7 +1,7 @@
 """The events of a job for its callbacks. The body of an event is stored before its delivery is queued."""
 
 import contextlib
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.events import EVENT_TYPES, event_body, event_id
@@ -9,6 +9,9 @@ from maskrelay.contract.records.job import Submission
 from maskrelay.errors import LedgerUnavailable, ObjectExists
 from maskrelay.storage.protocol import Storage, has
 from worker.context import WorkerContext
+
+#: How often rows of a running job are added to the result tables.
+RUNNING_PERIOD = timedelta(seconds=60)
 
 
 def announce(
@@ -48,17 +51,37 @@ def is_delivered(storage: Storage, job: str, event: str) -> bool:
     return has(storage, keys.delivered(job, event))
 
 
-def leave_live(storage: Storage, submission: Submission) -> bool:
-    """Delete the live marker of a finished job if the deliveries of all its events are over.
+def awaits_tables(context: WorkerContext, submission: Submission) -> bool:
+    """Return whether rows of the job are still to be added to the result tables."""
+    wanted = context.table_places.wanted(submission)
+    return wanted and not has(context.storage, keys.tabulated(submission.id))
 
-    Return whether they are over.
+
+def queue_tables(context: WorkerContext, submission: Submission, after: timedelta = timedelta(0)) -> None:
+    """Queue the step that adds rows of the job to the result tables, if there are any to add.
+
+    Any process may repeat this.
     """
+    if awaits_tables(context, submission) and context.ledger.step_leases.queue("tabulate", submission.id, after):
+        with contextlib.suppress(LedgerUnavailable):
+            context.ledger.wake_ups.wake("tabulate", min(1, context.ledger.wake_ups.work("tabulate")))
+
+
+def leave_live(context: WorkerContext, submission: Submission) -> bool:
+    """Delete the live marker of a finished job if the deliveries of all its events are over, and its rows are in the
+    result tables.
+
+    Return whether the deliveries are over.
+    """
+    storage = context.storage
     asked = submission.callback.events if submission.callback else ()
     for event_type in EVENT_TYPES:
         event = event_id(submission.id, event_type)
         happened = event_type in asked and has(storage, keys.event(submission.id, event))
         if happened and not is_delivered(storage, submission.id, event):
             return False
+    if awaits_tables(context, submission):
+        return True
     with storage.flushed_later():  # the comparison deletes a marker that a power failure brings back
         storage.delete(keys.live_cancel(submission.id))
         storage.delete(keys.live(submission.id))

@@ -11,7 +11,7 @@ for _, lane in ipairs({'interactive', 'bulk'}) do
   redis.call('ZREM', jobs_key(lane, tenant), job)
   redis.call('ZREM', 'mr:suspects:' .. lane, job)
 end
-for _, kind in ipairs({'plan', 'finish'}) do end_step(kind, job, tenant) end
+for _, kind in ipairs({'plan', 'finish', 'tabulate'}) do end_step(kind, job, tenant) end
 for _, event in ipairs(cjson.decode(ARGV[3])) do
   local member = job .. ' ' .. event
   redis.call('ZREM', 'mr:outbox', member)

@@ -23,7 +23,7 @@ for step, key in pairs({plan = 'mr:step:plan', assemble = 'mr:assembling', finis
 end
 
 local loops = {}
-for _, task in ipairs({'segment', 'plan', 'assemble', 'finish', 'deliver'}) do loops[task] = later_than_now('mr:loops:' .. task) end
+for _, task in ipairs({'segment', 'plan', 'assemble', 'finish', 'tabulate', 'deliver'}) do loops[task] = later_than_now('mr:loops:' .. task) end
 
 local function info_field(section, name) return string.match(redis.call('INFO', section), '\n' .. name .. ':([^\r\n]*)') end
 local function hash(key)

@@ -1,0 +1,52 @@
+"""The four result tables of a tenant, in the place that the operator chose for them."""
+
+from dataclasses import dataclass
+
+from maskrelay.contract.records import keys
+from maskrelay.contract.tables.table_schema import TABLES
+from maskrelay.delta.delta_table import DeltaTable
+from maskrelay.storage.factory import open_storage
+from maskrelay.storage.protocol import Storage
+from worker.context import WorkerContext
+from worker.context.job_records.plans import LruCache
+
+#: The number of places whose tables are kept open.
+_MOST_PLACES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ResultTables:
+    """The four tables in one place."""
+
+    masks: DeltaTable
+    segments: DeltaTable
+    items: DeltaTable
+    runs: DeltaTable
+
+    @classmethod
+    def below(cls, storage: Storage, prefix: str) -> "ResultTables":
+        """Return the tables below `prefix`, which is empty or ends in `/`."""
+        return cls(*(DeltaTable(storage, f"{prefix}{name}/", name, columns) for name, columns in TABLES.items()))
+
+    def all(self) -> tuple[DeltaTable, ...]:
+        return self.masks, self.segments, self.items, self.runs
+
+
+class OpenTables:
+    """The tables of several tenants. They are kept open, so the log of each table is read only once.
+
+    One thread at a time may use an instance.
+    """
+
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
+        self._opened = LruCache[tuple[str, str | None], ResultTables](lambda place: self._open(*place), _MOST_PLACES)
+
+    def of(self, tenant: str) -> ResultTables:
+        """Return the tables of this tenant. No request is sent. Raises SettingsError if their place is not valid."""
+        return self._opened((tenant, self._context.table_places.of(tenant).tables_url))
+
+    def _open(self, tenant: str, url: str | None) -> ResultTables:
+        if url is None:
+            return ResultTables.below(self._context.storage, keys.tables(tenant))
+        return ResultTables.below(open_storage(url, self._context.settings.s3_endpoint_url), "")
