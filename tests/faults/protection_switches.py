@@ -125,7 +125,7 @@ NO_OVERRUN = Change(
 HELD_FOR_EVER = Change("api/submissions/accept.py", "_HOLD = timedelta(seconds=15)", "_HOLD = timedelta(hours=1)")
 NOT_CLOSED = Change(
     "worker/deliver.py",
-    "    if leave_live(context.storage, submission):\n        context.ledger.jobs.close_events(submission.id)\n",
+    "    if leave_live(context, submission):\n        context.ledger.jobs.close_events(submission.id)\n",
     "    del submission\n",
 )
 NO_SECOND_TRY = (
