@@ -85,7 +85,7 @@ def test_a_process_imports_no_library_that_it_does_not_need(
     [
         ("segment", ["segment"]),
         ("assemble", ["assemble"]),
-        ("control", ["finish", "plan"]),
+        ("control", ["finish", "plan", "tabulate"]),
         ("deliver", ["deliver"]),
     ],
 )
