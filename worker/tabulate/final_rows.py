@@ -15,7 +15,7 @@ from maskrelay.storage.protocol import Storage
 from maskrelay.storage.stored_records import lines_of, parsed
 from worker.context import WorkerContext
 from worker.context.job_records.plans import read_item_part
-from worker.tabulate.result_tables import ResultTables
+from worker.tabulate.tenant_tables import ResultTables
 
 #: The number of the last part of every job. It is greater than that of any part that is added while the job runs.
 FINAL = 1 << 40

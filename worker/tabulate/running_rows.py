@@ -25,7 +25,7 @@ from maskrelay.rules.visible_line import placed
 from maskrelay.storage.protocol import Storage
 from worker.context import WorkerContext
 from worker.context.job_records.plans import LruCache, read_item_part
-from worker.tabulate.result_tables import ResultTables
+from worker.tabulate.tenant_tables import ResultTables
 
 #: The tags of a file: the frames whose rows it has, as ranges, and the position in the list of outcome parts up to
 #: which they were read, with the name of the last part.

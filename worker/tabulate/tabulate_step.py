@@ -31,8 +31,8 @@ from worker.context.job_records.conclusion import read_result
 from worker.context.job_records.event_records import RUNNING_PERIOD, awaits_tables, leave_live
 from worker.context.lease_renewal import LeaseRenewal
 from worker.tabulate.final_rows import add_final_rows
-from worker.tabulate.result_tables import OpenTables, ResultTables
 from worker.tabulate.running_rows import add_running_rows
+from worker.tabulate.tenant_tables import OpenTables, ResultTables
 
 log = logging.getLogger(__name__)
 #: The longest pause before a failed step is tried again. The place of a tenant's tables may be unusable for days.
