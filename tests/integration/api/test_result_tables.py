@@ -51,7 +51,7 @@ def test_each_mask_is_a_row_and_so_is_each_failed_frame(api: RunningApi, north: 
     ]
     first = rows[0]
     assert (first["run"], first["custom_id"], first["area_px"], first["empty"]) == (job, "0", "12", "false")
-    assert (first["rows"], first["columns"], first["rle_counts"]) == ("8", "8", "0@")
+    assert (first["height"], first["width"], first["rle_counts"]) == ("8", "8", "0@")
     assert north.get(first["link"]).status_code == 200
 
 
