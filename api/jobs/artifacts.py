@@ -21,7 +21,7 @@ from maskrelay.contract.records.item_lines import WHOLE_ENDINGS, ItemLine, whole
 from maskrelay.contract.records.outcomes import ArtifactRef, Outcome
 from maskrelay.errors import NotFound
 
-RESULT = "result.json"
+RESULT, REPORT = "result.json", "report.html"
 _NUMBER = "(0|[1-9][0-9]{0,8})"
 _NAME = re.compile(
     rf"{_NUMBER}-{_NUMBER}(?:-{_NUMBER}\.(?P<of_prompt>(?:mask|probability)\.png)|\.(?P<of_frame>overlay\.png|preview\.webp))"
@@ -44,6 +44,8 @@ def find(dependencies: Dependencies, known: JobSnapshot, name: str) -> Artifact:
     """Return the artifact with this name. Raises NotFound."""
     if name == RESULT:
         return _manifest(dependencies, known)
+    if name == REPORT:
+        return _run_card(known)
     if whole := _WHOLE.fullmatch(name):
         return _of_item(dependencies, known, name, whole)
     parts = _NAME.fullmatch(name)
@@ -96,6 +98,14 @@ def _manifest(dependencies: Dependencies, known: JobSnapshot) -> Artifact:
     digest = hashlib.sha256(body).hexdigest()
     ref = ArtifactRef(key=keys.result(known.id), length=len(body), sha256=digest, content_type="application/json")
     return Artifact(ref, f"{known.id}.result.json")
+
+
+def _run_card(known: JobSnapshot) -> Artifact:
+    report = known.result.report if known.result is not None else None
+    if report is None:
+        raise NotFound("The job has no report.")
+    ref = ArtifactRef(**report.model_dump(), content_type="text/html; charset=utf-8")
+    return Artifact(ref, f"{known.id}.report.html")
 
 
 def _human_name(line: ItemLine, outcome: Outcome, prompt: int | None, ending: str, *, several: bool) -> str:

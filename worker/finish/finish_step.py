@@ -14,6 +14,7 @@ from typing import Literal
 
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import FRAMES_PER_PART, Result, Submission
+from maskrelay.contract.vocabulary.outputs import REPORT
 from maskrelay.endpoints import Endpoint
 from maskrelay.errors import LedgerUnavailable, ObjectExists, ObjectMissing, StorageUnavailable
 from maskrelay.ledger.claims import HeldFinish
@@ -35,6 +36,7 @@ from worker.context.turn import (
     others_wait,
 )
 from worker.finish.final_objects import STRETCH_PARTS, FinalObjects, write_final_objects
+from worker.finish.run_card import write_run_card
 
 #: The packages that can change the pixels of a result. The result contains their versions.
 _SOFTWARE = ("maskrelay", "numpy", "pillow", "httpx", "pydicom", "pylibjpeg", "nibabel", "highdicom")
@@ -188,6 +190,8 @@ def _result_of(
         marked.result()
     endpoints = known.endpoints if known else context.ledger.endpoints.known()
     result = _result(submission, record, written, visible, endpoints)
+    if REPORT in submission.outputs:
+        result = result.model_copy(update={"report": write_run_card(storage, result)})
     try:
         context.storage.create(
             keys.result(submission.id), result.model_dump_json(indent=1).encode(), "application/json"

@@ -244,6 +244,8 @@ class Result(Record):
     dead: FinalObject | None = None
     #: The names of the outcome parts that contain visible outcomes.
     parts: FinalObject | None = None
+    #: The run card, if the output `report` was requested.
+    report: FinalObject | None = None
     software: dict[str, str]
     pixels: dict[str, Any]
     #: The endpoints that were configured when the job ended. Each outcome names the endpoint that scored it.

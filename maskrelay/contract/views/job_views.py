@@ -36,6 +36,7 @@ class JobLinks(BaseModel):
     items: str
     cancel: str
     result: str | None = None
+    report: str | None = Field(None, description="The run card, if the output `report` was requested.")
     dead_letters: str | None = Field(None, description="Present if a frame has failed.")
     rejected: str | None = Field(None, description="Present if lines of a run were rejected.")
 

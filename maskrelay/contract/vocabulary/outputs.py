@@ -6,12 +6,24 @@ from typing import Literal
 from maskrelay.contract.formats.sniff import Kind
 
 Output = Literal[
-    "mask", "overlay", "probability", "nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson", "preview", "table"
+    "mask",
+    "overlay",
+    "probability",
+    "nifti",
+    "nifti-per-prompt",
+    "seg",
+    "contact-sheet",
+    "geojson",
+    "preview",
+    "table",
+    "report",
 ]
 #: The outputs that are made for each frame, while its pixels are in memory.
 OF_FRAME: frozenset[Output] = frozenset({"mask", "overlay", "probability", "preview"})
-#: The outputs that are made for the whole job: rows of the result tables instead of a file.
-OF_JOB: frozenset[Output] = frozenset({"table"})
+#: The run card, a file of the whole job.
+REPORT: Output = "report"
+#: The outputs that are made for the whole job: rows of the result tables, and the run card.
+OF_JOB: frozenset[Output] = frozenset({"table", REPORT})
 #: The outputs that are made for a whole item, after all its frames have outcomes.
 OF_ITEM: frozenset[Output] = frozenset({"nifti", "nifti-per-prompt", "seg", "contact-sheet", "geojson"})
 
@@ -27,7 +39,8 @@ def outputs_of(
     their headers state. This is not so for a Siemens mosaic, so no SEG is made for it. Outputs that cannot be made from
     the item are omitted.
 
-    If no output is requested, the defaults are:
+    If no output but the report is requested, the defaults are made. For the report, each item also gets a picture: an
+    overlay, or a contact sheet if it has several frames. The defaults are:
 
     - For a DICOM item: masks and a SEG, with an overlay if the item has one frame, and with a contact sheet if it has
       several.
@@ -39,7 +52,10 @@ def outputs_of(
         possible.add("seg")
     if volume:
         possible |= set(_VOLUMES)
-    return tuple(output for output in asked or _default(kind, frames) if output in possible)
+    outputs = tuple(output for output in asked if output != REPORT) or _default(kind, frames)
+    if REPORT in asked:
+        outputs = (*outputs, "overlay" if frames == 1 else "contact-sheet")
+    return tuple(output for output in dict.fromkeys(outputs) if output in possible)
 
 
 def _default(kind: Kind, frames: int) -> tuple[Output, ...]:
