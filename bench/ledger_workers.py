@@ -39,6 +39,7 @@ from worker.segment.picture_choice import PictureChoice
 from worker.segment.row_batches import RowBatcher
 from worker.segment.score_reuse import ScoreReuse
 from worker.segment.scorer import EgressAudit, Scorer
+from worker.segment.source_reuse import SourceReuse
 from worker.segment.wire_choice import WireChoice
 
 HANDS = 8
@@ -175,6 +176,7 @@ def _bench(storage: Storage, ledger: Ledger, flow: Flow, recorder: StageRecorder
         files=ByteBudget(1 << 30),
         decoding=ByteBudget(1 << 30),
         pictures=ByteBudget(1 << 30),
+        source_reuse=SourceReuse(storage),
         decode_timeout=LEASE,
         max_pixels=1,
         max_decode_bytes=1,

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 #: How often the next window of all objects is checked for expired data.
 ROUND = timedelta(minutes=1)
 FOLDERS_A_PASS = 2000
+POINTERS_A_PASS = 1000
 #: The age at which trial objects are removed. A process writes and deletes them to test the store, so old ones exist
 #: only if their process was killed.
 OLD_TRIAL = timedelta(hours=1)
@@ -74,10 +75,18 @@ def expire(context: WorkerContext, now: datetime) -> None:
     check_database(context.ledger.scripts, store_id(context.storage))
     jobs, uploads, records = expire_jobs(context, now), expire_uploads(context, now), retire_records(context)
     expire_audit(context, now)
+    _expire_pointers(context, now)
     _remove_next_leftovers(context, now)
     forget_silent(context.storage, context.ledger.slot_reports, SILENT_LEASES * context.settings.slot_lease)
     if jobs or uploads or records:
         log.info("expired: %d jobs, %d unused uploads, %d ledger records", jobs, uploads, records)
+
+
+def _expire_pointers(context: WorkerContext, now: datetime) -> None:
+    """Remove pointers of the next window that are older than any result to which they could lead."""
+    found, storage = next_keys(context, "reuse", keys.REUSE, POINTERS_A_PASS), context.storage
+    before = now - context.settings.result_lifetime
+    delete_all(storage, (key for key in found if written_before(storage, key, before)))
 
 
 def _remove_next_leftovers(context: WorkerContext, now: datetime) -> None:

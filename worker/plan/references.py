@@ -12,6 +12,7 @@ from maskrelay.contract.records.source_pins import Pin, PinnedSource, is_referen
 from maskrelay.errors import ItemError
 from maskrelay.sources.source_readers import SourceReaders
 from worker.context.job_records.outcome_parts import failure_of
+from worker.plan.survey_reuse import SurveyReuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +22,17 @@ class Referenced:
     pinned: PinnedSource | None = None
     kind: Kind = "still"
     error: Failure | None = None
+    #: The sources in the object, if an earlier job has surveyed it.
+    surveyed: tuple[Surveyed, ...] = ()
 
 
 class References:
     """The sources by reference of one tenant."""
 
-    def __init__(self, readers: SourceReaders, tenant: str) -> None:
+    def __init__(self, readers: SourceReaders, tenant: str, reuse: SurveyReuse) -> None:
         self._readers = readers
         self._tenant = tenant
+        self._reuse = reuse
 
     def pinned(self, items: Mapping[int, Item], begun: Iterable[Surveyed]) -> dict[int, Referenced]:
         """Return what is at the URL of each item that is a reference, by the number of the item.
@@ -44,7 +48,9 @@ class References:
             if source.pinned is not None:
                 known.setdefault(source.upload, source.pinned)
         with ThreadPoolExecutor(len(asked)) as hands:
-            found = {number: hands.submit(self._look, item, known.get(number)) for number, item in asked.items()}
+            found = {
+                number: hands.submit(self._look, number, item, known.get(number)) for number, item in asked.items()
+            }
         return {number: future.result() for number, future in found.items()}
 
     def listed(self, item: Item, after: str | None) -> Iterator[PinnedSource]:
@@ -52,13 +58,15 @@ class References:
         for facts in self._readers.list(self._tenant, item.source, item.credential, after):
             yield self._as_pinned(item, facts.url, facts.pin)
 
-    def _look(self, item: Item, known: PinnedSource | None) -> Referenced:
+    def _look(self, number: int, item: Item, known: PinnedSource | None) -> Referenced:
         try:
             if self._readers.is_collection(self._tenant, item.source, item.credential):
                 return Referenced()
             if known is None:
                 pin = item.pin or self._readers.stat(self._tenant, item.source, item.credential).pin
                 known = self._as_pinned(item, item.source, pin)
+            if surveyed := self._reuse.found(known, number):
+                return Referenced(known, surveyed=tuple(surveyed))
             begin = b"".join(self._readers.stream(known, 0, HEAD_BYTES))
         except ItemError as error:
             return Referenced(error=failure_of(error))

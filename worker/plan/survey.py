@@ -38,6 +38,7 @@ from worker.context.turn import TimeIsUp
 from worker.plan.guarded_opening import GuardedOpener, time_units
 from worker.plan.references import Referenced, References
 from worker.plan.source_description import SourceDescriber
+from worker.plan.survey_reuse import SurveyReuse, objects_of
 
 #: The number of submitted items whose surveys are stored in one object. If the planning process dies, the surveys of at
 #: most this many items are repeated.
@@ -69,7 +70,8 @@ class SourceSurvey:
         self._asked = asked
         self._opening = opening
         self._describer = SourceDescriber(context.settings, sources, submission.pixels, opening)
-        self._references = References(context.source_readers, submission.tenant)
+        self._reuse = SurveyReuse(context.storage, submission, context.settings.server_keys[0])
+        self._references = References(context.source_readers, submission.tenant, self._reuse)
         self._check_time = check_time
         self._chunk = chunk
         self._found: list[Surveyed] = []  # the sources found so far in the current group of items
@@ -100,7 +102,11 @@ class SourceSurvey:
             for place, item in enumerate(items)
             for source in self._survey(first + place, item, pinned.get(first + place))
         ]
-        return found if write_records(storage, key, found) else read_records(storage, key, Surveyed)
+        if not write_records(storage, key, found):
+            return read_records(storage, key, Surveyed)
+        objects = {upload: each.pinned for upload, each in pinned.items() if each.pinned is not None}
+        self._reuse.offer(first // ITEMS_PER_SURVEY, objects_of(found, objects))
+        return found
 
     def _kept_begun(self, part: int) -> list[Surveyed]:
         self._begun_key = keys.survey_begun(self._submission.id, part, self._chunk)
@@ -145,6 +151,8 @@ class SourceSurvey:
             return self._object(upload, item.source, item.kind, item.size)
         if found.error is not None:
             return [self._one(upload, lambda: Surveyed(upload=upload, kind="still", size=0, error=found.error))]
+        if found.surveyed:
+            return [self._one(upload, partial(_same, source)) for source in found.surveyed]
         if found.pinned is None:
             return self._collection(upload, item)
         return self._object(upload, found.pinned, found.kind, found.pinned.size)

@@ -31,6 +31,7 @@ from maskrelay.storage.stored_records import read_record
 from worker.context import WorkerContext
 from worker.context.source_cache import SourceCache, begin_of
 from worker.plan.guarded_opening import GuardedOpener, time_units
+from worker.plan.survey_reuse import SurveyReuse
 
 #: The presets for which the pixels must be read.
 PERCENTILES = (POSITIVE, EVERY)
@@ -52,6 +53,7 @@ class WindowChooser:
         self._submission = submission
         self._asked = asked
         self._opening = opening
+        self._reuse = SurveyReuse(context.storage, submission, context.settings.server_keys[0])
 
     def of(self, item: PlannedItem, draft: Draft) -> dict[str, Any]:
         """Return the fields of `Reading` that say how the values of every frame are mapped to bytes.
@@ -86,13 +88,17 @@ class WindowChooser:
                 return window_of(name, lambda: self._voxels(draft))
             return window_of(name, lambda: self._planes(draft))
 
-        planes = len(draft.frames) * time_units(draft.sources[0].pinned)
-        window = self._opening(f"window {item.item}", choose, planes=planes)
+        window: Window | Failure | None = self._reuse.window(draft, str(name))
+        if window is None:
+            planes = len(draft.frames) * time_units(draft.sources[0].pinned)
+            window = self._opening(f"window {item.item}", choose, planes=planes)
         if window is None or isinstance(window, Failure):
             return None
         with contextlib.suppress(ObjectExists):
             storage.create(key, window.model_dump_json().encode(), "application/json")
-        return read_record(storage, key, Window)
+        kept = read_record(storage, key, Window)
+        self._reuse.offer_window(draft, str(name), kept)
+        return kept
 
     def _voxels(self, draft: Draft) -> Iterator[Plane]:
         """Yield the planes of a volume while it is streamed from storage, without a local copy.

@@ -40,6 +40,7 @@ from worker.segment.frame_outcomes import record
 from worker.segment.prompt_groups import score_prompts
 from worker.segment.row_batches import ScoredRow
 from worker.segment.score_reuse import FrameScores, mark_of
+from worker.segment.source_reuse import reuse_key
 
 T = TypeVar("T")
 #: The memory that a row takes while it is scored, as multiples of the size of its image and of the size of its
@@ -61,10 +62,26 @@ async def segment_frame(
     with context.spans.span(
         "segment", submission.traceparent, kind="consumer", job_id=claim.job, frame=planned.frame
     ) as span:
-        recorded = await _segmented(context, claim, planned, submission)
+        scope = context.reuse.declared_scope(context.pool.among(claim.tenant, submission.endpoint), claim.tenant)
+        key = reuse_key(planned, submission, scope)
+        recorded = await _copied(context, claim, planned, submission, key)
+        recorded = replace(recorded or await _segmented(context, claim, planned, submission), reuse_key=key)
         if recorded.outcome.error is not None:
             span.note(code=recorded.outcome.error.code)
         return replace(recorded, traceparent=span.traceparent)
+
+
+async def _copied(
+    context: FrameContext, claim: Claim, planned: PlannedFrame, submission: Submission, key: str | None
+) -> RecordedPart | None:
+    """Return the outcome that an earlier job of the tenant has for the same frame, or None if there is none."""
+    if key is None:
+        return None
+    copied = await asyncio.to_thread(context.source_reuse.copied, key, claim, planned)
+    if copied is None or claim.lane != "interactive":
+        return copied
+    await asyncio.to_thread(store_loose, context.storage, copied.files)
+    return RecordedPart(copied.outcome, only=_is_only(planned, submission))
 
 
 async def _segmented(

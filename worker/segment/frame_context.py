@@ -19,6 +19,7 @@ from worker.segment.decoders import Decoders
 from worker.segment.endpoint_pool import EndpointPool
 from worker.segment.score_reuse import ScoreReuse
 from worker.segment.scorer import Scorer
+from worker.segment.source_reuse import SourceReuse
 
 
 class ClaimLost(Exception):
@@ -59,6 +60,7 @@ class FrameContext:
     #: Memory for decoded images that are kept during the score, because the masks are drawn into them. If there is not
     #: enough for an image, the image is decoded again for drawing.
     pictures: ByteBudget
+    source_reuse: SourceReuse
     decode_timeout: timedelta
     max_pixels: int
     max_decode_bytes: int

@@ -29,6 +29,7 @@ from worker.context.job_records.outcome_parts import (
     store_part,
 )
 from worker.segment.score_reuse import mark_of
+from worker.segment.source_reuse import point_to
 
 log = logging.getLogger(__name__)
 #: The number of attempts to write and settle a part while storage or Redis is unavailable. After these attempts, the
@@ -210,6 +211,8 @@ class OutcomeBatcher:
         spent.take(self._waits.pop(job, Spent()))
         settled = self._settled(job, part, held, spent.milliseconds())
         self._keep_scores(outcomes)
+        with contextlib.suppress(StorageUnavailable):
+            point_to(self._storage, job, [recorded for _, recorded in held])
         if settled.finish is not None and self._finisher is not None:
             self._finisher.finish(settled.finish)
             return settled.accepted

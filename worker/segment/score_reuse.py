@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -65,6 +66,17 @@ class ScoreReuse:
         if not declared and alone:
             return None
         return json.dumps([tenant, None if declared else asked.job, *kinds.pop()])
+
+    def declared_scope(self, among: Sequence[str], tenant: str) -> str | None:
+        """Return what the outcome of a frame is identified by in addition to its source, or None if it is not reused.
+
+        It is not reused unless all endpoints that may score the frame have the same declared model version.
+        """
+        endpoints = self._pool.named(among)
+        kinds = {(endpoint.model_version, endpoint.encoding) for endpoint in endpoints}
+        if len(kinds) != 1 or not all(endpoint.declares_version for endpoint in endpoints):
+            return None
+        return json.dumps([tenant, *kinds.pop()])
 
     def endpoint_of(self, kept: KeptAnswer, asked: ScoreRequest) -> Endpoint:
         """Return an endpoint with the name, the version and the encoding of the one that gave the answer."""

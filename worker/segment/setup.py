@@ -26,6 +26,7 @@ from worker.segment.picture_choice import PictureChoice
 from worker.segment.row_batches import RowBatcher
 from worker.segment.score_reuse import ScoreReuse
 from worker.segment.scorer import EgressAudit, Scorer
+from worker.segment.source_reuse import SourceReuse
 from worker.segment.wire_choice import WireChoice
 
 #: The number of threads of a child process that decode, draw and encode. It is the number of cores of a small machine.
@@ -83,6 +84,7 @@ async def segment_loop(
         files=ByteBudget(settings.hand_bytes),
         decoding=ByteBudget(settings.decode_bytes),
         pictures=ByteBudget(KEPT_PICTURES),
+        source_reuse=SourceReuse(context.storage),
         decode_timeout=settings.decode_timeout,
         max_pixels=settings.max_pixels,
         max_decode_bytes=settings.max_decode_bytes,

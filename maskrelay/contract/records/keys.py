@@ -29,6 +29,7 @@ JOBS = "jobs/"
 UPLOADS = "uploads/"
 AUDIT = "audit/"
 TABLES = "tables/"
+REUSE = "reuse/"
 #: The prefix of objects that are written and deleted again to test the store.
 TRIALS = "trials/"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
@@ -235,6 +236,11 @@ def ignored(job: str, chunk: int | None = None) -> str:
 def ignored_lists(job: str) -> str:
     """Return the prefix of the keys of the lists of a run's ignored files."""
     return f"jobs/{job}/survey/ignored-"
+
+
+def reuse(digest: str) -> str:
+    """Return the key of what an earlier job has found out, by the digest of what it is about."""
+    return f"{REUSE}{digest}.json"
 
 
 def window(job: str, item: int) -> str:

@@ -1,4 +1,4 @@
-"""One behaviour of sources in a folder, in S3 and on a web server: facts, ranges, pins, rights and outages."""
+"""One behaviour of sources in folders, in S3, in Azure and on web servers: facts, ranges, pins, rights and outages."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -19,8 +19,11 @@ from maskrelay.errors import (
 )
 from maskrelay.sources.credential_file import CredentialFile
 from maskrelay.sources.source_readers import SourceReaders
+from maskrelay.storage.azure_requests import AzureRequests
+from maskrelay.storage.azure_store import AzureStorage
 from tests.support.builders.certificates import Authority, server_context
 from tests.support.builders.credentials import folder_credential, s3_credential, write_credentials
+from tests.support.servers.azurite import ACCOUNT, KEY, RunningAzurite, running_azurite
 from tests.support.servers.s3_servers import RunningS3, running_s3
 from tests.support.servers.scripted_server import hang_up, http, serving
 from tests.support.servers.web_folders import web_folder
@@ -42,6 +45,12 @@ class Place:
 @pytest.fixture(scope="module")
 def s3() -> Iterator[RunningS3]:
     with running_s3("images") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def azure() -> Iterator[RunningAzurite]:
+    with running_azurite("images") as running:
         yield running
 
 
@@ -91,18 +100,35 @@ def s3_place(s3: RunningS3) -> Place:
 
 
 @pytest.fixture
+def azure_place(azure: RunningAzurite) -> Place:
+    storage = AzureStorage.open(azure.account, azure.container, "ct/")
+    for key in storage.list(""):
+        storage.delete(key)
+    base = f"az://{azure.container}/ct/"
+    entry = {"name": "lake", "kind": "azure", "reads": {"north": [base]}}
+    entry |= {"auth": "connection_string", "secret": azure.connection_string}
+    requests = AzureRequests(azure.account, azure.container)
+    return Place(
+        base,
+        entry,
+        lambda name, body: requests.put(f"ct/{name}", body, "application/octet-stream"),
+        lambda name: requests.delete(f"ct/{name}"),
+    )
+
+
+@pytest.fixture
 def web_place(web: tuple[str, Path], authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Place:
     url, folder = web
     monkeypatch.setenv("MASKRELAY_CA_FILE", str(authority.file))
     return in_folder(folder, f"{url}/", https_credential(url))
 
 
-@pytest.fixture(params=["file_place", "s3_place", "web_place"])
+@pytest.fixture(params=["file_place", "s3_place", "azure_place", "web_place"])
 def place(request: pytest.FixtureRequest) -> Place:
     return request.getfixturevalue(request.param)
 
 
-@pytest.fixture(params=["file_place", "s3_place"])
+@pytest.fixture(params=["file_place", "s3_place", "azure_place"])
 def listed_place(request: pytest.FixtureRequest) -> Place:
     return request.getfixturevalue(request.param)
 
@@ -123,7 +149,8 @@ def pinned(readers: SourceReaders, url: str, name: str) -> PinnedSource:
 def test_an_object_is_read_whole_and_by_ranges(place: Place, reading: Callable[..., SourceReaders]) -> None:
     place.put("a b.png", BODY)
     readers = reading(place.entry)
-    source = pinned(readers, f"{place.base}a{' ' if place.base.startswith('s3:') else '%20'}b.png", place.entry["name"])
+    space = " " if place.base.startswith(("s3:", "az:")) else "%20"
+    source = pinned(readers, f"{place.base}a{space}b.png", place.entry["name"])
     assert source.size == len(BODY)
     assert b"".join(readers.stream(source)) == BODY
     assert b"".join(readers.stream(source, 1_500_000, 10)) == BODY[1_500_000:1_500_010]
@@ -198,6 +225,14 @@ def test_objects_below_a_prefix_are_listed_in_the_order_of_their_urls(
 
 def test_a_prefix_without_objects_lists_nothing(s3_place: Place, reading: Callable[..., SourceReaders]) -> None:
     assert list(reading(s3_place.entry).list("north", f"{s3_place.base}none/", None)) == []
+
+
+def test_an_azure_account_is_opened_with_its_key(
+    azure: RunningAzurite, azure_place: Place, reading: Callable[..., SourceReaders]
+) -> None:
+    azure_place.put("a.png", b"content")
+    entry = {**azure_place.entry, "auth": "account_key", "secret": KEY, "account": ACCOUNT, "endpoint_url": azure.url}
+    assert reading(entry).stat("north", f"{azure_place.base}a.png", None).size == 7
 
 
 def test_a_wrong_secret_is_refused(web_place: Place, s3_place: Place, reading: Callable[..., SourceReaders]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import hashlib
 import os
 import time
 from collections.abc import Iterator
@@ -13,6 +14,10 @@ import numpy as np
 import pytest
 
 from maskrelay.contract.records import keys
+from maskrelay.contract.records.item_lines import ItemLine
+from maskrelay.settings import Settings
+from maskrelay.sources.file_reader import FileReader
+from maskrelay.storage.stored_records import read_records, read_result
 from tests.support.builders.credentials import folder_credential, s3_credential, write_credentials
 from tests.support.builders.phantoms import ball, nifti, oblique, series, voxels
 from tests.support.builders.pictures import gradient, saved
@@ -282,3 +287,124 @@ def test_a_source_is_left_alone_when_its_job_is_removed(
     removed(api)
     assert (data / "a.png").exists()
     assert not [key for key in api.objects() if job in key and key != keys.gone(job)]
+
+
+@pytest.fixture
+def counted(worker: WorkerContext) -> WorkerContext:
+    """The worker, with a declared model version."""
+    settings = worker.settings.model_copy(update={"endpoint_model_version": "2"})
+    declared = Settings.model_validate({**settings.model_dump(exclude_unset=True), "endpoint_model_version": "2"})
+    return WorkerContext(declared, worker.storage, worker.ledger)
+
+
+def calls(endpoint: RunningSimulator) -> int:
+    return int(sum(endpoint.counters()["prompts"].values()))
+
+
+def everything(data: Path) -> list[str]:
+    """Write one source of every kind. Return their URLs."""
+    slices = series(RASTER, SLICES, np.arange(4), Modality="MR")
+    return [
+        put(data, "a.png", picture()),
+        put(data, "a.tif", saved(gradient(20, 16), "TIFF")),
+        put(data, "a.nii.gz", nifti(RASTER, SLICES)),
+        put(data, "a.zip", a_zip(("1.png", picture(1)), ("notes.txt", b"hi"))),
+        *(put(data, f"mr/{number}.dcm", body) for number, body in enumerate(slices)),
+    ]
+
+
+def without_bytes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Record the sources whose bytes are read from now on."""
+    read: list[str] = []
+    stream = FileReader.stream
+
+    def recorded(self: FileReader, url: str, *rest: Any) -> Any:
+        read.append(url)
+        return stream(self, url, *rest)
+
+    monkeypatch.setattr(FileReader, "stream", recorded)
+    return read
+
+
+def files_of(api: RunningApi, job: str) -> list[str]:
+    """Return the hashes of the files of every frame, as they are in the store now."""
+    result = read_result(api.storage, job)
+    lines = read_records(api.storage, result.items.key, ItemLine)
+    refs = [ref for line in lines for outcome in line.outcomes for ref in outcome.artifacts().values()]
+    bodies = [api.storage.get(ref.key, ref.offset, ref.length) for ref in refs]
+    assert [hashlib.sha256(body).hexdigest() for body in bodies] == [ref.sha256 for ref in refs]
+    return [ref.sha256 for ref in refs]
+
+
+def test_a_repeated_run_reads_no_byte_and_sends_no_score(
+    counted: WorkerContext,
+    api: RunningApi,
+    endpoint: RunningSimulator,
+    north: httpx.Client,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    urls, options = everything(data), {"outputs": ["mask", "overlay", "nifti", "contact-sheet"]}
+    first = submitted(north, *urls, options=options)
+    run(counted)
+    assert north.get(f"/v1/jobs/{first}").json()["state"] == "succeeded"
+    before, read = calls(endpoint), without_bytes(monkeypatch)
+    second = submitted(north, *urls, options=options)
+    run(counted)
+    assert north.get(f"/v1/jobs/{second}").json()["state"] == "succeeded"
+    assert (calls(endpoint) - before, read) == (0, [])
+    assert files_of(api, second) == files_of(api, first)
+    lines = read_records(api.storage, read_result(api.storage, second).items.key, ItemLine)
+    frames = [outcome for line in lines for outcome in line.outcomes]
+    assert len(frames) == 4 + 4 + 3
+    assert {reused.job for outcome in frames for reused in outcome.reused_from} == {first}
+    assert all(outcome.reused_from for outcome in frames)
+
+
+@pytest.mark.parametrize("change", ["refused", "prompt", "content", "outputs", "undeclared", "another tenant"])
+def test_what_differs_is_scored_again(
+    worker: WorkerContext,
+    counted: WorkerContext,
+    endpoint: RunningSimulator,
+    north: httpx.Client,
+    south: httpx.Client,
+    data: Path,
+    credentials: Path,
+    change: str,
+) -> None:
+    tenants = {"north": [f"{data.as_uri()}/"], "south": [f"{data.as_uri()}/"]}
+    write_credentials(credentials, folder_credential(data, reads=tenants))
+    url = put(data, "a.png", picture())
+    submitted(north, url)
+    run(worker if change == "undeclared" else counted)
+    before = calls(endpoint)
+    if change == "content":
+        put(data, "a.png", picture(3))
+    more: dict[str, Any] = {"options": {"reuse": False}} if change == "refused" else {}
+    item = {"source": url, **({"prompts": ["spleen"]} if change == "prompt" else {})}
+    if change == "outputs":  # the answer is reused, but another file is drawn
+        more = {"options": {"outputs": ["mask", "probability"]}}
+    client = south if change == "another tenant" else north
+    again = submitted(client, item, **more)
+    run(worker if change == "undeclared" else counted)
+    assert outcomes(client, again) == {"0": "succeeded"}
+    assert calls(endpoint) - before == (0 if change == "outputs" else 1)
+
+
+def test_an_outcome_outlives_the_job_that_it_was_taken_from(
+    counted: WorkerContext, api: RunningApi, endpoint: RunningSimulator, north: httpx.Client, data: Path
+) -> None:
+    url = put(data, "a.png", picture())
+    first = submitted(north, url)
+    run(counted)
+    second = submitted(north, url)
+    run(counted)
+    with api.client("admin") as admin:
+        assert admin.delete(f"/v1/jobs/{first}").status_code == 204
+    removed(api)
+    before = calls(endpoint)
+    third = submitted(north, url)
+    run(counted)
+    assert files_of(api, third) == files_of(api, second)
+    assert files_of(api, third)
+    assert calls(endpoint) == before

@@ -29,6 +29,8 @@ class RecordedPart:
     traceparent: str | None = None
     #: Whether the frame is the only one of its job.
     only: bool = False
+    #: The digest of everything that determines the outcome, if later frames may use it.
+    reuse_key: str | None = None
 
     def size(self) -> int:
         return sum(map(len, self.files.values()))

@@ -1,0 +1,22 @@
+"""The pointers by which a job finds what earlier jobs of its tenant have found out about the same sources.
+
+The key of a pointer is a digest of what it is about. If the job that a pointer names is gone, the pointer is ignored.
+"""
+
+from maskrelay.contract.record import Number, Record
+
+
+class OutcomePointer(Record):
+    """Where the outcome of a frame is: in the result of this job."""
+
+    job: str
+    item: Number
+    frame: Number
+
+
+class SurveyPointer(Record):
+    """Where the survey of a source is: in this part of the survey of this job, under the number of the item."""
+
+    job: str
+    part: Number
+    upload: Number
