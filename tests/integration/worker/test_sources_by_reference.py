@@ -274,7 +274,7 @@ def test_a_redrive_of_a_member_refuses_another_version_of_its_archive(
     put(data, "a.zip", a_zip(("0.png", picture()), ("1.png", picture(1)), ("2.png", picture(2))))
     third = north.post(f"/v1/jobs/{again}/redrive").json()["id"]
     run(worker)
-    assert outcomes(north, third) == {"0": "source_changed"}
+    assert outcomes(north, third) == {"0/1": "source_changed"}
 
 
 def test_a_source_is_left_alone_when_its_job_is_removed(
