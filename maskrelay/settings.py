@@ -240,6 +240,12 @@ class Settings(BaseModel):
         description="The wire format of the endpoint. `lean2d` needs a lean deployment "
         "(`maskrelay endpoint create --lean`), and falls back to `image2d` without one.",
     )
+    endpoint_price_per_hour: float | None = Field(
+        None,
+        ge=0,
+        description="The price of one endpoint per hour, in any currency. The forecast of a dry run contains the cost "
+        "that follows from it.",
+    )
     endpoint_gray: bool = Field(
         default=False,
         description="Send grayscale sources as grayscale PNG. This sends fewer bytes, if the model accepts it.",

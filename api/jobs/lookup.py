@@ -13,11 +13,12 @@ from maskrelay.contract.records.job import (
     Result,
     Submission,
 )
+from maskrelay.contract.records.runs import Forecast
 from maskrelay.errors import Gone, LedgerUnavailable, NotFound, ObjectMissing, RecordUnreadable
 from maskrelay.ledger.ledger_record import JobRecord
 from maskrelay.rules.lifecycle import is_terminal
 from maskrelay.storage.markers import halt_of, tombstone_of
-from maskrelay.storage.stored_records import owner_of
+from maskrelay.storage.stored_records import owner_of, read_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class JobSnapshot:
     cancelling: bool = False
     #: The reason why the job ended without a result, if it did.
     halted: Halt | None = None
+    #: What a dry run has found, when it has ended.
+    forecast: Forecast | None = None
 
     @property
     def id(self) -> str:
@@ -113,7 +116,7 @@ def _beside_record(dependencies: Dependencies, record: JobRecord) -> JobSnapshot
         raise NotFound
     result = dependencies.archive.result(record.id) if ended else None
     halted = halt_of(dependencies.storage, record.id) if ended and result is None else None
-    return JobSnapshot(submission, record, result, halted=halted)
+    return JobSnapshot(submission, record, result, halted=halted, forecast=_forecast(dependencies, submission, result))
 
 
 def _from_storage(dependencies: Dependencies, tenant: str, job: str) -> JobSnapshot | None:
@@ -123,10 +126,19 @@ def _from_storage(dependencies: Dependencies, tenant: str, job: str) -> JobSnaps
         return None
     result = dependencies.archive.result(job)
     if result is not None:
-        return JobSnapshot(submission, None, result)
+        return JobSnapshot(submission, None, result, forecast=_forecast(dependencies, submission, result))
     return JobSnapshot(
         submission, None, None, dependencies.archive.has(keys.cancel(job)), halt_of(dependencies.storage, job)
     )
+
+
+def _forecast(dependencies: Dependencies, submission: Submission, result: Result | None) -> Forecast | None:
+    """Return the forecast of a dry run that has ended. A cancelled dry run has none."""
+    if not submission.dry_run or result is None:
+        return None
+    with suppress(ObjectMissing):
+        return read_record(dependencies.storage, keys.forecast(submission.id), Forecast)
+    return None
 
 
 def check_owned(dependencies: Dependencies, tenant: str, job: str) -> None:

@@ -31,6 +31,7 @@ from maskrelay.contract.views.job_views import (
     ReusedShown,
     RleShown,
 )
+from maskrelay.contract.views.run_views import ForecastShown
 from maskrelay.rules.timings import TOTAL, bottleneck, timings
 
 #: The members that are omitted if they have no value. All other members are always present, even if they are null.
@@ -47,6 +48,7 @@ _ABSENT = frozenset(
         "dead_letters",
         "rejected",
         "report",
+        "forecast",
         "frames",
         "members",
         "identifiers",
@@ -100,6 +102,7 @@ def job_shown(known: JobSnapshot, base: str, *, secret: str | None = None) -> Jo
         counts=known.counts(),
         frames=known.frames(),
         rejected=rejected,
+        forecast=ForecastShown(**known.forecast.model_dump()) if known.forecast else None,
         warnings=list(known.submission.warnings),
         flags=known.result.flags if known.result is not None else {},
         timings=spent,

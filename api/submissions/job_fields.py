@@ -46,6 +46,7 @@ def fields_of(
         "endpoint": options.endpoint,
         "one_prompt_per_request": options.one_prompt_per_request,
         "reuse": options.reuse,
+        "dry_run": options.dry_run,
         "metadata": options.metadata,
         "callback": _target(dependencies, options, job),
         "deadline": _deadline(options.deadline, now),

@@ -175,6 +175,10 @@ class OptionsAsked(StrictModel):
         description="Use the answers of earlier scores with the same image, prompts and model version, within your "
         "tenant. Nothing is sent to the model for them.",
     )
+    dry_run: Annotated[bool, _TRUE_OR_FALSE] = Field(
+        False,
+        description="Segment nothing. The job plans its items, and ends with a `forecast` instead of results.",
+    )
     max_rejected_share: Annotated[Annotated[float, Field(ge=0, le=1)], Expected("Expected a number from 0 to 1.")] = (
         Field(
             0.0,
@@ -214,6 +218,7 @@ class Options:
     endpoint: str | None = None
     one_prompt_per_request: bool = False
     reuse: bool = True
+    dry_run: bool = False
     max_rejected_share: float = 0.0
     metadata: dict[str, Any] = field(default_factory=dict)
 
@@ -247,6 +252,7 @@ def read_options(value: Any) -> Options:
         endpoint=asked.endpoint,
         one_prompt_per_request=asked.one_prompt_per_request,
         reuse=asked.reuse,
+        dry_run=asked.dry_run,
         max_rejected_share=asked.max_rejected_share,
         metadata=asked.metadata,
     )

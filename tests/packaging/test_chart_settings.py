@@ -47,7 +47,7 @@ def another(field: str) -> str:
         return str(default + 1)
     if isinstance(default, str) and all(isinstance(one, str) for one in choices) and choices:
         return next(one for one in choices if one != default)
-    return "7" if int in choices else "https://other.example/score"
+    return "7" if {int, float} & {*choices} else "https://other.example/score"
 
 
 def with_own(role: str, settings: dict[str, str]) -> dict[str, Any]:

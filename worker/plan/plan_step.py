@@ -29,6 +29,7 @@ from worker.context.job_records.event_records import RUNNING_PERIOD, announce, q
 from worker.context.job_records.plans import read_frame_part, read_item_part
 from worker.context.source_cache import SourceCache
 from worker.context.turn import TimeIsUp, Turn, others_wait
+from worker.plan.dry_run import forecast_job
 from worker.plan.guarded_opening import GuardedOpener, StepLost
 from worker.plan.layout import PlannedPart, planned_parts
 
@@ -72,6 +73,9 @@ def _plan(context: WorkerContext, sources: SourceCache, submission: Submission, 
 
     with contextlib.closing(GuardedOpener(context, lease)) as opening:
         try:
+            if submission.dry_run:
+                forecast_job(context, sources, submission, lease, opening, check_time)
+                return
             for part in planned_parts(context, sources, submission, opening, first_part, check_time):
                 if not _extend(context, submission, lease, part):
                     return

@@ -124,6 +124,8 @@ class Submission(Record):
     items: tuple[Item, ...] = ()
     #: The key of the object that contains the submitted items of a large job, one per line. None for a small job.
     items_key: str | None = None
+    #: Whether the job only makes a forecast. Then it ends without items.
+    dry_run: bool = False
     #: Where the submitted items of a run are. None for any other job.
     run: Run | None = None
     #: The time at which the job is cancelled if it has not ended before.

@@ -225,6 +225,16 @@ def chunk_start(job: str, chunk: int) -> str:
     return f"{chunk_starts(job)}{_fixed(chunk, 6)}.json"
 
 
+def dry_run_counts(job: str) -> str:
+    """Return the key of what a dry run has counted so far."""
+    return f"jobs/{job}/survey/counts.json"
+
+
+def forecast(job: str) -> str:
+    """Return the key of the forecast of a dry run."""
+    return f"jobs/{job}/forecast.json"
+
+
 def ignored(job: str, chunk: int | None = None) -> str:
     """Return the key of the list of files that did not become items. In a run, each chunk has a list.
 

@@ -45,6 +45,46 @@ class RejectedLine(Record):
     pointer: str | None = None
 
 
+class DryRunCounts(Record):
+    """What a dry run has counted so far."""
+
+    #: The number of parts of the plan that were counted.
+    parts: Amount = 0
+    items: Amount = 0
+    #: The number of items that cannot be segmented.
+    failed: Amount = 0
+    frames: Amount = 0
+    scores: Amount = 0
+    bytes_to_read: Amount = 0
+
+
+class Forecast(Record):
+    """`forecast.json`: what a run would do, as a dry run has found it."""
+
+    #: The number of items, including those that cannot be segmented.
+    items: Amount
+    #: The number of items that cannot be segmented.
+    failed: Amount
+    #: The number of frames to segment.
+    frames: Amount
+    #: The number of rejected lines.
+    rejected: Amount
+    #: The number of bytes of the sources of these frames.
+    bytes_to_read: Amount
+    #: The number of requests to the model, if no earlier answer can be used.
+    scores: Amount
+    #: The time that the scores take, or None if no score has been measured yet.
+    seconds: float | None = None
+    #: The price of the endpoints for this time, or None if it is unknown.
+    cost: float | None = None
+    #: The number of endpoints that may be used.
+    endpoints: Amount = 0
+    #: The measured capacity of these endpoints together.
+    scores_per_second: float | None = None
+    #: The price of an endpoint per hour, as the operator has configured it.
+    price_per_hour: float | None = None
+
+
 class ChunkStart(Record):
     """The numbers of the first item and the first frame that the plan makes from a chunk of a run."""
 

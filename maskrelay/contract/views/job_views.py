@@ -13,6 +13,7 @@ from maskrelay.contract.records.job import (
 )
 from maskrelay.contract.records.outcomes import SelfCheck
 from maskrelay.contract.views.review_views import MarkShown
+from maskrelay.contract.views.run_views import ForecastShown
 from maskrelay.contract.vocabulary.trained_targets import PromptWarning
 
 
@@ -52,6 +53,7 @@ class JobShown(BaseModel):
     counts: Counts
     frames: Frames
     rejected: int | None = Field(None, description="The number of rejected lines of a run.")
+    forecast: ForecastShown | None = Field(None, description="What a dry run has found, when it has ended.")
     warnings: list[PromptWarning] = []
     flags: dict[str, int] = Field(
         default={}, description="The number of masks with each flag. It is empty until the job has ended."
