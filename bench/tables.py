@@ -43,8 +43,9 @@ _READERS = {
     ),
     "duckdb": (
         "import duckdb; from deltalake import DeltaTable",
-        "table = duckdb.read_parquet(DeltaTable(url).file_uris()); rows = table.count('*').fetchone()[0]",
-        "table.filter(f\"prompt = '{prompt}'\").sum('area_px').fetchone()",
+        "table = f'read_parquet({DeltaTable(url).file_uris()})'; "
+        "rows = duckdb.sql(f'select count(*) from {table}').fetchone()[0]",
+        "duckdb.sql(f\"select sum(area_px) from {table} where prompt = '{prompt}'\").fetchone()",
     ),
 }
 

@@ -28,7 +28,7 @@ from maskrelay.errors import (
 from maskrelay.ledger.assembly_leases import AssemblyLease
 from maskrelay.storage.protocol import CHUNK_BYTES, Storage, has
 from maskrelay.storage.stored_records import read_submission
-from worker.assemble.item_outputs import files_of
+from worker.assemble.item_outputs import files_of, seg_series_of
 from worker.assemble.whole_item import WholeItem, read_item, whole_outputs
 from worker.context import WorkerContext
 from worker.context.attempts import OUTAGE, TRIES, pause_after
@@ -146,7 +146,8 @@ class Assembler:
                     continue
                 key = keys.whole(lease.job, lease.item, file_name(file.output), lease.token[:8])
                 files[file.output] = _put(self._context.storage, key, path, file.content_type)
-        return Assembled(item=lease.item, files=files, errors=errors)
+        series = seg_series_of(whole) if "seg" in files else None
+        return Assembled(item=lease.item, files=files, seg_series=series, errors=errors)
 
 
 def _put(storage: Storage, key: str, path: Path, content_type: str) -> ArtifactRef:

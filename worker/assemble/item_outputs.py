@@ -17,7 +17,7 @@ from maskrelay.imaging.item_files.contact_sheet import write_contact_sheet
 from maskrelay.imaging.item_files.geojson import write_geojson
 from maskrelay.imaging.item_files.nifti_labels import write_labels_nifti, write_mask_nifti
 from maskrelay.imaging.item_files.seg import write_seg
-from maskrelay.imaging.item_files.seg_header import Making, Segment
+from maskrelay.imaging.item_files.seg_header import Making, Segment, derived_uid
 from maskrelay.imaging.item_files.seg_sources import read_source_header
 from worker.assemble.whole_item import WholeItem
 from worker.context.source_cache import SourceCache
@@ -97,6 +97,11 @@ def _segments(whole: WholeItem, codes: CodeTable) -> list[Segment]:
         Segment(prompt, codes_of(prompt, mask.category if mask else None, codes))
         for prompt, mask in zip(whole.prompts, found, strict=True)
     ]
+
+
+def seg_series_of(whole: WholeItem) -> str:
+    """Return the SeriesInstanceUID of the item's DICOM SEG."""
+    return derived_uid(_making(whole).fingerprint, "series")
 
 
 def _making(whole: WholeItem) -> Making:

@@ -43,6 +43,8 @@ class ItemLine(Record):
     identifiers: dict[str, str] = Field(default_factory=dict)
     #: The whole-item files, by output.
     files: dict[str, ArtifactRef] = Field(default_factory=dict)
+    #: The SeriesInstanceUID of the DICOM SEG, if there is one.
+    seg_series: str | None = None
     #: The reasons why requested files could not be made, by output.
     errors: dict[str, Failure] = Field(default_factory=dict)
     #: A measure of how likely it is that a mask of the item is wrong. Items with a higher suspicion should be reviewed
@@ -85,6 +87,7 @@ def item_line(planned: PlannedItem, outcomes: tuple[Outcome, ...], assembled: As
         findings=planned.findings,
         identifiers=planned.identifiers,
         files=assembled.files if assembled else {},
+        seg_series=assembled.seg_series if assembled else None,
         errors=errors,
         outcomes=outcomes,
     )

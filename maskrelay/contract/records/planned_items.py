@@ -93,5 +93,7 @@ class Assembled(Record):
     #: The files by output. The output `nifti-per-prompt` has one file for each prompt. The key of such a file is
     #: `nifti-per-prompt-`, followed by the number of the prompt.
     files: dict[str, ArtifactRef] = Field(default_factory=dict)
+    #: The SeriesInstanceUID of the DICOM SEG, if there is one.
+    seg_series: str | None = None
     #: The reasons why requested files could not be made, by output.
     errors: dict[str, Failure] = Field(default_factory=dict)

@@ -105,7 +105,12 @@ def segment_rows(
     distance = slice_distance(planned.grid) if planned and planned.grid else None
     common = {**_item_columns(context, line), "StudyInstanceUID": line.identifiers.get("study")}
     common |= {"segmented_SeriesInstanceUID": line.identifiers.get("series"), **_algorithm_columns(scored[0])}
-    common |= {"seg_link": _file_links(context, line).get("seg"), "frames": len(scored), "final": context.final}
+    common |= {
+        "SeriesInstanceUID": line.seg_series,
+        "seg_link": _file_links(context, line).get("seg"),
+        "frames": len(scored),
+        "final": context.final,
+    }
     for number in range(len(scored[0].masks)):
         masks = [(outcome.index, outcome.masks[number]) for outcome in scored if number < len(outcome.masks)]
         category = next((mask.category for _, mask in masks if not mask.empty), None)

@@ -113,6 +113,7 @@ SEGMENTS: Final = (
     _STUDY,
     _SEGMENTED,
     *_PROMPT,
+    _text("SeriesInstanceUID", "The series of the DICOM SEG. Null without a SEG.", filtered=True),
     _number("SegmentNumber", "The number of the segment in the DICOM SEG, counted from 1. Null without a SEG."),
     _text("SegmentationType", "The type of the DICOM SEG, `BINARY`. Null without a SEG."),
     *_ALGORITHM,

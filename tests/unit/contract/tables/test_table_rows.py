@@ -89,7 +89,7 @@ def line() -> ItemLine:
         outcome(1),
         outcome(2, mask("liver in abdomen CT", (0, 0, 2, 2), "size_outlier"), mask("tumor in liver CT", None, "empty")),
     )
-    return item_line(PLANNED, outcomes, Assembled(item=3, files={"seg": REF}))
+    return item_line(PLANNED, outcomes, Assembled(item=3, files={"seg": REF}, seg_series="2.25.7"))
 
 
 def test_every_row_has_exactly_the_columns_of_its_table():
@@ -137,6 +137,7 @@ def test_a_segment_sums_the_masks_of_its_prompt():
     assert liver["mean_probability"] == pytest.approx(0.75)
     assert (liver["flags"], tumor["flags"]) == ("size_outlier", "empty")
     assert (liver["SegmentNumber"], tumor["SegmentNumber"], liver["SegmentationType"]) == (1, 2, "BINARY")
+    assert liver["SeriesInstanceUID"] == tumor["SeriesInstanceUID"] == "2.25.7"
     assert liver["SegmentedPropertyType_CodeValue"] == "10200004"
     assert liver["seg_link"] == "https://masks.example/v1/jobs/abc/artifacts/3.seg.dcm"
     assert (tumor["slices"], tumor["volume_ml"], tumor["mean_probability"]) == (0, 0.0, None)
