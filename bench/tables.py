@@ -29,6 +29,8 @@ from maskrelay.imaging.masks.mask import Mask
 from maskrelay.imaging.masks.rle import encode_rle
 from maskrelay.storage.file_store import FileStorage
 
+#: The number of different masks.
+_SHAPES = 256
 #: For each reader: what it imports, how it opens the table and counts its rows, and a query.
 _READERS = {
     "deltalake": (
@@ -43,9 +45,8 @@ _READERS = {
     ),
     "duckdb": (
         "import duckdb; from deltalake import DeltaTable",
-        "table = f'read_parquet({DeltaTable(url).file_uris()})'; "
-        "rows = duckdb.sql(f'select count(*) from {table}').fetchone()[0]",
-        "duckdb.sql(f\"select sum(area_px) from {table} where prompt = '{prompt}'\").fetchone()",
+        "t = str(DeltaTable(url).file_uris()); [[rows]] = duckdb.sql(f'select count(*) from read_parquet({t})').fetchall()",
+        "duckdb.sql(f\"select sum(area_px) from read_parquet({t}) where prompt = '{prompt}'\").fetchall()",
     ),
 }
 
@@ -55,8 +56,8 @@ def lines(job: int, items: int, prompts: int) -> list[bytes]:
     pixels = np.zeros((1024, 1024), np.bool_)
     y, x = np.ogrid[:1024, :1024]
     found = []
-    for shape in range(8):
-        pixels[:] = (y - 500) ** 2 + (x - 400 - 20 * shape) ** 2 < (100 + 20 * shape) ** 2
+    for shape in range(_SHAPES):
+        pixels[:] = (y - 500) ** 2 + (x - 400 - shape) ** 2 < (100 + shape) ** 2
         rle, area = encode_rle(Mask.of(pixels.astype(np.uint8) * np.uint8(255))), int(pixels.sum())
         masks = tuple(_mask(rle, area, number) for number in range(prompts))
         outcome = Outcome(
@@ -146,8 +147,8 @@ def main() -> None:
         print_table(
             ["reader", "rows", "open, s", "query, s"],
             [
-                [reader, f"{one['rows']:.0f}", f"{one['open']:.2f}", f"{one['query']:.2f}"]
-                for reader, one in found.items()
+                [reader, f"{rows:.0f}", f"{seconds:.2f}", f"{query:.2f}"]
+                for reader, (rows, seconds, query) in found.items()
             ],
         )
 
