@@ -45,7 +45,7 @@ _READERS = {
     ),
     "duckdb": (
         "import duckdb; from deltalake import DeltaTable",
-        "t = str(DeltaTable(url).file_uris()); [[rows]] = duckdb.sql(f'select count(*) from read_parquet({t})').fetchall()",
+        "t = DeltaTable(url).file_uris(); [[rows]] = duckdb.sql(f'select count(*) from read_parquet({t})').fetchall()",
         "duckdb.sql(f\"select sum(area_px) from read_parquet({t}) where prompt = '{prompt}'\").fetchall()",
     ),
 }
