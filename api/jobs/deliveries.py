@@ -15,7 +15,7 @@ from api.dependencies import (
 from api.jobs.lookup import JobSnapshot, find_job
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.delivery_records import DeliveryEnd
-from maskrelay.contract.records.events import EVENT_TYPES, event_id
+from maskrelay.contract.records.events import EVENT_TYPES, STORED_EVENT, event_id
 from maskrelay.contract.views.delivery_views import DeliveryList, DeliveryShown
 from maskrelay.errors import Gone, NotFound, ObjectMissing
 from maskrelay.storage.stored_records import read_record
@@ -43,6 +43,7 @@ async def replay_delivery(request: Request, job: str, event: str) -> Response:
 def _listed(dependencies: Dependencies, known: JobSnapshot) -> list[DeliveryShown]:
     callback = known.submission.callback
     types = [event_type for event_type in EVENT_TYPES if callback is not None and event_type in callback.events]
+    types += [STORED_EVENT] if known.submission.store_to else []
     return [shown for event_type in types if (shown := _shown(dependencies, known.id, event_type)) is not None]
 
 
@@ -79,6 +80,9 @@ def _replay(dependencies: Dependencies, known: JobSnapshot, event: str) -> Deliv
     if not dependencies.archive.has(keys.event(known.id, event)):
         raise Gone("The event is too old to be sent again.")
     dependencies.storage.put(keys.live(known.id), b"")
+    if listed[event].type == STORED_EVENT:  # otherwise, no object would be sent to the archive again
+        for key in dependencies.storage.list(keys.stored(known.id)):
+            dependencies.storage.delete(key)
     dependencies.storage.delete(keys.delivered(known.id, event))
     with dependencies.unrecorded.left_to_sweep(known.id):
         dependencies.ledger.outbox.replay(known.id, event)

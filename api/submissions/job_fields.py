@@ -7,15 +7,20 @@ from api.dependencies import Dependencies
 from api.http.json_pointer import pointer
 from api.operations.catalogue import check_pin
 from api.submissions.options import Options
+from api.submissions.source_references import check_destination
 from maskrelay.callbacks.sealing import seal
 from maskrelay.contract.records.job import CallbackTarget
 from maskrelay.errors import CallbackForbidden, OptionInvalid
 
 
 def check_options(dependencies: Dependencies, tenant: str, options: Options) -> None:
-    """Raise OptionInvalid or CallbackForbidden if a new job cannot have these options now."""
+    """Check that a new job can have these options now.
+
+    Raises OptionInvalid, CallbackForbidden, CredentialUnknown or SourceNotAllowed.
+    """
     if isinstance(options.deadline, datetime) and options.deadline <= datetime.now(UTC):
         raise OptionInvalid("The deadline has passed.", pointer=pointer("options", "deadline"))
+    check_destination(dependencies.credentials, tenant, options.store_to)
     callback = options.callback
     check_targets(dependencies, tenant, options.endpoint, callback.url if callback else None)
 
@@ -47,6 +52,7 @@ def fields_of(
         "one_prompt_per_request": options.one_prompt_per_request,
         "reuse": options.reuse,
         "dry_run": options.dry_run,
+        "store_to": options.store_to,
         "metadata": options.metadata,
         "callback": _target(dependencies, options, job),
         "deadline": _deadline(options.deadline, now),

@@ -186,6 +186,14 @@ class OptionsAsked(StrictModel):
             "refused.",
         )
     )
+    store_to: Annotated[
+        Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] | None,
+        Expected("Expected the name of a credential."),
+    ] = Field(
+        None,
+        description="The name of the credential of a DICOMweb service. When the job has ended, its DICOM segmentations "
+        "are sent there (STOW-RS).",
+    )
     metadata: Annotated[dict[str, Any], AfterValidator(_check_metadata), Expected("Expected a JSON object.")] = Field(
         default={}, description="Your own JSON object, returned with the job. At most 16 KiB."
     )
@@ -220,6 +228,7 @@ class Options:
     reuse: bool = True
     dry_run: bool = False
     max_rejected_share: float = 0.0
+    store_to: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
@@ -254,6 +263,7 @@ def read_options(value: Any) -> Options:
         reuse=asked.reuse,
         dry_run=asked.dry_run,
         max_rejected_share=asked.max_rejected_share,
+        store_to=asked.store_to,
         metadata=asked.metadata,
     )
 

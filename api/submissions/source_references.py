@@ -53,6 +53,15 @@ def credential_names(
     ]
 
 
+def check_destination(credentials: CredentialFile, tenant: str, name: str | None) -> None:
+    """Raise CredentialUnknown or SourceNotAllowed if the tenant may not send segmentations to this archive."""
+    try:
+        if name is not None:
+            credentials.destination(tenant, name)
+    except (CredentialUnknown, SourceNotAllowed) as error:
+        raise type(error)(error.detail, pointer=pointer("options", "store_to")) from None
+
+
 def _name(credentials: CredentialFile, tenant: str, number: int, source: Reference) -> str:
     try:
         return credentials.readable(tenant, source.url, source.credential).name

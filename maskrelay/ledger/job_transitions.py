@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from maskrelay.contract.records import keys
-from maskrelay.contract.records.events import EVENT_TYPES, event_id
+from maskrelay.contract.records.events import EVENT_TYPES, STORED_EVENT, event_id
 from maskrelay.contract.records.job import (
     Frames,
     JobState,
@@ -132,7 +132,7 @@ class Jobs:
 
         Return False if the job had no record. Claims on its frames become invalid.
         """
-        events = [event_id(job, event_type) for event_type in EVENT_TYPES]
+        events = [event_id(job, event_type) for event_type in (*EVENT_TYPES, STORED_EVENT)]
         known, more = self._scripts.run("forget", job, tenant, json.dumps(events))
         while more:
             _, more = self._scripts.run("forget", job, tenant, json.dumps(events))

@@ -6,6 +6,7 @@ The file is a JSON list. `docs/howto/sources-by-reference.md` describes it.
 import logging
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -13,12 +14,20 @@ from pydantic import TypeAdapter, ValidationError
 
 from maskrelay.errors import CredentialUnknown, SettingsError, SourceNotAllowed
 from maskrelay.settings import name_of
-from maskrelay.sources.credential_kinds import Credential, CredentialBase
+from maskrelay.sources.credential_kinds import Credential, CredentialBase, DicomwebCredential
 from maskrelay.sources.source_urls import read_source_url
 
 _log = logging.getLogger(__name__)
 _ENTRIES: TypeAdapter[tuple[Credential, ...]] = TypeAdapter(tuple[Credential, ...])
 Right = Literal["reads", "writes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A DICOMweb service. `root` is its `https` URL, which ends with `/`."""
+
+    credential: DicomwebCredential
+    root: str
 
 
 class CredentialFile:
@@ -53,6 +62,19 @@ class CredentialFile:
     def writable(self, tenant: str, url: str, name: str | None) -> CredentialBase:
         """Return the credential with which objects may be written at this URL for the tenant, like `readable`."""
         return self._allowed("writes", tenant, url, name)
+
+    def destination(self, tenant: str, name: str) -> "Destination":
+        """Return the DICOMweb service to which this credential may write for the tenant.
+
+        Raises CredentialUnknown if the tenant has no such credential, and SourceNotAllowed if the credential does not
+        name exactly one service.
+        """
+        for entry in self._current():
+            if entry.name == name and tenant in entry.writes:
+                if not isinstance(entry, DicomwebCredential) or len(entry.writes[tenant]) != 1:
+                    raise SourceNotAllowed("The credential does not name one DICOMweb service to write to.")
+                return Destination(entry, entry.writes[tenant][0].removeprefix("dicomweb+"))
+        raise CredentialUnknown
 
     def _allowed(self, right: Right, tenant: str, url: str, name: str | None) -> CredentialBase:
         text = read_source_url(url).text

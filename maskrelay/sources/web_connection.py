@@ -40,8 +40,19 @@ class WebConnection:
         weakref.finalize(self, self._pool.close).atexit = False
 
     @contextmanager
-    def response(self, method: str, url: str, headers: Mapping[str, str]) -> Iterator[httpcore.Response]:
+    def response(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        content: Iterator[bytes] | None = None,
+        read_s: float = _READ_S,
+    ) -> Iterator[httpcore.Response]:
         """Send a request to an `https` URL, and yield the response, whose body can be iterated.
+
+        `content` is the body of the request, whose length is in `headers`. `read_s` is the longest pause of the
+        response.
 
         Errors while the body is read inside the block are translated too. Raises SourceUnavailable for an outage, and
         SourceForbidden if the address is not allowed.
@@ -52,7 +63,11 @@ class WebConnection:
             sent[self._credential.header] = secret
         try:
             with self._pool.stream(
-                method, url, headers=list(sent.items()), extensions={"timeout": _TIMEOUTS}
+                method,
+                url,
+                headers=list(sent.items()),
+                content=content,
+                extensions={"timeout": _TIMEOUTS | {"read": read_s}},
             ) as response:
                 yield response
         except CallbackForbidden:

@@ -14,7 +14,7 @@ from tests.support.drivers.driven_jobs import driven
 from tests.support.servers.apis import RunningApi
 from tests.support.servers.receivers import receiver, status
 from worker.context import WorkerContext
-from worker.deliver import deliver_due
+from worker.deliver.event_delivery import deliver_due
 
 
 def test_the_receiver_learns_of_the_end_of_the_job(

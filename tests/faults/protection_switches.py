@@ -124,7 +124,7 @@ NO_OVERRUN = Change(
 )
 HELD_FOR_EVER = Change("api/submissions/accept.py", "_HOLD = timedelta(seconds=15)", "_HOLD = timedelta(hours=1)")
 NOT_CLOSED = Change(
-    "worker/deliver.py",
+    "worker/deliver/event_delivery.py",
     "    if leave_live(context, submission):\n        context.ledger.jobs.close_events(submission.id)\n",
     "    del submission\n",
 )

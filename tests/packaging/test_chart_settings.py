@@ -133,6 +133,7 @@ def test_a_process_sees_the_secrets_that_it_needs_and_no_others(rendered: dict[s
     assert [role for role in with_sources if "credentials.json" in with_sources[role]] == [
         "api",
         *sorted(set(ROLES) - {"deliver"}, key=ROLES.index),
+        "deliver",
     ]
     several = {Path(one).name for one in secret_files(rendered["several-endpoints"], "segment")}
     assert several == {"redis-url", "server-key", "endpoints.json"}

@@ -59,12 +59,17 @@ class WorkerContext:
         return BadObjects(self.storage, self.ledger, self.recorder)
 
     @cached_property
+    def credentials(self) -> CredentialFile:
+        """The credentials of other stores. Raises SettingsError if the file cannot be used."""
+        return CredentialFile.open(self.settings.credentials_file)
+
+    @cached_property
     def source_readers(self) -> SourceReaders:
         """The readers of sources by reference. They are created on first use, which is after the fork.
 
         Raises SettingsError if the credentials file cannot be used.
         """
-        return SourceReaders(CredentialFile.open(self.settings.credentials_file))
+        return SourceReaders(self.credentials)
 
     def sources(self) -> SourceCache:
         """Return a new cache of sources, with its own local copies."""

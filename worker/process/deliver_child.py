@@ -7,7 +7,7 @@ from maskrelay.callbacks.callback_sender import CallbackSender
 from maskrelay.network.certificates import client_context
 from maskrelay.network.proxies import read_proxy
 from maskrelay.settings import Settings, name_of
-from worker.deliver import deliver_due
+from worker.deliver.event_delivery import deliver_due
 from worker.process.child import WorkerChild
 
 

@@ -21,9 +21,7 @@
 {{- $_ := set $files "keys.json" $keys.apiKeys -}}
 {{- $_ := set $files "metrics-key" $keys.metricsKey -}}
 {{- end -}}
-{{- if ne (index . 1) "deliver" -}}
 {{- $_ := set $files "credentials.json" $keys.credentials -}}
-{{- end -}}
 {{- if has (index . 1) (list "api" "deliver") -}}
 {{- $_ := set $files "callback-proxy" $keys.callbackProxy -}}
 {{- end -}}

@@ -135,6 +135,8 @@ class Submission(Record):
     fingerprint: str
     #: The finished job whose failed items this job processes again. None if this job is not a redrive.
     redrive_of: str | None = None
+    #: The name of the credential of the archive to which the segmentations are sent when the job has ended.
+    store_to: str | None = None
     traceparent: str | None = None
 
 

@@ -432,6 +432,15 @@ def tables(tenant: str) -> str:
     return f"{TABLES}{tenant}/"
 
 
+def stored(job: str) -> str:
+    return f"jobs/{job}/stored/"
+
+
+def stored_item(job: str, item: int) -> str:
+    """Return the key of the record that an item's segmentation is in the archive, or was refused there."""
+    return f"{stored(job)}{_fixed(item, 9)}.json"
+
+
 def sender(child: str) -> str:
     """Return the key of the object that a segment child process creates before it sends its first score.
 

@@ -42,7 +42,7 @@ from tests.support.servers.apis import (
 from worker.cleanup.cleanup_pass import clear, expire
 from worker.cleanup.expiry import expire_jobs, retire_all
 from worker.context.job_records.plans import Plans
-from worker.deliver import deliver_due
+from worker.deliver.event_delivery import deliver_due
 from worker.sweep.reconcile import reconcile
 from worker.sweep.recover import recover, recover_and_print
 from worker.sweep.sweep_pass import sweep

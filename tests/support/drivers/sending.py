@@ -7,7 +7,7 @@ from maskrelay.callbacks.address_guard import AddressGuard
 from maskrelay.callbacks.callback_sender import CallbackSender
 from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.servers.apis import RunningApi
-from worker.deliver import deliver_due
+from worker.deliver.event_delivery import deliver_due
 
 
 def send_due(api: RunningApi) -> None:

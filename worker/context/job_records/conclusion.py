@@ -5,7 +5,7 @@ from maskrelay.errors import ObjectMissing
 from maskrelay.storage import stored_records
 from maskrelay.storage.markers import tombstone_of
 from worker.context import WorkerContext
-from worker.context.job_records.event_records import announce, leave_live, queue_tables
+from worker.context.job_records.event_records import announce, announce_storing, leave_live, queue_tables
 
 #: The value that `Jobs.conclude` returns if the ledger had no record of the job.
 CREATED = 2
@@ -26,6 +26,7 @@ def conclude(context: WorkerContext, submission: Submission, result: Result) -> 
     """
     counts = result.counts.model_dump()
     announce(context, submission, f"job.{result.state}", state=result.state, at=result.finished_at, counts=counts)
+    announce_storing(context, submission)
     concluded = context.ledger.jobs.conclude(
         submission.id,
         tenant=submission.tenant,

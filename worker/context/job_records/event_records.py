@@ -4,7 +4,7 @@ import contextlib
 from datetime import datetime, timedelta
 
 from maskrelay.contract.records import keys
-from maskrelay.contract.records.events import EVENT_TYPES, event_body, event_id
+from maskrelay.contract.records.events import EVENT_TYPES, STORED_EVENT, event_body, event_id
 from maskrelay.contract.records.job import Submission
 from maskrelay.errors import LedgerUnavailable, ObjectExists
 from maskrelay.storage.protocol import Storage, has
@@ -36,9 +36,23 @@ def announce(
         context.ledger.wake_ups.wake("deliver")
 
 
+def announce_storing(context: WorkerContext, submission: Submission) -> None:
+    """If the segmentations are to be sent to an archive, queue that. Any process may repeat this."""
+    if submission.store_to is None:
+        return
+    job, event = submission.id, event_id(submission.id, STORED_EVENT)
+    if is_delivered(context.storage, job, event):
+        return
+    with contextlib.suppress(ObjectExists):
+        context.storage.create(keys.event(job, event), b"{}", "application/json")
+    context.ledger.outbox.add(job, event, context.spans.here())
+    with contextlib.suppress(LedgerUnavailable):
+        context.ledger.wake_ups.wake("deliver")
+
+
 def resume(context: WorkerContext, submission: Submission) -> None:
     """Queue the delivery of each stored event whose delivery is not over, because Redis may have lost the queue."""
-    for event_type in submission.callback.events if submission.callback else ():
+    for event_type in (*(submission.callback.events if submission.callback else ()), STORED_EVENT):
         event = event_id(submission.id, event_type)
         if has(context.storage, keys.event(submission.id, event)) and not is_delivered(
             context.storage, submission.id, event
@@ -80,6 +94,8 @@ def leave_live(context: WorkerContext, submission: Submission) -> bool:
         happened = event_type in asked and has(storage, keys.event(submission.id, event))
         if happened and not is_delivered(storage, submission.id, event):
             return False
+    if submission.store_to and not is_delivered(storage, submission.id, event_id(submission.id, STORED_EVENT)):
+        return False
     if awaits_tables(context, submission):
         return True
     with storage.flushed_later():  # the comparison deletes a marker that a power failure brings back

@@ -18,7 +18,7 @@ from maskrelay.callbacks.sealing import unseal_with_any
 from maskrelay.callbacks.signature import derive_secret
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.delivery_records import DeliveryEnd
-from maskrelay.contract.records.events import EVENT_TYPES, event_id
+from maskrelay.contract.records.events import EVENT_TYPES, STORED_EVENT, event_id
 from maskrelay.contract.records.job import CallbackTarget, Submission
 from maskrelay.errors import LedgerUnavailable, ObjectExists, ObjectMissing, SealInvalid, StorageUnavailable
 from maskrelay.ledger.outbox import Delivery
@@ -73,6 +73,9 @@ def deliver(context: WorkerContext, sender: CallbackSender, delivery: Delivery) 
     except ObjectMissing:
         outbox.over(delivery)
         return
+    if delivery.event == event_id(submission.id, STORED_EVENT):
+        _store(context, submission, delivery)
+        return
     target = submission.callback
     if target is None:
         _close(context, submission, delivery)
@@ -90,6 +93,31 @@ def deliver(context: WorkerContext, sender: CallbackSender, delivery: Delivery) 
                 return
             held.callback(outbox.leave_host, place, delivery)
         _attempt_unless_over(context, sender, delivery, submission, target)
+
+
+def _store(context: WorkerContext, submission: Submission, delivery: Delivery) -> None:
+    """Make one attempt to send the segmentations to the archive, unless that is already over."""
+    if tombstone_of(context.storage, delivery.job):
+        context.ledger.outbox.over(delivery)
+        return
+    if submission.store_to is None or is_delivered(context.storage, delivery.job, delivery.event):
+        _close(context, submission, delivery)
+        return
+    from worker.deliver.archive_delivery import CONTINUES, send_to_archive  # noqa: PLC0415 - pydicom is needed only here
+
+    until = time.monotonic() + context.settings.delivery_lease.total_seconds() / 2
+    with context.recorder.timed("deliver"):
+        sent = send_to_archive(context, submission, until)
+    if sent.reason == CONTINUES:
+        context.ledger.outbox.again(delivery, timedelta(0), charge=False)
+        return
+    context.ledger.outbox.note(delivery, json.dumps({"status": sent.status, "reason": sent.reason}))
+    after = None if sent.is_over else delay_before(delivery.attempt + 1, random.random(), retry_after=None)
+    if after is not None:
+        context.ledger.outbox.again(delivery, after)
+        return
+    _mark(context, delivery.job, delivery.event, sent.reason, delivery.attempt, sent.status)
+    _close(context, submission, delivery)
 
 
 def _attempt_unless_over(
