@@ -38,7 +38,7 @@ class BucketReader:
         place = read_source_url(url)
         with _errors():
             meta = obstore.head(self._store(place), place.path)
-        return SourceFacts(url, meta["size"], meta["e_tag"], meta["version"])
+        return SourceFacts(url, meta["size"], _etag(meta), meta["version"])
 
     def stream(self, url: str, pin: Pin, start: int, length: int) -> Iterator[bytes]:
         place = read_source_url(url)
@@ -47,10 +47,15 @@ class BucketReader:
             options["if_match"] = pin.etag
         elif pin.version is not None:
             options["version"] = pin.version
+        try:
+            with _errors():
+                found = obstore.get(self._store(place), place.path, options=options)
+        except SourceChanged:
+            self.stat(url)  # Azure answers a condition on a missing object like one that is not met
+            raise
         with _errors():
-            found = obstore.get(self._store(place), place.path, options=options)
             # Not every server honours the condition, so the answer is compared too.
-            if found.meta["size"] != pin.size or (pin.etag is not None and found.meta["e_tag"] != pin.etag):
+            if found.meta["size"] != pin.size or (pin.etag is not None and _etag(found.meta) != pin.etag):
                 raise SourceChanged
             if length <= CHUNK_BYTES:
                 pieces = iter((found.bytes().to_bytes(),))
@@ -78,7 +83,7 @@ class BucketReader:
             if batch is None:
                 return
             for meta in batch:
-                yield SourceFacts(f"{base}{meta['path']}", meta["size"], meta["e_tag"], meta["version"])
+                yield SourceFacts(f"{base}{meta['path']}", meta["size"], _etag(meta), meta["version"])
 
     def _store(self, place: SourceUrl) -> Any:
         """Return the store of the bucket. It is opened again when the secret has changed."""
@@ -88,6 +93,12 @@ class BucketReader:
             if known is None or known[0] != secret:
                 known = self._stores[place.place] = (secret, open_bucket(self._credential, place, secret))
         return known[1]
+
+
+def _etag(meta: Any) -> str | None:
+    """Return the ETag of an object in quotes. Azure leaves them out in listings."""
+    etag: str | None = meta["e_tag"]
+    return etag if etag is None or etag.endswith('"') else f'"{etag}"'
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """One behaviour of sources in folders, in S3, in Azure and on web servers: facts, ranges, pins, rights and outages."""
 
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,6 @@ from maskrelay.errors import (
 from maskrelay.sources.credential_file import CredentialFile
 from maskrelay.sources.source_readers import SourceReaders
 from maskrelay.storage.azure_requests import AzureRequests
-from maskrelay.storage.azure_store import AzureStorage
 from tests.support.builders.certificates import Authority, server_context
 from tests.support.builders.credentials import folder_credential, s3_credential, write_credentials
 from tests.support.servers.azurite import ACCOUNT, KEY, RunningAzurite, running_azurite
@@ -101,18 +101,16 @@ def s3_place(s3: RunningS3) -> Place:
 
 @pytest.fixture
 def azure_place(azure: RunningAzurite) -> Place:
-    storage = AzureStorage.open(azure.account, azure.container, "ct/")
-    for key in storage.list(""):
-        storage.delete(key)
-    base = f"az://{azure.container}/ct/"
+    prefix = f"{secrets.token_hex(8)}/"
+    base = f"az://{azure.container}/{prefix}"
     entry = {"name": "lake", "kind": "azure", "reads": {"north": [base]}}
     entry |= {"auth": "connection_string", "secret": azure.connection_string}
     requests = AzureRequests(azure.account, azure.container)
     return Place(
         base,
         entry,
-        lambda name, body: requests.put(f"ct/{name}", body, "application/octet-stream"),
-        lambda name: requests.delete(f"ct/{name}"),
+        lambda name, body: requests.put(f"{prefix}{name}", body, "application/octet-stream"),
+        lambda name: requests.delete(f"{prefix}{name}"),
     )
 
 
