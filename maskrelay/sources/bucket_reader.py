@@ -83,7 +83,9 @@ class BucketReader:
             if batch is None:
                 return
             for meta in batch:
-                yield SourceFacts(f"{base}{meta['path']}", meta["size"], _etag(meta), meta["version"])
+                found = f"{base}{meta['path']}"
+                if after is None or found > after:  # not every server honours the offset
+                    yield SourceFacts(found, meta["size"], _etag(meta), meta["version"])
 
     def _store(self, place: SourceUrl) -> Any:
         """Return the store of the bucket. It is opened again when the secret has changed."""
