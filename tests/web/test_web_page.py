@@ -6,6 +6,7 @@ import zipfile
 from itertools import count
 
 import numpy as np
+import pytest
 from PIL import Image
 from playwright.sync_api import FilePayload, expect
 
@@ -76,6 +77,7 @@ def test_the_whole_way_at_a_desk(stack: RunningStack, desktop: Visitor, axe: str
     assert (desktop.foreign, desktop.errors) == ([], [])
 
 
+@pytest.mark.slow_subject("web-page")
 def test_the_viewer_draws_each_mask_as_its_controls_say(stack: RunningStack, desktop: Visitor) -> None:
     page = desktop.page
     desktop.sign_in(stack.api_key)
@@ -170,6 +172,7 @@ def test_a_review_by_keyboard_is_kept_and_advances_by_itself(stack: RunningStack
     assert (desktop.foreign, desktop.errors) == ([], [])
 
 
+@pytest.mark.slow_subject("web-page")
 def test_the_filters_of_the_jobs_are_in_the_url(stack: RunningStack, desktop: Visitor) -> None:
     page = desktop.page
     desktop.sign_in(stack.api_key)
@@ -184,6 +187,7 @@ def test_the_filters_of_the_jobs_are_in_the_url(stack: RunningStack, desktop: Vi
     assert set(page.locator(".job .state").all_inner_texts()) == {"Failed"}
 
 
+@pytest.mark.slow_subject("web-page")
 def test_a_prompt_with_a_mistake_is_corrected_by_one_click(stack: RunningStack, desktop: Visitor) -> None:
     page = desktop.page
     desktop.sign_in(stack.api_key, "#/submit")
@@ -211,6 +215,7 @@ def test_a_prompt_with_a_mistake_is_corrected_by_one_click(stack: RunningStack, 
         expect(plan).to_contain_text(words)
 
 
+@pytest.mark.slow_subject("web-page")
 def test_a_phone_shows_every_view_without_scrolling_sideways(stack: RunningStack, phone: Visitor, axe: str) -> None:
     page = phone.page
     phone.sign_in(stack.api_key)

@@ -5,8 +5,8 @@ import { didYouMean, modalitiesOf, suggestions } from "./prompt_suggestions.js";
 
 export class PromptInput {
   /** `targets` are those of GET /v1/prompts. `onChange` is called when the list of prompts has changed. */
-  constructor(targets, onChange, announce) {
-    Object.assign(this, { targets, onChange, announce });
+  constructor(targets, onChange) {
+    Object.assign(this, { targets, onChange });
     this.prompts = [];
     this.chosen = -1;
     this.list = el("ul", { id: "suggestions", role: "listbox", class: "suggestions", "aria-label": "Suggested prompts", hidden: true });

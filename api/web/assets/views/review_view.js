@@ -41,7 +41,6 @@ class ReviewView {
     this.buttons = el("div", { class: "review-buttons" });
     this.summary = el("div");
     this.read = new Map();
-    this.done = 0;
     addEventListener("keydown", (event) => this.key(event), { signal });
     this.select(parts.selection);
   }

@@ -23,7 +23,7 @@ export async function submitView({ api, signal, announce }) {
   const plan = el("section", { class: "panel", "aria-label": "What will happen" });
   const chosen = el("div", { "aria-live": "polite" });
   const options = new OptionFields(() => render());
-  const prompts = new PromptInput(targets, (list) => ((state.prompts = list), render()), announce);
+  const prompts = new PromptInput(targets, (list) => ((state.prompts = list), render()));
   const result = el("div");
   const submit = button("Submit", () => void start(), "primary large");
 
