@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from api.http.middleware.problems import MEDIA_TYPE, Problem
 from api.submissions.parse import PROMPT_PATTERN, JobAsked, RunHeadAsked
+from api.submissions.watches import WatchAsked
 from maskrelay.callbacks.signature import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
 from maskrelay.contract.records.events import EVENT_TYPES, JobEvent
 from maskrelay.contract.views.review_views import ReviewAsked
@@ -77,6 +78,14 @@ JOB_BODY = {
 REVIEW_BODY = {
     "required": True,
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ReviewAsked"}}},
+}
+WATCH_BODY = {
+    "required": True,
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/WatchAsked"}}},
+}
+NOTIFICATION_BODY = {
+    "required": False,
+    "content": {"application/json": {"schema": {"description": "A notification of the store."}}},
 }
 UPLOAD_BODY = {
     "required": True,
@@ -164,7 +173,7 @@ def describe(app: FastAPI) -> None:
         document = generated()
         parts = document.setdefault("components", {})
         schemas = parts.setdefault("schemas", {})
-        for model in (Problem, JobAsked, RunHeadAsked, JobEvent, ReviewAsked):
+        for model in (Problem, JobAsked, RunHeadAsked, JobEvent, ReviewAsked, WatchAsked):
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(schema.pop("$defs", {}))
             schemas[model.__name__] = schema

@@ -11,15 +11,16 @@ from api.auth.sign_in import SignInFacts
 from api.http.headers import KEY_PATTERN
 from api.jobs import deliveries, event_streams, job_handlers, rejected_lines, result_tables, review_handlers
 from api.operations import catalogue, health, metrics, scaling
-from api.routes.openapi import JOB_BODY, REVIEW_BODY, UPLOAD_BODY, Answers, header
+from api.routes.openapi import JOB_BODY, NOTIFICATION_BODY, REVIEW_BODY, UPLOAD_BODY, WATCH_BODY, Answers, header
 from api.routes.route import Route
-from api.submissions import redrive, submit
+from api.submissions import redrive, submit, watches
 from maskrelay.contract.views.dead_letter_views import DeadLetterList, RedriveList
 from maskrelay.contract.views.delivery_views import DeliveryList, DeliveryShown
 from maskrelay.contract.views.endpoint_views import EndpointList
 from maskrelay.contract.views.job_views import ItemList, ItemShown, JobList, JobShown, UploadList
 from maskrelay.contract.views.review_views import ItemReviews, ReviewShown, ReviewSummary
 from maskrelay.contract.views.run_views import RejectedLineList
+from maskrelay.contract.views.watch_views import EventsSeen, WatchList, WatchShown
 from maskrelay.contract.vocabulary.trained_targets import TargetList
 
 _WAIT = header("Prefer", "`wait=N`: respond when the job has ended, or after N seconds (at most 50).")
@@ -279,6 +280,45 @@ ROUTES = (
         response=StreamingResponse,
         problems=(404, 409, 410, 503),
         others=_table(result_tables.PARQUET),
+    ),
+    Route(
+        method="POST",
+        path="/v1/watches",
+        handler=watches.create_watch,
+        access="submit",
+        tag="watches",
+        status=201,
+        model=WatchShown,
+        problems=(400, 413, 415, 422, 503),
+        body=WATCH_BODY,
+    ),
+    Route(
+        path="/v1/watches",
+        handler=watches.list_watches,
+        access="read",
+        tag="watches",
+        model=WatchList,
+        problems=(503,),
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/watches/{watch}",
+        handler=watches.delete_watch,
+        access="submit",
+        tag="watches",
+        status=204,
+        response=Response,
+        problems=(404, 503),
+    ),
+    Route(
+        method="POST",
+        path="/v1/watches/{watch}/events",
+        handler=watches.notify_watch,
+        access="submit",
+        tag="watches",
+        model=EventsSeen,
+        problems=(400, 404, 413, 415, 503),
+        body=NOTIFICATION_BODY,
     ),
     Route(
         path="/v1/endpoints",

@@ -27,6 +27,7 @@
     │       ├── NestedTooDeep
     │       ├── NoItems
     │       ├── TooManyItems
+    │       ├── TooManyWatches
     │       ├── NoPrompts
     │       ├── TooManyPrompts
     │       ├── PromptEmpty

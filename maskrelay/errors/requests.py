@@ -125,6 +125,10 @@ class TooManyItems(Refused):
     """The job has more items than this service accepts."""
 
 
+class TooManyWatches(Refused):
+    """The tenant has as many watches as it may have."""
+
+
 class NoPrompts(Refused):
     """An item has no prompts."""
 

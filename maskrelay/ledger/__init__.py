@@ -29,6 +29,7 @@ from maskrelay.ledger.senders import Senders
 from maskrelay.ledger.step_leases import StepLeases
 from maskrelay.ledger.sweep_state import SweepState
 from maskrelay.ledger.wakeups import WakeUps
+from maskrelay.ledger.watches import Watches
 
 #: The slot lease for callers that only read the state. With the default settings, no slot lease is longer, because
 #: every lease must be shorter than the broker's visibility timeout, which is then 10 minutes.
@@ -52,6 +53,7 @@ class Ledger:
     picture_forms: DeploymentOffers[PictureForms]
     score_index: ScoreIndex
     slot_reports: Senders
+    watches: Watches
     notifications: Notifications
     metrics: Metrics
     scripts: Scripts
@@ -100,6 +102,7 @@ def open_ledger(
         picture_forms=DeploymentOffers(scripts, "picture_forms", PictureForms),
         score_index=ScoreIndex(scripts),
         slot_reports=Senders(scripts),
+        watches=Watches(scripts),
         notifications=Notifications(redis_url),
         metrics=Metrics(scripts),
         scripts=scripts,

@@ -29,6 +29,7 @@ Pass = Literal[
     "deadlines",
     "condemned",
     "delivery",
+    "watches",
 ]
 #: The names of at most this many skipped jobs and uploads are kept. The log and the metric cover all of them.
 MOST = 1000

@@ -30,6 +30,7 @@ from worker.context import WorkerContext
 from worker.context.job_records.outcome_parts import RecordedPart, failed, part_name, write_part
 from worker.context.job_records.plans import Plans
 from worker.sweep.reconcile import Found, reconcile, reconcile_alone
+from worker.watch.watch_pass import watch_for_ever
 
 log = logging.getLogger(__name__)
 #: The seconds between two reports to Redis that a comparison is still running.
@@ -51,6 +52,7 @@ def sweep_for_ever(context: WorkerContext, parent: int, made_pass: Callable[[], 
     period = context.settings.sweep_period
     plans, amending = Plans(context.storage), Thread()
     threads.start(partial(clear_for_ever, context, parent), "clearing")
+    threads.start(partial(watch_for_ever, context, parent), "watching")
     while os.getppid() == parent:
         began = time.monotonic()
         with _put_off("sweep"):

@@ -32,6 +32,7 @@ class AuditEntry(Record):
     event: str | None = None
     #: The number of the item that was reviewed.
     item: int | None = None
+    watch: str | None = None
     uploads: tuple[str, ...] | None = None
     #: The fingerprint of the submission (see `Submission.fingerprint`).
     fingerprint: str | None = None

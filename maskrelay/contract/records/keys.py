@@ -26,6 +26,7 @@ SENDERS = "senders/"
 #: The object with the id of the store. The Redis database of the same deployment contains the same id.
 STORE_ID = "store/id.json"
 JOBS = "jobs/"
+WATCHES = "watches/"
 UPLOADS = "uploads/"
 AUDIT = "audit/"
 TABLES = "tables/"
@@ -54,6 +55,19 @@ def id_of_bytes(digest: bytes) -> str:
     """Return the id for a digest of 32 bytes."""
     number = int.from_bytes(digest[:17])
     return "".join(_LETTERS[(number >> (5 * place)) & 31] for place in range(26))
+
+
+def watches(tenant: str) -> str:
+    return f"{WATCHES}{tenant}/"
+
+
+def watch(tenant: str, watch_id: str) -> str:
+    return f"{watches(tenant)}{watch_id}.json"
+
+
+def watch_of(key: str) -> str:
+    """Return the id of the watch with this key."""
+    return key.rsplit("/", 1)[1].removesuffix(".json")
 
 
 def upload(tenant: str, name: str) -> str:

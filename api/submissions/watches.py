@@ -1,0 +1,214 @@
+"""The handlers of watches. A watch makes a job of every folder that appears below a prefix.
+
+The API stores the watch. The sweep process of the workers lists the prefix and submits the jobs. A notification of the
+store only lets it look earlier, so it does no harm if notifications are lost, repeated or reordered.
+"""
+
+import contextlib
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from api.dependencies import Dependencies, base_of, dependencies_of, in_thread, tenant_of
+from api.http.json_pointer import pointer
+from api.http.middleware.request_audit import note
+from api.submissions import accept, request_bodies
+from api.submissions.options import Options, OptionsAsked, StrictModel, members, read_json, read_options
+from api.submissions.parse import SubmissionRequest, check_prompts
+from maskrelay.contract.records import keys
+from maskrelay.contract.records.watch_records import Watch
+from maskrelay.contract.views.watch_views import EventsSeen, WatchList, WatchShown
+from maskrelay.errors import (
+    CredentialUnknown,
+    LedgerUnavailable,
+    Malformed,
+    NotFound,
+    ObjectMissing,
+    OptionInvalid,
+    SourceInvalid,
+    SourceNotAllowed,
+    TooManyWatches,
+)
+from maskrelay.sources.source_urls import read_source_url
+from maskrelay.storage.stored_records import parsed, record_body
+
+#: The largest number of watches of a tenant.
+MOST = 100
+_LONGEST_S = 7 * 86400.0
+_VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
+
+
+class WatchAsked(StrictModel):
+    source: str = Field(description="The URL of a prefix that ends with `/`, for example `s3://bucket/incoming/`.")
+    credential: str | None = Field(None, description="The name of the credential. The default is that of the prefix.")
+    prompts: Annotated[list[str], Field(min_length=1)]
+    options: OptionsAsked | None = Field(None, description="The options of every job, without `deadline`.")
+    pattern: str | None = Field(
+        None, min_length=1, max_length=256, description="Only objects with names of this pattern count, such as `*.dcm`."
+    )
+    settle_s: float = Field(
+        60, ge=0, le=_LONGEST_S, description="A folder becomes a job when it has not changed for this time, in seconds."
+    )
+    expected: int | None = Field(
+        None, ge=1, description="A folder with this number of objects becomes a job at once."
+    )
+    period_s: float = Field(
+        300, ge=1, le=_LONGEST_S, description="The seconds between two listings if no notification arrives."
+    )
+
+
+async def create_watch(request: Request) -> Response:
+    """Watch a prefix of a store. Every folder in it becomes a job when its objects have arrived.
+
+    A folder becomes one job, however often it is listed. If objects are added to it or replaced later, it becomes
+    another job.
+    """
+    dependencies, tenant = dependencies_of(request), tenant_of(request)
+    body = await request_bodies.receive_json(request, dependencies.limits)
+    asking = accept.SubmissionContext(tenant, None, request.state.traceparent)
+    watch = await in_thread(_created, dependencies, asking, body)
+    note(request, watch=watch.id)
+    shown = _shown(watch, base_of(request))
+    headers = {"Location": f"{base_of(request)}/v1/watches/{watch.id}", "Cache-Control": "no-store"}
+    return JSONResponse(shown.model_dump(mode="json", exclude_none=True), 201, headers)
+
+
+async def list_watches(request: Request) -> Response:
+    """List the watches of the tenant."""
+    dependencies = dependencies_of(request)
+    watches = await in_thread(_listed, dependencies, tenant_of(request))
+    shown = WatchList(watches=[_shown(watch, base_of(request)) for watch in watches])
+    return JSONResponse(shown.model_dump(mode="json", exclude_none=True), headers={"Cache-Control": "no-store"})
+
+
+async def delete_watch(request: Request, watch: str) -> Response:
+    """End a watch. The jobs that it has submitted continue."""
+    await in_thread(_deleted, dependencies_of(request), tenant_of(request), watch)
+    note(request, watch=watch)
+    return Response(status_code=204)
+
+
+async def notify_watch(request: Request, watch: str) -> Response:
+    """Let a watch look at its prefix now, because the store has a new object.
+
+    The body may be a notification of S3, MinIO, Azure Event Grid or any other JSON. Its content is not used, except
+    that Event Grid's validation of the address is answered.
+    """
+    dependencies, tenant = dependencies_of(request), tenant_of(request)
+    body = await request_bodies.receive_json(request, dependencies.limits)
+    code = await in_thread(_validation_code, body)
+    await in_thread(_woken, dependencies, tenant, watch)
+    shown = EventsSeen(validation_response=code).model_dump(by_alias=True, exclude_none=True)
+    return JSONResponse(shown, headers={"Cache-Control": "no-store"})
+
+
+def _created(dependencies: Dependencies, asking: accept.SubmissionContext, body: bytes) -> Watch:
+    given = members(read_json(body, pointer()), WatchAsked.model_fields, ())
+    options = read_options(given.pop("options", {}))
+    prompts = check_prompts(given.pop("prompts", []), dependencies.limits, ("prompts",))
+    _check_options(options)
+    try:
+        asked = WatchAsked.model_validate({**given, "prompts": list(prompts)})
+    except ValidationError as error:
+        place = error.errors()[0]
+        raise OptionInvalid(place["msg"], pointer=pointer(*place["loc"])) from None
+    source, credential = _source(dependencies, asking.tenant, asked)
+    if len(list(dependencies.storage.list(keys.watches(asking.tenant)))) >= MOST:
+        raise TooManyWatches(f"A tenant may have at most {MOST} watches.")
+    watch_id = keys.new_id()
+    watch = Watch(
+        id=watch_id,
+        tenant=asking.tenant,
+        created_at=datetime.now(UTC),
+        source=source,
+        credential=credential,
+        pattern=asked.pattern,
+        prompts=prompts,
+        settle_s=asked.settle_s,
+        expected=asked.expected,
+        period_s=asked.period_s,
+        template=accept.template(dependencies, asking, SubmissionRequest((), (), options), watch_id),
+    )
+    dependencies.storage.create(keys.watch(asking.tenant, watch_id), record_body(watch), "application/json")
+    return watch
+
+
+def _check_options(options: Options) -> None:
+    """Raise OptionInvalid for an option that only a single job can have."""
+    if options.deadline is not None:
+        raise OptionInvalid("A watch has no deadline.", pointer=pointer("options", "deadline"))
+    if options.callback is not None and options.callback.secret is None:
+        raise OptionInvalid(
+            "The callback of a watch needs a secret, because no response could contain a generated one.",
+            pointer=pointer("options", "callback", "secret"),
+        )
+
+
+def _source(dependencies: Dependencies, tenant: str, asked: WatchAsked) -> tuple[str, str]:
+    """Return the canonical URL of the prefix, and the name of its credential."""
+    try:
+        url = read_source_url(asked.source).text
+        if not url.endswith("/"):
+            raise SourceInvalid("A watch needs a prefix that ends with `/`.")
+        return url, dependencies.credentials.readable(tenant, url, asked.credential).name
+    except CredentialUnknown as error:
+        raise CredentialUnknown(error.detail, pointer=pointer("credential")) from None
+    except SourceNotAllowed as error:
+        raise SourceNotAllowed(error.detail, pointer=pointer("source")) from None
+    except SourceInvalid as error:
+        raise SourceInvalid(error.detail, pointer=pointer("source")) from None
+
+
+def _listed(dependencies: Dependencies, tenant: str) -> list[Watch]:
+    storage, watches = dependencies.storage, []
+    for key in storage.list(keys.watches(tenant)):
+        with contextlib.suppress(ObjectMissing):  # it was deleted in the meantime
+            watches.append(parsed(storage.get(key), Watch, key))
+    return sorted(watches, key=lambda watch: (watch.created_at, watch.id))
+
+
+def _found(dependencies: Dependencies, tenant: str, watch_id: str) -> str:
+    """Return the key of a watch. Raises NotFound."""
+    key = keys.watch(tenant, watch_id)
+    if not keys.ID.fullmatch(watch_id):
+        raise NotFound
+    try:
+        dependencies.storage.get(key)
+    except ObjectMissing:
+        raise NotFound from None
+    return key
+
+
+def _deleted(dependencies: Dependencies, tenant: str, watch_id: str) -> None:
+    dependencies.storage.delete(_found(dependencies, tenant, watch_id))
+    with contextlib.suppress(LedgerUnavailable):  # nothing reads what remains, and it expires or is small
+        dependencies.ledger.watches.forget(watch_id)
+
+
+def _woken(dependencies: Dependencies, tenant: str, watch_id: str) -> None:
+    _found(dependencies, tenant, watch_id)
+    dependencies.ledger.watches.wake(watch_id)
+
+
+def _validation_code(body: bytes) -> str | None:
+    """Return the code of Event Grid's validation, if the notification contains one."""
+    if not body:
+        return None
+    events: Any = read_json(body, pointer())
+    for event in events if isinstance(events, list) else []:
+        if isinstance(event, dict) and event.get("eventType") == _VALIDATION:
+            data = event.get("data")
+            code = data.get("validationCode") if isinstance(data, dict) else None
+            if not isinstance(code, str):
+                raise Malformed("The validation has no code.", pointer=pointer("data", "validationCode"))
+            return code
+    return None
+
+
+def _shown(watch: Watch, base: str) -> WatchShown:
+    about = watch.model_dump(include={"id", "created_at", "source", "credential", "pattern", "settle_s", "expected"})
+    events = f"{base}/v1/watches/{watch.id}/events"
+    return WatchShown(**about, prompts=list(watch.prompts), period_s=watch.period_s, events=events)
