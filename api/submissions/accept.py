@@ -247,6 +247,18 @@ def _written(
     return submission, items
 
 
+def template(
+    dependencies: Dependencies, request: SubmissionContext, wanted: SubmissionRequest, watch_id: str
+) -> Submission:
+    """Return the submission of a watch, from which its jobs are made. A secret of the caller is sealed for `watch_id`.
+
+    Raises OptionInvalid, CallbackForbidden or LaneForbidden.
+    """
+    _check_admissible(dependencies, request.tenant, wanted)
+    submission, _ = _written(dependencies, request, wanted, watch_id, ())
+    return submission
+
+
 def mark_uses(dependencies: Dependencies, job: str, uploads: Iterable[str]) -> None:
     """Mark these uploads as used by the job, so that they are kept. The marks count only if the job is accepted."""
     with dependencies.storage.flushed_later():

@@ -47,14 +47,15 @@ class WatchAsked(StrictModel):
     prompts: Annotated[list[str], Field(min_length=1)]
     options: OptionsAsked | None = Field(None, description="The options of every job, without `deadline`.")
     pattern: str | None = Field(
-        None, min_length=1, max_length=256, description="Only objects with names of this pattern count, such as `*.dcm`."
+        None,
+        min_length=1,
+        max_length=256,
+        description="Only objects with names of this pattern count, such as `*.dcm`.",
     )
     settle_s: float = Field(
         60, ge=0, le=_LONGEST_S, description="A folder becomes a job when it has not changed for this time, in seconds."
     )
-    expected: int | None = Field(
-        None, ge=1, description="A folder with this number of objects becomes a job at once."
-    )
+    expected: int | None = Field(None, ge=1, description="A folder with this number of objects becomes a job at once.")
     period_s: float = Field(
         300, ge=1, le=_LONGEST_S, description="The seconds between two listings if no notification arrives."
     )
@@ -101,7 +102,7 @@ async def notify_watch(request: Request, watch: str) -> Response:
     body = await request_bodies.receive_json(request, dependencies.limits)
     code = await in_thread(_validation_code, body)
     await in_thread(_woken, dependencies, tenant, watch)
-    shown = EventsSeen(validation_response=code).model_dump(by_alias=True, exclude_none=True)
+    shown = EventsSeen.model_validate({"validationResponse": code}).model_dump(by_alias=True, exclude_none=True)
     return JSONResponse(shown, headers={"Cache-Control": "no-store"})
 
 
@@ -149,10 +150,10 @@ def _check_options(options: Options) -> None:
 
 def _source(dependencies: Dependencies, tenant: str, asked: WatchAsked) -> tuple[str, str]:
     """Return the canonical URL of the prefix, and the name of its credential."""
+    if not asked.source.endswith("/"):
+        raise SourceInvalid("A watch needs a prefix that ends with `/`.", pointer=pointer("source"))
     try:
         url = read_source_url(asked.source).text
-        if not url.endswith("/"):
-            raise SourceInvalid("A watch needs a prefix that ends with `/`.")
         return url, dependencies.credentials.readable(tenant, url, asked.credential).name
     except CredentialUnknown as error:
         raise CredentialUnknown(error.detail, pointer=pointer("credential")) from None

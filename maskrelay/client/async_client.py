@@ -20,11 +20,13 @@ from maskrelay.client.responses import Pages
 from maskrelay.client.service_events import JobEvent, JobEvents
 from maskrelay.client.submission import submit, texts
 from maskrelay.client.upload_sources import Source
+from maskrelay.client.watch_operations import added_watch, removed_watch, watches_shown
 from maskrelay.contract.records.job import Lane
 from maskrelay.contract.views.dead_letter_views import DeadLetterList, DeadLetterShown, RedriveList
 from maskrelay.contract.views.delivery_views import DeliveryShown
 from maskrelay.contract.views.endpoint_views import EndpointShown
 from maskrelay.contract.views.job_views import JobList, JobShown
+from maskrelay.contract.views.watch_views import WatchShown
 from maskrelay.contract.vocabulary.outputs import Output
 from maskrelay.contract.vocabulary.trained_targets import TargetShown
 from maskrelay.errors import MaskrelayError
@@ -128,6 +130,34 @@ class AsyncClient:
                 yield AsyncJob.of(self, job)
             for job_id in page.unreadable:
                 unreadable(job_id)
+
+    async def watch(
+        self,
+        source: str,
+        prompts: str | Sequence[str],
+        *,
+        credential: str | None = None,
+        pattern: str | None = None,
+        settle_s: float | None = None,
+        expected: int | None = None,
+        period_s: float | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> WatchShown:
+        """Watch a prefix of a store. Every folder in it becomes a job when its objects have arrived.
+
+        See `Client.watch`.
+        """
+        more: dict[str, Any] = {"credential": credential, "pattern": pattern, "options": options}
+        more |= {"settle_s": settle_s, "expected": expected, "period_s": period_s}
+        return await self._run(added_watch(source, texts(prompts, "Prompt"), more))
+
+    async def watches(self) -> list[WatchShown]:
+        """Return the watches of the tenant."""
+        return await self._run(watches_shown())
+
+    async def unwatch(self, watch_id: str) -> None:
+        """End a watch. The jobs that it has submitted continue."""
+        await self._run(removed_watch(watch_id))
 
     async def endpoints(self) -> list[EndpointShown]:
         """Return the limits, load and recent errors of each endpoint that may score this key's jobs."""

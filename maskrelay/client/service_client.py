@@ -20,11 +20,13 @@ from maskrelay.client.service_connection import Connection
 from maskrelay.client.service_events import JobEvent, JobEvents
 from maskrelay.client.submission import submit, texts
 from maskrelay.client.upload_sources import Source
+from maskrelay.client.watch_operations import added_watch, removed_watch, watches_shown
 from maskrelay.contract.records.job import Lane
 from maskrelay.contract.views.dead_letter_views import DeadLetterList, DeadLetterShown, RedriveList
 from maskrelay.contract.views.delivery_views import DeliveryShown
 from maskrelay.contract.views.endpoint_views import EndpointShown
 from maskrelay.contract.views.job_views import JobList, JobShown
+from maskrelay.contract.views.watch_views import WatchShown
 from maskrelay.contract.vocabulary.outputs import Output
 from maskrelay.contract.vocabulary.trained_targets import TargetShown
 from maskrelay.errors import MaskrelayError
@@ -153,6 +155,35 @@ class Client:
             yield from (Job.of(self, job) for job in page.jobs)
             for job_id in page.unreadable:
                 unreadable(job_id)
+
+    def watch(
+        self,
+        source: str,
+        prompts: str | Sequence[str],
+        *,
+        credential: str | None = None,
+        pattern: str | None = None,
+        settle_s: float | None = None,
+        expected: int | None = None,
+        period_s: float | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> WatchShown:
+        """Watch a prefix of a store. Every folder in it becomes a job when its objects have arrived.
+
+        Arguments that are None have the default of the service. Raises SourceNotAllowed if the key may not read the
+        prefix, and CredentialUnknown.
+        """
+        more: dict[str, Any] = {"credential": credential, "pattern": pattern, "options": options}
+        more |= {"settle_s": settle_s, "expected": expected, "period_s": period_s}
+        return self._run(added_watch(source, texts(prompts, "Prompt"), more))
+
+    def watches(self) -> list[WatchShown]:
+        """Return the watches of the tenant."""
+        return self._run(watches_shown())
+
+    def unwatch(self, watch_id: str) -> None:
+        """End a watch. The jobs that it has submitted continue."""
+        self._run(removed_watch(watch_id))
 
     def endpoints(self) -> list[EndpointShown]:
         """Return the limits, load and recent errors of each endpoint that may score this key's jobs."""

@@ -50,7 +50,7 @@ def add(subparsers: Any) -> None:
     submit.add_argument(
         "--option",
         action="append",
-        type=_option,
+        type=named_value,
         default=[],
         dest="options",
         metavar="NAME=VALUE",
@@ -72,7 +72,7 @@ def add(subparsers: Any) -> None:
     wait.add_argument("--save", type=Path, metavar="DIR", help="then save every artifact")
 
 
-def _option(text: str) -> tuple[str, Any]:
+def named_value(text: str) -> tuple[str, Any]:
     """Parse `NAME=VALUE`, for example `intensity=ct-lung`.
 
     The value is parsed as JSON if possible, otherwise it is text.

@@ -55,7 +55,12 @@ def submit_folder(context: WorkerContext, watch: Watch, arrival: Arrival, facts:
         raise
     with suppress(LedgerUnavailable):  # otherwise the sweep finds the job in storage
         context.ledger.jobs.create(
-            newest, watch.tenant, submission.lane, submission.total, submission.created_at, size=0,
+            newest,
+            watch.tenant,
+            submission.lane,
+            submission.total,
+            submission.created_at,
+            size=0,
             deadline=submission.deadline,
         )
     return newest
@@ -72,7 +77,7 @@ def _most(context: WorkerContext) -> Usage:
 
 
 def _job_id(server_key: bytes, watch: Watch, arrival: Arrival) -> str:
-    meaning = "\0".join(("watch", watch.tenant, watch.id, arrival.folder)).encode() + arrival.digest()
+    meaning = f"watch\0{watch.tenant}\0{watch.id}\0{arrival.folder}".encode() + arrival.digest()
     return keys.id_of_bytes(hmac.digest(server_key, meaning, hashlib.sha256))
 
 

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import groupby
 from posixpath import dirname
 
@@ -43,7 +44,7 @@ def watch_pass(context: WorkerContext) -> int:
     """Look at every watch that is due. Return the number of folders that were submitted."""
     submitted = 0
     for key in context.storage.list(keys.WATCHES):
-        alone = context.bad_objects.alone("watches", key, lambda key=key: _look(context, key))
+        alone = context.bad_objects.alone("watches", key, partial(_look, context, key))
         submitted += alone or 0
     return submitted
 

@@ -1,0 +1,235 @@
+"""Watches: new folders become jobs, each exactly once, over a real API, a real Valkey and real folders."""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from maskrelay.callbacks.sealing import unseal
+from maskrelay.contract.records import keys
+from maskrelay.ledger.quotas import Usage
+from tests.support.builders.credentials import folder_credential, write_credentials
+from tests.support.builders.pictures import gradient, saved
+from tests.support.drivers.api_jobs import items_of, submission_of
+from tests.support.drivers.cleanup_passes import parts_of
+from tests.support.servers.apis import SERVER_KEY, RunningApi, running_api
+from worker.watch.watch_pass import watch_pass
+
+PROMPT = "liver in abdomen CT"
+SECRET = "whsec_" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
+PICTURE = saved(gradient(), "PNG")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def credentials(tmp_path: Path, data: Path) -> Path:
+    return write_credentials(tmp_path / "credentials.json", folder_credential(data))
+
+
+@pytest.fixture
+def api(tmp_path: Path, empty_valkey: str, credentials: Path) -> Iterator[RunningApi]:
+    limits = {"tenant_jobs": 1000, "tenant_frames": 100_000, "tenant_interactive": 100_000}
+    with running_api(tmp_path / "store", empty_valkey, credentials_file=str(credentials), **limits) as running:
+        yield running
+
+
+@pytest.fixture
+def client(api: RunningApi) -> Iterator[httpx.Client]:
+    with api.client() as client:
+        yield client
+
+
+def add(client: httpx.Client, data: Path, **more: Any) -> dict[str, Any]:
+    asked = {"source": f"{data.as_uri()}/", "prompts": [PROMPT], "settle_s": 0.0, "period_s": 1, **more}
+    answer = client.post("/v1/watches", json=asked)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def series(data: Path, name: str, objects: int = 2) -> Path:
+    folder = data / name
+    folder.mkdir()
+    for number in range(objects):
+        (folder / f"{number}.png").write_bytes(PICTURE)
+    return folder
+
+
+def jobs_of(api: RunningApi) -> list[str]:
+    return [key.split("/")[1] for key in api.storage.list(keys.JOBS) if key.endswith("/job.json")]
+
+
+def until(check: Callable[[], bool], api: RunningApi) -> None:
+    """Make passes until the check holds."""
+    context, deadline = parts_of(api), time.monotonic() + 60
+    while not check():
+        assert time.monotonic() < deadline
+        watch_pass(context)
+
+
+def test_each_of_many_series_becomes_one_job_however_events_come(
+    api: RunningApi, client: httpx.Client, data: Path
+) -> None:
+    watch = add(client, data, pattern="*.png", settle_s=0.3, period_s=1)
+    names = [f"series-{number:03d}" for number in range(200)]
+    stopped = threading.Event()
+
+    def look() -> None:
+        context = parts_of(api)
+        while not stopped.wait(0.3):
+            watch_pass(context)
+
+    # Two processes look at the watch.
+    lookers = [threading.Thread(target=look) for _ in range(2)]
+    for looker in lookers:
+        looker.start()
+    try:
+        events = []
+        for name in random.Random(1).sample(names, len(names)):
+            (series(data, name) / "notes.txt").write_text("no image")
+            # 30 % of the events are lost, and others come twice or late.
+            events += [name] * random.Random(name).choice([0, 0, 0, 1, 1, 1, 1, 1, 2, 2])
+            random.Random(len(events)).shuffle(events)
+            if events and len(events) % 5 == 0:
+                assert client.post(watch["events"], json={"Records": [{"s3": {}}]}).json() == {}
+                events.pop()
+        deadline = time.monotonic() + 120
+        while len(jobs_of(api)) < len(names):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        context = parts_of(api)
+        client.post(watch["events"])
+        while context.ledger.watches.begin(watch["id"], context.settings.step_lease) is None:
+            time.sleep(0.05)  # until a look that began after the last event has ended
+    finally:
+        stopped.set()
+        for looker in lookers:
+            looker.join()
+    found = Counter(Path(items_of(api, job)[0].source).parent.name for job in jobs_of(api))
+    assert found == Counter(names)
+    assert all(len(items_of(api, job)) == 2 for job in jobs_of(api))
+    records = [api.ledger.jobs.get(job) for job in jobs_of(api)]
+    assert all(record is not None and record.tenant == "north" for record in records)
+
+
+def test_a_lost_ledger_doubles_nothing_and_a_changed_folder_is_another_job(
+    api: RunningApi, client: httpx.Client, data: Path
+) -> None:
+    watch = add(client, data)
+    folder = series(data, "one")
+    until(lambda: len(jobs_of(api)) == 1, api)
+    [first] = jobs_of(api)
+    assert [item.custom_id for item in items_of(api, first)] == ["0.png", "1.png"]
+    assert all(item.pin is not None and item.credential == "disk" for item in items_of(api, first))
+    api.ledger.watches.forget(watch["id"])
+    context = parts_of(api)
+    assert watch_pass(context) == 1  # it was submitted again, under the same id
+    assert jobs_of(api) == [first]
+    (folder / "2.png").write_bytes(PICTURE)
+    client.post(watch["events"])
+    until(lambda: len(jobs_of(api)) == 2, api)
+    [second] = set(jobs_of(api)) - {first}
+    assert len(items_of(api, second)) == 3
+
+
+def test_the_expected_number_of_objects_ends_the_wait(api: RunningApi, client: httpx.Client, data: Path) -> None:
+    watch = add(client, data, settle_s=3600, expected=2)
+    series(data, "whole")
+    series(data, "half", 1)
+    until(lambda: len(jobs_of(api)) == 1, api)
+    (data / "half" / "1.png").write_bytes(PICTURE)
+    client.post(watch["events"])
+    until(lambda: len(jobs_of(api)) == 2, api)
+
+
+def test_a_full_quota_and_a_withdrawn_right_postpone_and_lose_nothing(
+    api: RunningApi, client: httpx.Client, data: Path, credentials: Path
+) -> None:
+    watch = add(client, data)
+    series(data, "one")
+    context = parts_of(api)
+    most = Usage(jobs=1000, frames=100_000, interactive=100_000, bytes=1 << 60)
+    context.ledger.quotas.keep("north", keys.new_id(), Usage(jobs=1000), most, context.settings.step_lease)
+    assert watch_pass(context) == 0
+    assert jobs_of(api) == []
+    write_credentials(credentials, {**folder_credential(data), "reads": {"south": [f"{data.as_uri()}/"]}})
+    context.ledger.watches.forget(watch["id"])
+    assert watch_pass(parts_of(api)) == 0
+    write_credentials(credentials, folder_credential(data))
+    for reserved in context.ledger.scripts.ask("ZRANGE", "mr:holds:north", 0, -1):
+        context.ledger.quotas.release("north", reserved.decode())
+    context.ledger.watches.forget(watch["id"])
+    assert watch_pass(parts_of(api)) == 1
+    assert len(jobs_of(api)) == 1
+
+
+def test_options_reach_the_jobs_and_a_callback_secret_is_sealed_for_each(
+    api: RunningApi, client: httpx.Client, data: Path
+) -> None:
+    callback = {"url": "http://127.0.0.1:9/", "secret": SECRET}
+    add(client, data, options={"outputs": ["mask"], "metadata": {"study": 5}, "callback": callback})
+    series(data, "one")
+    until(lambda: len(jobs_of(api)) == 1, api)
+    [job] = jobs_of(api)
+    submission = submission_of(api, job)
+    assert (submission.outputs, submission.metadata, submission.lane) == (("mask",), {"study": 5}, "interactive")
+    assert submission.callback is not None
+    assert submission.callback.sealed is not None
+    assert unseal(SERVER_KEY.encode(), submission.callback.sealed, job) == SECRET
+
+
+def test_watches_are_listed_and_removed_by_their_tenant_alone(
+    api: RunningApi, client: httpx.Client, data: Path
+) -> None:
+    watch = add(client, data, pattern="*.dcm")
+    listed = client.get("/v1/watches").json()["watches"]
+    assert listed == [watch]
+    with api.client("south") as other:
+        assert other.get("/v1/watches").json() == {"watches": []}
+        assert other.post(watch["events"]).status_code == 404
+        assert other.delete(f"/v1/watches/{watch['id']}").status_code == 404
+    assert client.delete(f"/v1/watches/{watch['id']}").status_code == 204
+    assert client.delete(f"/v1/watches/{watch['id']}").status_code == 404
+    series(data, "one")
+    assert watch_pass(parts_of(api)) == 0
+
+
+def test_event_grid_validates_the_address(api: RunningApi, client: httpx.Client, data: Path) -> None:
+    watch = add(client, data)
+    kind = "Microsoft.EventGrid.SubscriptionValidationEvent"
+    answer = client.post(watch["events"], json=[{"eventType": kind, "data": {"validationCode": "512d38b6"}}])
+    assert (answer.status_code, answer.json()) == (200, {"validationResponse": "512d38b6"})
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "pointer"),
+    [
+        ({"source": "s3://other/"}, "source_not_allowed", "#/source"),
+        ({"source": "file:///nowhere"}, "source_invalid", "#/source"),
+        ({"credential": "unknown"}, "credential_unknown", "#/credential"),
+        ({"prompts": []}, "no_prompts", "#/prompts"),
+        ({"settle_s": -1}, "option_invalid", "#/settle_s"),
+        ({"options": {"deadline": 60}}, "option_invalid", "#/options/deadline"),
+        ({"options": {"callback": {"url": "http://127.0.0.1:9/"}}}, "option_invalid", "#/options/callback/secret"),
+        ({"unknown": 1}, "option_unknown", "#/unknown"),
+    ],
+)
+def test_a_watch_that_cannot_work_is_refused(
+    client: httpx.Client, data: Path, changed: dict[str, Any], code: str, pointer: str
+) -> None:
+    asked = {"source": f"{data.as_uri()}/", "prompts": [PROMPT], **changed}
+    answer = client.post("/v1/watches", json=asked)
+    assert answer.status_code == 422
+    problem = answer.json()
+    assert (problem["code"], problem["errors"][0]["pointer"]) == (code, pointer)
