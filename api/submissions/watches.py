@@ -17,7 +17,7 @@ from api.http.json_pointer import pointer
 from api.http.middleware.request_audit import note
 from api.submissions import accept, request_bodies
 from api.submissions.options import Options, OptionsAsked, StrictModel, members, read_json, read_options
-from api.submissions.parse import SubmissionRequest, check_prompts
+from api.submissions.parse import SubmissionRequest
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.watch_records import Watch
 from maskrelay.contract.views.watch_views import EventsSeen, WatchList, WatchShown
@@ -32,6 +32,7 @@ from maskrelay.errors import (
     SourceNotAllowed,
     TooManyWatches,
 )
+from maskrelay.rules.run_lines import checked_prompts
 from maskrelay.sources.source_urls import read_source_url
 from maskrelay.storage.stored_records import parsed, record_body
 
@@ -109,7 +110,7 @@ async def notify_watch(request: Request, watch: str) -> Response:
 def _created(dependencies: Dependencies, asking: accept.SubmissionContext, body: bytes) -> Watch:
     given = members(read_json(body, pointer()), WatchAsked.model_fields, ())
     options = read_options(given.pop("options", {}))
-    prompts = check_prompts(given.pop("prompts", []), dependencies.limits, ("prompts",))
+    prompts = checked_prompts(given.pop("prompts", []), dependencies.limits, pointer("prompts"))
     _check_options(options)
     try:
         asked = WatchAsked.model_validate({**given, "prompts": list(prompts)})

@@ -29,7 +29,7 @@ from maskrelay.ledger.senders import Senders
 from maskrelay.ledger.step_leases import StepLeases
 from maskrelay.ledger.sweep_state import SweepState
 from maskrelay.ledger.wakeups import WakeUps
-from maskrelay.ledger.watches import Watches
+from maskrelay.ledger.watch_state import Watches
 
 #: The slot lease for callers that only read the state. With the default settings, no slot lease is longer, because
 #: every lease must be shorter than the broker's visibility timeout, which is then 10 minutes.

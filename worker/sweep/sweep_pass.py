@@ -30,7 +30,7 @@ from worker.context import WorkerContext
 from worker.context.job_records.outcome_parts import RecordedPart, failed, part_name, write_part
 from worker.context.job_records.plans import Plans
 from worker.sweep.reconcile import Found, reconcile, reconcile_alone
-from worker.watch.watch_pass import watch_for_ever
+from worker.sweep.watch_pass import watch_for_ever
 
 log = logging.getLogger(__name__)
 #: The seconds between two reports to Redis that a comparison is still running.

@@ -47,7 +47,7 @@ def api(tmp_path_factory: pytest.TempPathFactory, api_valkey: str):
 @pytest.mark.parametrize(("method", "path"), sorted(NEEDED))
 def test_each_route_is_refused_without_its_scope_and_not_with_it(api, method: str, path: str) -> None:
     needed = NEEDED[method, path]
-    path = path.format(job="a" * 26, item=0, name="result.json", event="evt_" + "0" * 32)
+    path = path.format(job="a" * 26, watch="a" * 26, item=0, name="result.json", event="evt_" + "0" * 32)
     others = {"submit": "reader", "read": "writer", "admin": "north"}
     for key in (others[needed], "none"):
         with api.client(key) as client:

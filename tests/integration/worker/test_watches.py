@@ -19,7 +19,7 @@ from tests.support.builders.pictures import gradient, saved
 from tests.support.drivers.api_jobs import items_of, submission_of
 from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.servers.apis import SERVER_KEY, RunningApi, running_api
-from worker.watch.watch_pass import watch_pass
+from worker.sweep.watch_pass import watch_pass
 
 PROMPT = "liver in abdomen CT"
 SECRET = "whsec_" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"

@@ -17,7 +17,7 @@ from maskrelay.rules.arrivals import Arrival, Sighting, seen_now, time_left
 from maskrelay.sources.source_reader import SourceFacts
 from maskrelay.storage.stored_records import parsed
 from worker.context import WorkerContext
-from worker.watch.series_job import submit_folder
+from worker.sweep.folder_jobs import submit_folder
 
 log = logging.getLogger(__name__)
 #: The seconds between two looks at which watches are due.
