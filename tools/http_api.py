@@ -10,6 +10,7 @@ _WIDTH = 100
 _TITLES = {
     "jobs": "Jobs",
     "uploads": "Uploads",
+    "watches": "Watches",
     "events": "Events",
     "results": "Results",
     "reviews": "Reviews",
