@@ -12,7 +12,7 @@ from tests.support.servers.valkeys import RunningValkey
 
 MINUTE = timedelta(minutes=1)
 DIGEST = hashlib.sha256(b"a score").digest()
-JOB = keys.new_id()
+JOB = keys.id_of_bytes(hashlib.sha256(b"a job").digest())
 
 
 @pytest.mark.parametrize(
