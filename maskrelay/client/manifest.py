@@ -22,16 +22,35 @@ def write_manifest(folder: Path, job: str, items: Sequence[ItemShown], saved: Se
     If the folder already contains another file with the name `manifest.json`, such as the manifest of another job, that
     file is kept. The name of the new manifest then contains the job's id.
     """
+    _write_label_names(items, saved)
     path = folder / _NAME
     if os.path.lexists(path) and _job_of(path) != job:
         path = folder / f"manifest-{job}.json"
-    descriptor, name = tempfile.mkstemp(dir=folder, prefix=".", suffix=".part")
+    _write(path, _manifest(folder, job, items, saved))
+    return path
+
+
+def _write(path: Path, document: Any) -> None:
+    """Write a JSON document atomically."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     with os.fdopen(descriptor, "w", encoding="utf-8") as written:
-        json.dump(_manifest(folder, job, items, saved), written, indent=2, ensure_ascii=False)
+        json.dump(document, written, indent=2, ensure_ascii=False)
         written.write("\n")
     open_to_all(name)
     Path(name).replace(path)
-    return path
+
+
+def _write_label_names(items: Sequence[ItemShown], saved: Sequence[SavedFile]) -> None:
+    """Write, beside each label volume, a file with the prompt of each value: `ct.labels.json`.
+
+    A file that is already there is kept.
+    """
+    by_id = {item.custom_id: item for item in items}
+    for file in saved:
+        path = file.path.with_name(file.path.name.removesuffix(".nii.gz") + ".json")
+        if file.output == "nifti" and not os.path.lexists(path):
+            masks = next((picture.masks for _, picture in pictures(by_id[file.custom_id]) if picture.masks), [])
+            _write(path, {"labels": {str(number): mask.prompt for number, mask in enumerate(masks, 1)}})
 
 
 def _job_of(path: Path) -> str | None:

@@ -56,7 +56,7 @@ def files_of(whole: WholeItem, sources: SourceCache, codes: CodeTable) -> Iterat
 
 def _labels(whole: WholeItem, out: BinaryIO) -> None:
     assert whole.item.grid is not None
-    write_labels_nifti(out, whole.item.grid, whole.labels_of, len(whole.prompts))
+    write_labels_nifti(out, whole.item.grid, whole.labels_of, len(whole.prompts), whole.prompts)
 
 
 def _mask(whole: WholeItem, prompt: int, out: BinaryIO) -> None:

@@ -1,7 +1,9 @@
 """The masks of an item as a NIfTI label volume on the grid of the source."""
 
+import json
+import struct
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, BinaryIO
 
 import nibabel as nib
@@ -21,12 +23,13 @@ _Plane = npt.NDArray[np.integer]
 _Header: Any = nib.Nifti1Header
 _GzipFile: Any = igzip.IGzipFile
 
+_COMMENT = 6  # the code of an extension that is plain text
 _LEVEL = 2  # igzip has the levels 0 to 3; a label volume shrinks about a hundredfold at each of them
 _HELD = 8 << 20  # the bytes of planes that are in memory at once if frames are not the planes of the file
 _SHEAR = 1e-3  # the largest error of a voxel's edge, in millimetres, for which a quaternion is declared
 
 
-def write_labels_nifti(out: BinaryIO, grid: Grid, labels_of: LabelsOf, prompts: int) -> None:
+def write_labels_nifti(out: BinaryIO, grid: Grid, labels_of: LabelsOf, prompts: int, names: Sequence[str] = ()) -> None:
     """Write one label volume as a .nii.gz file.
 
     The value of a voxel is the number of its prompt, counted from 1, or 0 outside all masks. The type is uint8, or
@@ -34,9 +37,12 @@ def write_labels_nifti(out: BinaryIO, grid: Grid, labels_of: LabelsOf, prompts: 
     is a NIfTI file, sform and qform are those of the source with their codes. Otherwise, both are the affine of the
     grid, with code 1. A sheared grid (from a tilted gantry) cannot be described by a quaternion, so its qform has code
     0. Slices without a frame contain only 0. The same input always gives the same bytes. Source: nifti1.h.
+
+    If `names` is given, the header is followed by an extension of code 6 (comment): the JSON document
+    `{"labels": {"1": name, …}}`.
     """
     dtype = np.dtype("<u1" if prompts <= 255 else "<u2")
-    header = _header(grid, dtype)
+    header = _header(grid, dtype, _extension(names))
     planes = _own_planes(grid, labels_of, dtype) if grid.axis == 2 else _gathered_planes(grid, labels_of, dtype)
     with _GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=out, mtime=0) as packed:
         packed.write(header)
@@ -49,7 +55,17 @@ def write_mask_nifti(out: BinaryIO, grid: Grid, mask_of: MaskOf, prompt: int) ->
     write_labels_nifti(out, grid, lambda frame: mask_of(frame, prompt).view(np.uint8), prompts=1)
 
 
-def _header(grid: Grid, dtype: np.dtype[np.unsignedinteger]) -> bytes:
+def _extension(names: Sequence[str]) -> bytes:
+    """Return the extension with the names of the labels. Its size is a multiple of 16 bytes, as the format requires."""
+    if not names:
+        return b""
+    labels = {str(number): name for number, name in enumerate(names, 1)}
+    text = json.dumps({"labels": labels}, ensure_ascii=False).encode()
+    size = -(-(len(text) + 8) // 16) * 16
+    return struct.pack("<ii", size, _COMMENT) + text.ljust(size - 8, b"\0")
+
+
+def _header(grid: Grid, dtype: np.dtype[np.unsignedinteger], extension: bytes) -> bytes:
     affine = np.array([*grid.affine, (0.0, 0.0, 0.0, 1.0)])
     header = _Header(endianness="<")
     header.set_data_dtype(dtype)
@@ -63,9 +79,9 @@ def _header(grid: Grid, dtype: np.dtype[np.unsignedinteger]) -> bytes:
     if grid.forms is not None:
         _declare(header, grid.forms, affine)
     header["magic"] = b"n+1"
-    header["vox_offset"] = 352
+    header["vox_offset"] = 352 + len(extension)
     whole: bytes = header.binaryblock
-    return whole + bytes(4)  # no extensions
+    return whole + bytes([bool(extension), 0, 0, 0]) + extension
 
 
 def _declare(header: Any, forms: Forms, affine: npt.NDArray[np.float64]) -> None:

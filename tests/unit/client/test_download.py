@@ -290,3 +290,13 @@ def test_a_symbolic_link_in_the_folder_is_neither_followed_nor_replaced(tmp_path
 def test_a_long_name_keeps_its_ending() -> None:
     assert safe_name("é" * 200 + ".mask.png").endswith(".png")
     assert len(safe_name("é" * 200 + ".mask.png").encode()) <= 150
+
+
+def test_beside_a_label_volume_is_a_file_with_the_prompt_of_each_value(tmp_path: Path) -> None:
+    link = "/v1/jobs/j1/artifacts/0.labels.nii.gz"
+    shown = items({**item("a"), "links": {"nifti": link}})
+    for _ in range(2):
+        with service(with_files(shown, artifact(b"v", "attachment; filename=ct.labels.nii.gz"))) as one:
+            one.client.save("j1", tmp_path)
+        assert json.loads((tmp_path / "ct.labels.json").read_text()) == {"labels": {"1": "disc"}}
+    assert len(list(tmp_path.iterdir())) == 3

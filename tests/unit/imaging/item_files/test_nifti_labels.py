@@ -1,6 +1,7 @@
 import gzip
 import io
 import itertools
+import json
 from pathlib import Path
 
 import nibabel as nib
@@ -69,6 +70,23 @@ def test_two_readers_find_every_voxel_where_the_grid_has_it(axis, turn, tmp_path
     for index in ((0, 0, 0), (4, 6, 3), (2, 1, 3)):
         expected = LPS @ (affine @ (*index, 1))[:3]
         assert np.allclose(other.TransformIndexToPhysicalPoint(index), expected, atol=1e-3)
+
+
+def test_the_names_of_the_labels_are_in_an_extension_that_leaves_the_voxels_where_they_are(tmp_path):
+    volume, affine = random_labels(), oblique()
+    names = ["Läsion in liver CT", "spleen", "aorta"]
+    path = tmp_path / "labels.nii.gz"
+    with path.open("wb") as out:
+        grid = grid_of(affine)
+        write_labels_nifti(out, grid, lambda frame: picture_of(volume, grid, frame), 3, names)
+    image = nib.load(path)
+    (extension,) = image.header.extensions
+    assert extension.get_code() == 6
+    assert json.loads(extension.get_content().rstrip(b"\0")) == {"labels": {"1": names[0], "2": "spleen", "3": "aorta"}}
+    assert np.array_equal(np.asarray(image.dataobj), volume)
+    other = SimpleITK.ReadImage(path)
+    assert np.array_equal(SimpleITK.GetArrayFromImage(other), volume.transpose(2, 1, 0))
+    assert np.allclose(other.TransformIndexToPhysicalPoint((4, 6, 3)), (LPS @ (affine @ (4, 6, 3, 1))[:3]), atol=1e-3)
 
 
 def test_the_header_says_labels_millimetres_and_a_scanners_space_twice(tmp_path):
