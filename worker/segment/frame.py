@@ -96,7 +96,7 @@ async def _segmented(
         failure = Failure(code=condemned, detail="the endpoint failed on it again and again")
         return RecordedPart(failed(planned, failure, attempts))
     only = _is_only(planned, submission)
-    scope = context.reuse.scope(asked, claim.tenant, alone=only) if submission.reuse else None
+    scope = context.reuse.scope(asked, claim.tenant, is_run=submission.run is not None) if submission.reuse else None
     with ExitStack() as held:
         try:
             with context.spans.span("prepare"):

@@ -1,7 +1,7 @@
 """The reuse of answers: a score that was sent before is not sent again.
 
 A score is identified by the canvas, the prompts in their order, the model version, and how the answer encodes
-probabilities. With a declared model version, answers are used for all jobs of a tenant, otherwise only within a job.
+probabilities. With a declared model version, answers are used for all jobs of a tenant, otherwise only within a run.
 """
 
 import asyncio
@@ -53,17 +53,17 @@ class ScoreReuse:
         #: By digest: the answer of a score in progress. None means that it failed.
         self.in_progress: dict[bytes, asyncio.Future[KeptAnswer | None]] = {}
 
-    def scope(self, asked: ScoreRequest, tenant: str, *, alone: bool) -> str | None:
+    def scope(self, asked: ScoreRequest, tenant: str, *, is_run: bool) -> str | None:
         """Return what a score is identified by in addition to its canvas and prompts, or None if it cannot be reused.
 
-        `alone` says that the job has a single frame, which has no twin in its job.
+        Without a declared model version, only equal images of a run are scored once. `is_run` says that the job is one.
         """
         endpoints = self._pool.named(asked.among)
         kinds = {(endpoint.model_version, endpoint.encoding) for endpoint in endpoints}
         if len(kinds) != 1:
             return None
         declared = all(endpoint.declares_version for endpoint in endpoints)
-        if not declared and alone:
+        if not declared and not is_run:
             return None
         return json.dumps([tenant, None if declared else asked.job, *kinds.pop()])
 

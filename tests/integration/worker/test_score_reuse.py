@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -138,13 +139,31 @@ def test_a_prompt_more_in_the_one_prompt_mode_is_one_score_a_frame(service: Serv
 
 
 @pytest.mark.parametrize("lane", ["interactive", "bulk"])
-@pytest.mark.parametrize("version", ["7", None])
-def test_equal_images_of_a_job_are_scored_once(service: Service, lane: str, version: str | None) -> None:
-    job = service.run(*[service.picture(0)] * 6, service.picture(1), prompts=[DISC], version=version, lane=lane)
+def test_equal_images_of_a_job_are_scored_once(service: Service, lane: str) -> None:
+    job = service.run(*[service.picture(0)] * 6, service.picture(1), prompts=[DISC], lane=lane)
     assert service.sent() == 2
     items = service.items(job)
     assert sum(item.reused_from is not None for item in items) == 5
     assert all(facts(item) == facts(items[0]) for item in items[:6])
+
+
+def test_equal_images_of_a_run_are_scored_once_even_if_no_version_is_declared(service: Service) -> None:
+    with service.api.client() as client:
+        upload = client.post("/v1/uploads", files={"file": service.picture(0)}).json()["uploads"][0]["id"]
+        lines = [{"prompts": [DISC]}, *({"upload": upload} for _ in range(5))]
+        body = "".join(json.dumps(line) + "\n" for line in lines)
+        job = client.post("/v1/jobs", content=body, headers={"content-type": "application/x-ndjson"}).json()["id"]
+    planned(service.api)
+    asyncio.run(segment_waiting_frames(service.worker(None)))
+    finished(service.api, job)
+    assert service.sent() == 1
+    with Client(service.api.url, "north") as client:
+        assert client.job(job).counts.succeeded == 5
+
+
+def test_without_a_declared_version_a_job_that_is_no_run_sends_everything(service: Service) -> None:
+    service.run(*[service.picture(0)] * 3, prompts=[DISC], version=None)
+    assert service.sent() == 3
 
 
 def test_nothing_is_reused_where_it_may_not_be(service: Service) -> None:
