@@ -6,7 +6,7 @@ store only lets it look earlier, so it does no harm if notifications are lost, r
 
 import contextlib
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field, ValidationError
 from starlette.requests import Request
@@ -17,7 +17,7 @@ from api.http.json_pointer import pointer
 from api.http.middleware.request_audit import note
 from api.submissions import accept, request_bodies
 from api.submissions.options import Options, OptionsAsked, StrictModel, members, read_json, read_options
-from api.submissions.parse import SubmissionRequest
+from api.submissions.parse import Prompts, SubmissionRequest
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.watch_records import Watch
 from maskrelay.contract.views.watch_views import EventsSeen, WatchList, WatchShown
@@ -45,7 +45,7 @@ _VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
 class WatchAsked(StrictModel):
     source: str = Field(description="The URL of a prefix that ends with `/`, for example `s3://bucket/incoming/`.")
     credential: str | None = Field(None, description="The name of the credential. The default is that of the prefix.")
-    prompts: Annotated[list[str], Field(min_length=1)]
+    prompts: Prompts
     options: OptionsAsked | None = Field(None, description="The options of every job, without `deadline`.")
     pattern: str | None = Field(
         None,

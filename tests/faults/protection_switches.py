@@ -77,9 +77,9 @@ OWN_CLOCK = (
 STORED_OR_NOT = (
     Change(
         "worker/context/job_records/outcome_parts.py",
-        '            storage.put(key, body, "image/png")\n',
+        '            storage.put(key, body, _TYPES.get(key.rpartition(".")[2], BINARY))\n',
         "            with contextlib.suppress(StorageUnavailable):\n"
-        '                storage.put(key, body, "image/png")\n',
+        '                storage.put(key, body, _TYPES.get(key.rpartition(".")[2], BINARY))\n',
     ),
     Change(
         "worker/context/job_records/outcome_parts.py",
@@ -137,7 +137,7 @@ NO_SECOND_TRY = (
     ),
 )
 CREATED_ONCE = Change(
-    "maskrelay/storage/s3.py", "_CREATE_PAUSES = (0.1, 0.4)", "_CREATE_PAUSES: tuple[float, ...] = ()"
+    "maskrelay/storage/bucket_store.py", "_CREATE_PAUSES = (0.1, 0.4)", "_CREATE_PAUSES: tuple[float, ...] = ()"
 )
 NOT_ASKED = Change(
     "api/submissions/accept.py",

@@ -53,6 +53,7 @@ def _rows(test: str, *rows: str) -> tuple[str, ...]:
 FRAMES = "test_frame_steps.py::test_a_worker_is_killed"
 AGAIN = "test_submission_steps.py::test_the_api_is_killed_and_the_caller_asks_again"
 ONCE_STORED = "test_submission_steps.py::test_the_api_is_killed_once_the_job_is_stored_and_nobody_asks_again"
+PLANNED_AT_ONCE = "test_submission_steps.py::test_the_api_is_killed_while_it_stores_the_plan"
 NOT_STORED = "test_submission_steps.py::test_the_api_is_killed_before_the_job_is_stored_and_nobody_asks_again"
 WAY = "test_redis_away.py::test_the_way_to_redis"
 FINISHING = "test_control_steps.py::test_control_is_killed_in_finishing"
@@ -95,7 +96,8 @@ PROTECTIONS = (
         (NO_KICK,),
         (
             *_rows(FRAMES, "after it settled, before it knows"),
-            *_rows(ONCE_STORED, "after the ledger was told", "before planning is woken"),
+            *_rows(ONCE_STORED, "after the ledger was told"),
+            *_rows(PLANNED_AT_ONCE, "after the ledger was told of job and plan"),
             "test_control_steps.py::test_control_is_killed_in_planning",
             "test_control_steps.py::test_assemble_is_killed",
             *_rows(
@@ -115,6 +117,13 @@ PROTECTIONS = (
         (NO_COMPARE,),
         (
             *_rows(ONCE_STORED, "after the job is stored", "before the ledger is told"),
+            *_rows(
+                PLANNED_AT_ONCE,
+                "before the plan is stored",
+                "while the plan is stored",
+                "after the plan is stored",
+                "before the ledger is told of job and plan",
+            ),
             *_rows(DELIVERING, "before the live marker goes"),
             "test_redis_lost.py::test_everything_is_flushed_in_the_middle_of_ten_jobs_of_three_tenants",
             "test_redis_lost.py::test_redis_is_restored_from_a_copy_five_seconds_old",
@@ -171,7 +180,6 @@ PROTECTIONS = (
             "after the job is stored",
             "before the ledger is told",
             "after the ledger was told",
-            "before planning is woken",
         ),
     ),
     Protection("the ledger is told before anything is stored", (TOLD_FIRST,), (NOT_STORED,)),

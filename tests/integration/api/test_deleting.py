@@ -70,7 +70,7 @@ def test_a_deleted_job_is_gone_on_every_route_at_once(api: RunningApi, admin: ht
     job = accepted(admin, b"a") if running else finished(api, admin)
     assert admin.delete(f"/v1/jobs/{job}").status_code == 204
     for method, route in OF_A_JOB:
-        path = route.replace("{job}", job).replace("{name}", "result.json").replace("{event}", "evt_" + "0" * 32)
+        path = route.format(job=job, name="result.json", item=0, event="evt_" + "0" * 32)
         answer = admin.request(method, path)
         assert (answer.status_code, answer.json()["code"]) == (410, "gone"), path
     assert admin.get("/v1/jobs").json()["jobs"] == []

@@ -4,15 +4,18 @@ import hmac
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
 import redis
 
 from api.routes import PUBLIC
+from api.submissions.request_bodies import JSON_BYTES
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import Result
 from tests.support.builders.answers import documented
+from tests.support.builders.credentials import folder_credential, write_credentials
 from tests.support.drivers.api_jobs import (
     accepted,
     failed,
@@ -41,6 +44,7 @@ HOOK = "http://127.0.0.1:9/hook"
 #: Looks like a token, so that its issuer is asked.
 TOKEN = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
 REVIEW = "/v1/jobs/{job}/items/{item}/review"
+WATCH = "/v1/watches/{watch}"
 ALL_KEYS = {**KEYS, "nobody": ("north", [])}
 
 
@@ -55,11 +59,21 @@ class World:
     tight: RunningApi
     admin: httpx.Client
     job: str
+    #: The URL of a prefix that may be watched.
+    prefix: str
 
     def path(self, path: str, job: str | None = None) -> str:
         """A documented path, filled in; a new parameter has to be known here."""
         (event,) = self.admin.get(f"/v1/jobs/{self.job}/deliveries").json()["deliveries"]
-        return path.format(job=job or self.job, item=0, name="result.json", event=event["event"])
+        watch = job or (self.watched() if "{watch}" in path else "")
+        return path.format(job=job or self.job, watch=watch, item=0, name="result.json", event=event["event"])
+
+    def watched(self) -> str:
+        watch: str = self.watch().raise_for_status().json()["id"]
+        return watch
+
+    def watch(self, **more: Any) -> httpx.Response:
+        return self.admin.post("/v1/watches", json={"source": self.prefix, "prompts": ["liver"], **more})
 
     def deleted(self) -> str:
         job = accepted(self.admin)
@@ -73,9 +87,10 @@ def world(tmp_path_factory: pytest.TempPathFactory, api_valkey: str) -> Iterator
     write_keys(folder / "keys.json", ALL_KEYS)
     with redis.Redis.from_url(api_valkey) as client:
         client.flushall()
+    credentials = str(write_credentials(folder / "credentials.json", folder_credential(folder)))
     issuer = {"oidc_issuer": "http://127.0.0.1:9", "oidc_audience": "maskrelay"}
     with (
-        running_api(folder / "store", api_valkey, **SMALL_LIMITS) as api,
+        running_api(folder / "store", api_valkey, credentials_file=credentials, **SMALL_LIMITS) as api,
         running_api(folder / "store", CLOSED_REDIS, **issuer) as away,
         running_api(folder / "store", api_valkey, tenant_jobs=0, tenant_bytes=0, metrics_key="m" * 16) as tight,
         api.client("admin") as admin,
@@ -83,7 +98,12 @@ def world(tmp_path_factory: pytest.TempPathFactory, api_valkey: str) -> Iterator
         job = accepted(admin, b"a", options={"callback": {"url": HOOK}})
         result: Result = finish(api, job, failed(0), known=False)
         conclude(parts_of(api), submission_of(api, job), result)
-        yield World(api, away, tight, admin, job)
+        yield World(api, away, tight, admin, job, f"{folder.as_uri()}/")
+
+
+def too_large(world: World, path: str) -> httpx.Response:
+    """Send more bytes than any JSON body may have."""
+    return world.admin.post(path, content=b" " * (JSON_BYTES + 1))
 
 
 def unauthorised(world: World, method: str, path: str) -> httpx.Response:
@@ -240,6 +260,15 @@ BY_ROUTE: dict[tuple[str, str, str], Callable[[World], httpx.Response]] = {
     ("GET", "/v1/jobs/{job}/results.parquet", "409"): lambda world: world.admin.get(
         f"/v1/jobs/{accepted(world.admin)}/results.parquet"
     ),
+    ("POST", "/v1/watches", "201"): lambda world: world.watch(),
+    ("POST", "/v1/watches", "400"): lambda world: world.admin.post("/v1/watches", json=[]),
+    ("POST", "/v1/watches", "413"): lambda world: too_large(world, "/v1/watches"),
+    ("POST", "/v1/watches", "415"): lambda world: encoded(world, "/v1/watches"),
+    ("POST", "/v1/watches", "422"): lambda world: world.watch(prompts=["a & b"]),
+    ("DELETE", WATCH, "204"): lambda world: world.admin.delete(world.path(WATCH)),
+    ("POST", f"{WATCH}/events", "400"): lambda world: world.admin.post(world.path(f"{WATCH}/events"), content=b"{"),
+    ("POST", f"{WATCH}/events", "413"): lambda world: too_large(world, world.path(f"{WATCH}/events")),
+    ("POST", f"{WATCH}/events", "415"): lambda world: encoded(world, world.path(f"{WATCH}/events")),
     ("PUT", REVIEW, "200"): lambda world: world.admin.put(world.path(REVIEW), json={"verdict": "accept"}),
     ("PUT", REVIEW, "413"): lambda world: world.admin.put(world.path(REVIEW), content=bytes(20_000)),
     ("GET", "/metrics", "401"): lambda world: httpx.get(f"{world.tight.url}/metrics", trust_env=False),

@@ -69,6 +69,7 @@ def orphans_of(scene: Scene, job: Sent) -> Iterator[str]:
         for outcome in item.outcomes:
             named |= {ref.key for ref in outcome.artifacts().values()}
             named |= {outcome.thumbnail.key} if outcome.thumbnail else set()
+            named |= {score.answer.key for score in outcome.scores}
             failed |= {outcome.frame} if outcome.state == "failed" else set()
     root = keys.objects(job.id)
     for key in scene.storage.list(root):
