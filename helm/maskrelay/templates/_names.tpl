@@ -40,6 +40,7 @@ inside. */}}
 - /v1/redrive
 - /v1/endpoints
 - /v1/events
+- /v1/watches
 - /v1/prompts
 - /v1/sign-in
 - /openapi.json

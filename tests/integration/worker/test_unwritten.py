@@ -80,7 +80,7 @@ def loop_over(ledger: Ledger, storage: FileStorage) -> SegmentLoop:
     noticed = StageRecorder(ledger.metrics.tell)
     bench: Any = SimpleNamespace(
         pool=SimpleNamespace(endpoints=()),
-        admissions=SimpleNamespace(closed_for=closed_for),
+        admissions=SimpleNamespace(closed_for=closed_for, note_closed=lambda _: None),
         plans=SimpleNamespace(holds=lambda *_: True, of=planned),
         recorder=noticed,
         sources=SimpleNamespace(drop_unused=lambda: None),
