@@ -28,7 +28,7 @@ from maskrelay.errors import (
     UploadUnknown,
 )
 from maskrelay.rules.run_lines import LINE_BYTES, RunLine, checked_prompts, is_item, line_value, read_line
-from maskrelay.storage.seen_ids import SeenIds
+from maskrelay.storage.seen_ids import open_seen_ids
 from maskrelay.storage.submitted_items import ChunkWriter, delete_chunks
 
 #: The number of lines that are processed together, because the descriptions of their uploads are read concurrently.
@@ -85,7 +85,7 @@ class RunReceiver:
         self._chunks = keys.item_chunks(job, nonce)
         self._writer = ChunkWriter(dependencies.storage, self._chunks) if is_new else None
         self._splitter = LineSplitter(LINE_BYTES)
-        self._seen = SeenIds()
+        self._seen = open_seen_ids()
         self._fingerprint = Fingerprint()
         self._batch: list[tuple[int, bytes | None]] = []
         self._line = self._items = self._rejected = 0

@@ -17,14 +17,8 @@ class SeenIds:
     time.
     """
 
-    def __init__(self) -> None:
-        # An empty name stands for a temporary database, which is written to disk only if it exceeds the cache.
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("PRAGMA synchronous = OFF")
-        self._database.execute("CREATE TABLE seen (hash BLOB PRIMARY KEY) WITHOUT ROWID")
-        self._database.execute("BEGIN")
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
 
     def add(self, custom_id: str) -> bool:
         """Add an id. Return False if it was added before."""
@@ -33,3 +27,15 @@ class SeenIds:
 
     def close(self) -> None:
         self._database.close()
+
+
+def open_seen_ids() -> SeenIds:
+    """Return a new, empty set."""
+    # An empty name stands for a temporary database, which is written to disk only if it exceeds the cache.
+    database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    database.execute("PRAGMA journal_mode = OFF")
+    database.execute("PRAGMA synchronous = OFF")
+    database.execute("CREATE TABLE seen (hash BLOB PRIMARY KEY) WITHOUT ROWID")
+    database.execute("BEGIN")
+    return SeenIds(database)

@@ -28,6 +28,7 @@ STATUSES = {
     "interactive_quota_reached": 429,
     "bytes_quota_reached": 429,
     "storage_unavailable": 503,
+    "source_unavailable": 503,
     "ledger_unavailable": 503,
     "ledger_full": 503,
     "issuer_unavailable": 503,
