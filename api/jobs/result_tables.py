@@ -23,7 +23,6 @@ from maskrelay.contract.records.job import Result
 from maskrelay.contract.records.reviews import reader_id
 from maskrelay.contract.tables.table_rows import Row, RowContext, mask_rows
 from maskrelay.contract.tables.table_schema import MASKS, Column
-from maskrelay.delta.parquet_rows import parquet_chunks
 from maskrelay.errors import NotEnded, NotFound
 from maskrelay.storage.stored_records import lines_of, parsed
 
@@ -52,6 +51,9 @@ async def send_csv(request: Request, job: str) -> Response:
 
 async def send_parquet(request: Request, job: str) -> Response:
     """Return the masks of a finished job as a Parquet file, with the same rows and columns as in CSV."""
+    # pyarrow starts a thread when it is imported, and the embedded stack forks from what it has imported.
+    from maskrelay.delta.parquet_rows import parquet_chunks  # noqa: PLC0415
+
     return await _sent(request, job, "parquet", PARQUET, lambda rows: parquet_chunks(COLUMNS, rows))
 
 
