@@ -17,6 +17,8 @@ _LENGTH = 4096
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<place>[^/]*)/(?P<path>.*)", re.DOTALL)
 _BUCKET = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._$-]{0,254}(@[A-Za-z0-9][A-Za-z0-9.-]{0,254})?")
 _HOST = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?")
+#: The characters that a request of HTTP may contain in its path and query (RFC 9112 §3.2).
+_SENDABLE = re.compile(r"[\x21-\x7e]*")
 _FORMS = (
     "Expected a URL such as s3://bucket/key, az://container/name, abfss://container@account.dfs.core.windows.net/name, "
     "gs://bucket/name, file:///folder/name, https://host/path or dicomweb+https://host/path."
@@ -66,6 +68,8 @@ def read_source_url(text: str) -> SourceUrl:
         path, _, query = path.partition("?") if scheme == "dicomweb+https" else (path, "", "")
     else:
         raise SourceInvalid(_FORMS)
+    if scheme in WEB and not _SENDABLE.fullmatch(path + query):
+        raise SourceInvalid("Encode spaces and characters outside of ASCII with %.")
     _check_path(scheme, path)
     return SourceUrl(f"{scheme}://{place}/{path}" + (f"?{query}" if query else ""), scheme, place, path, query)
 

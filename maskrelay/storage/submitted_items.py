@@ -17,6 +17,8 @@ from maskrelay.storage.protocol import Storage
 from maskrelay.storage.stored_records import lines_of, parsed, record_body, unreadable
 
 _LINES = "application/x-ndjson"
+#: The largest number of rejected lines in a chunk, which bounds the memory for a body of bad lines.
+MOST_REJECTED = 20_000
 
 
 class ChunkWriter:
@@ -41,6 +43,8 @@ class ChunkWriter:
 
     def reject(self, line: RejectedLine) -> None:
         """Add a line that did not become an item."""
+        if len(self._rejected) >= MOST_REJECTED:
+            self._write(last=False)
         self._rejected.append(line)
         self._lines += 1
 

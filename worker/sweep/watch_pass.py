@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import groupby
 from posixpath import dirname
 
 from maskrelay.contract.records import keys
@@ -99,6 +98,9 @@ def _folders(context: WorkerContext, watch: Watch) -> Iterator[tuple[Arrival, li
         for facts in listed
         if watch.pattern is None or fnmatch.fnmatchcase(facts.url.rsplit("/", 1)[1], watch.pattern)
     )
-    for folder, group in groupby(wanted, lambda facts: dirname(facts.url)):
-        facts = list(group)
+    # The objects of a folder are not always neighbours in the order of URLs: those of its subfolders come between.
+    folders: dict[str, list[SourceFacts]] = {}
+    for each in wanted:
+        folders.setdefault(dirname(each.url), []).append(each)
+    for folder, facts in folders.items():
         yield Arrival(folder, tuple((each.url, each.size, each.etag or each.version or "") for each in facts)), facts

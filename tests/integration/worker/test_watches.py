@@ -143,6 +143,19 @@ def test_a_lost_ledger_doubles_nothing_and_a_changed_folder_is_another_job(
     assert len(items_of(api, second)) == 3
 
 
+def test_a_folder_with_a_subfolder_is_one_job_and_so_is_the_subfolder(
+    api: RunningApi, client: httpx.Client, data: Path
+) -> None:
+    add(client, data, expected=2)
+    folder = data / "a"
+    (folder / "k").mkdir(parents=True)
+    for name in ("1.png", "k/1.png", "k/2.png", "z.png"):
+        (folder / name).write_bytes(PICTURE)
+    until(lambda: len(jobs_of(api)) == 2, api)
+    found = sorted([item.custom_id for item in items_of(api, job)] for job in jobs_of(api))
+    assert found == [["1.png", "2.png"], ["1.png", "z.png"]]
+
+
 def test_the_expected_number_of_objects_ends_the_wait(api: RunningApi, client: httpx.Client, data: Path) -> None:
     watch = add(client, data, settle_s=3600, expected=2)
     series(data, "whole")

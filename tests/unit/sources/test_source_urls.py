@@ -58,6 +58,9 @@ def test_a_url_has_one_canonical_form(given: str, canonical: str) -> None:
         "https://images.example/..;/a.png",
         "https://images.example/a/..\\b.png",
         "https://images.example/a\n.png",
+        "https://images.example/a b.png",
+        "https://images.example/\u00fc.png",
+        "dicomweb+https://pacs.example/studies?PatientName=A B",
         f"s3://archive/{'k' * 5000}",
     ],
 )
