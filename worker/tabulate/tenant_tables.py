@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from maskrelay.contract.records import keys
 from maskrelay.contract.tables.table_schema import TABLES
 from maskrelay.delta.delta_table import DeltaTable
-from maskrelay.storage.factory import open_storage
+from maskrelay.storage.factory import open_configured
 from maskrelay.storage.protocol import Storage
 from worker.context import WorkerContext
 from worker.context.job_records.plans import LruCache
@@ -49,4 +49,5 @@ class OpenTables:
     def _open(self, tenant: str, url: str | None) -> ResultTables:
         if url is None:
             return ResultTables.below(self._context.storage, keys.tables(tenant))
-        return ResultTables.below(open_storage(url, self._context.settings.s3_endpoint_url), "")
+        place = self._context.settings.model_copy(update={"storage_url": url})
+        return ResultTables.below(open_configured(place), "")

@@ -5,6 +5,7 @@ from datetime import timedelta
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.step_leases import StepLease
 from tests.support.drivers.ledger_jobs import (
+    CREATED,
     accepted_job,
     claimed,
     conclude,
@@ -164,3 +165,19 @@ def test_a_concluded_job_has_no_step(valkey: RunningValkey, ledger: Ledger) -> N
     assert not ledger.step_leases.renew(lease)
     lapse_step(valkey, "finish")
     assert ledger.step_leases.take("finish") is None
+
+
+def test_the_step_of_a_retired_job_keeps_nobody_from_theirs(valkey: RunningValkey, ledger: Ledger) -> None:
+    """A step is left behind where the record of its job was deleted, and its tenant is served first."""
+    for job, tenant in (("gone", "south"), ("there", "north")):
+        assert ledger.jobs.create(job, tenant, "bulk", 1, CREATED)
+    valkey.client.zadd("mr:step:plan", {"there": 1, "gone": 2})
+    valkey.client.zadd("mr:steps:plan:south", {"gone": 2})
+    valkey.client.zadd("mr:steps:plan:north", {"there": 1})
+    valkey.client.zadd("mr:steps:plan", {"south": 0, "north": 1})
+    valkey.client.delete("mr:job:gone")
+    taken = ledger.step_leases.take("plan")
+    assert taken is not None
+    assert taken.job == "there"
+    assert ledger.step_leases.take("plan") is None
+    assert valkey.client.zscore("mr:step:plan", "gone") is None

@@ -80,7 +80,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         running_api(folder / "store", valkey) as api,
     ):
         patched.setattr(loop, "IDLE", 0.2)  # every run ends soon after its last frame
-        yield Service(api, simulator)
+        service = Service(api, simulator, images=next(NUMBERS))
+        service.run(service.picture(0), prompts=[DISC])  # the first score may send a test image too
+        yield service
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ local function first_due_of(tenant)
     local job = first_due(own, far_ms)
     if not job then return nil end
     local at = redis.call('ZSCORE', queue, job)
-    if not at then
+    if not at or not get(job, 'state') then -- the record of a job that has ended may have been retired
+      redis.call('ZREM', queue, job)
       redis.call('ZREM', own, job)
     elseif at == redis.call('ZSCORE', own, job) then
       return job
