@@ -3,9 +3,6 @@
 The file is a JSON list. `docs/howto/sources-by-reference.md` describes it.
 """
 
-import logging
-import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -13,11 +10,11 @@ from typing import Any, Literal, Self
 from pydantic import TypeAdapter, ValidationError
 
 from maskrelay.errors import CredentialUnknown, SettingsError, SourceNotAllowed
+from maskrelay.reread_file import RereadFile
 from maskrelay.settings import name_of
 from maskrelay.sources.credential_kinds import Credential, CredentialBase, DicomwebCredential
 from maskrelay.sources.source_urls import read_source_url
 
-_log = logging.getLogger(__name__)
 _ENTRIES: TypeAdapter[tuple[Credential, ...]] = TypeAdapter(tuple[Credential, ...])
 Right = Literal["reads", "writes"]
 
@@ -33,23 +30,17 @@ class Destination:
 class CredentialFile:
     """The credentials in a file, which is read again when it changes.
 
-    If the changed file cannot be read, the previous credentials stay in use, and a warning is logged. Without a file,
-    there are no credentials.
+    If the changed file cannot be read, the previous credentials stay in use (see `RereadFile`). Without a file, there
+    are no credentials.
     """
 
-    def __init__(self, path: Path | None, entries: Sequence[CredentialBase], seen: tuple[int, ...]) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._entries = entries
-        self._seen = seen
+    def __init__(self, file: RereadFile[tuple[CredentialBase, ...]] | None) -> None:
+        self._file = file
 
     @classmethod
     def open(cls, path: str | None) -> Self:
         """Read the file for the first time. Raises SettingsError if that is not possible."""
-        if path is None:
-            return cls(None, (), ())
-        seen = _stamp(Path(path))
-        return cls(Path(path), read_credentials(Path(path)), seen)
+        return cls(None if path is None else RereadFile.open(Path(path), "credentials", read_credentials))
 
     def readable(self, tenant: str, url: str, name: str | None) -> CredentialBase:
         """Return the credential with which the tenant may read this URL, or the objects below this prefix.
@@ -91,18 +82,8 @@ class CredentialFile:
             raise SourceNotAllowed
         return max(fitting, key=lambda found: found[0])[1]
 
-    def _current(self) -> Sequence[CredentialBase]:
-        if self._path is None:
-            return self._entries
-        with self._lock:
-            try:
-                stamp = _stamp(self._path)
-                if stamp != self._seen:
-                    self._seen = stamp
-                    self._entries = read_credentials(self._path)
-            except SettingsError as error:
-                _log.warning("the previous credentials stay in use: %s", error.detail)
-            return self._entries
+    def _current(self) -> tuple[CredentialBase, ...]:
+        return () if self._file is None else self._file.current()
 
 
 def read_credentials(path: Path) -> tuple[CredentialBase, ...]:
@@ -133,11 +114,3 @@ def _said(error: Any) -> str:
 
 def _unreadable(error: OSError) -> SettingsError:
     return SettingsError(f"{_NAME} cannot be read: {error.strerror}", names=(_NAME,))
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    try:
-        facts = path.stat()
-    except OSError as error:
-        raise _unreadable(error) from None
-    return facts.st_mtime_ns, facts.st_size, facts.st_ino

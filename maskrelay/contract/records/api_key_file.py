@@ -57,7 +57,7 @@ def read_keys(path: Path) -> list[KeyEntry]:
     try:
         entries = TypeAdapter(list[KeyEntry]).validate_json(path.read_bytes())
     except OSError as error:
-        raise unreadable(error) from None
+        raise SettingsError(f"the keys file cannot be read ({error.strerror})") from None
     except ValidationError as error:
         raise SettingsError(f"the keys file is not valid: {'; '.join(map(_said, error.errors()))}") from None
     if len({entry.sha256 for entry in entries}) < len(entries):
@@ -71,7 +71,3 @@ def read_keys(path: Path) -> list[KeyEntry]:
 def _said(error: Any) -> str:
     place = ".".join(map(str, error["loc"]))
     return f"{place}: {error['msg']}" if place else str(error["msg"])
-
-
-def unreadable(error: OSError) -> SettingsError:
-    return SettingsError(f"the keys file cannot be read ({error.strerror})")
