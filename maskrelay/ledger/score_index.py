@@ -6,12 +6,14 @@ answer, which names its score.
 
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.outcomes import ArtifactRef
+from maskrelay.errors import LedgerUnavailable
 from maskrelay.ledger.part_names import pack, unpack
 from maskrelay.ledger.scripts import CHANGES, Scripts, paged
 
@@ -32,7 +34,7 @@ class Location:
 
 
 class ScoreIndex:
-    """The index, and the marks of scores in progress. Every method raises LedgerUnavailable."""
+    """The index, and the marks of scores in progress. `find` and `keep` raise LedgerUnavailable."""
 
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
@@ -58,8 +60,9 @@ class ScoreIndex:
                 self._scripts.run("keep_scores", _generation(), life, *entries)
 
     def give_up(self, digest: bytes, token: str) -> None:
-        """End the mark of this caller, because it has not scored."""
-        self._scripts.run("give_up_score", digest, token)
+        """End the mark of this caller, because it has not scored. If Redis is unavailable, the mark ends by itself."""
+        with suppress(LedgerUnavailable):
+            self._scripts.run("give_up_score", digest, token)
 
 
 def _generation() -> int:

@@ -234,9 +234,8 @@ class OutcomeBatcher:
         """Let other frames score what these frames have scored, because their outcomes are lost."""
         for token, recorded in held:
             for score in recorded.outcome.scores:
-                with contextlib.suppress(LedgerUnavailable):
-                    mark = mark_of(token, recorded.outcome.frame)
-                    self._ledger.score_index.give_up(bytes.fromhex(score.digest), mark)
+                mark = mark_of(token, recorded.outcome.frame)
+                self._ledger.score_index.give_up(bytes.fromhex(score.digest), mark)
 
     def _settled(self, job: str, part: str, held: list[Held], spent: Mapping[str, int]) -> Settled:
         """Settle a part. If its job has a single frame, also take the finish step of the job.

@@ -5,7 +5,6 @@ probabilities. With a declared model version, answers are used for all jobs of a
 """
 
 import asyncio
-import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from maskrelay.contract.records.outcomes import ReusedScore
 from maskrelay.contract.wire.image2d import Row
 from maskrelay.contract.wire.kept_answer import KeptAnswer, Wire, encode_kept_answer, read_kept_answer
 from maskrelay.endpoints import Endpoint
-from maskrelay.errors import LedgerUnavailable, ObjectMissing
+from maskrelay.errors import ObjectMissing
 from maskrelay.imaging.masks.map_packing import pack_maps
 from maskrelay.ledger.score_index import Location, ScoreIndex
 from maskrelay.storage.protocol import Storage
@@ -58,25 +57,27 @@ class ScoreReuse:
 
         Without a declared model version, only equal images of a run are scored once. `is_run` says that the job is one.
         """
-        endpoints = self._pool.named(asked.among)
-        kinds = {(endpoint.model_version, endpoint.encoding) for endpoint in endpoints}
-        if len(kinds) != 1:
+        kind, declared = self._kind(asked.among)
+        if kind is None or not (declared or is_run):
             return None
-        declared = all(endpoint.declares_version for endpoint in endpoints)
-        if not declared and not is_run:
-            return None
-        return json.dumps([tenant, None if declared else asked.job, *kinds.pop()])
+        return json.dumps([tenant, None if declared else asked.job, *kind])
 
     def declared_scope(self, among: Sequence[str], tenant: str) -> str | None:
         """Return what the outcome of a frame is identified by in addition to its source, or None if it is not reused.
 
         It is not reused unless all endpoints that may score the frame have the same declared model version.
         """
+        kind, declared = self._kind(among)
+        return json.dumps([tenant, *kind]) if kind is not None and declared else None
+
+    def _kind(self, among: Sequence[str]) -> tuple[tuple[str, str] | None, bool]:
+        """Return the model version and the encoding of these endpoints, and whether the version is declared.
+
+        If they differ, the first part is None.
+        """
         endpoints = self._pool.named(among)
         kinds = {(endpoint.model_version, endpoint.encoding) for endpoint in endpoints}
-        if len(kinds) != 1 or not all(endpoint.declares_version for endpoint in endpoints):
-            return None
-        return json.dumps([tenant, *kinds.pop()])
+        return (kinds.pop() if len(kinds) == 1 else None), all(endpoint.declares_version for endpoint in endpoints)
 
     def endpoint_of(self, kept: KeptAnswer, asked: ScoreRequest) -> Endpoint:
         """Return an endpoint with the name, the version and the encoding of the one that gave the answer."""
@@ -126,7 +127,7 @@ class FrameScores:
     async def abandon(self) -> None:
         """Let other frames score what this frame has scored, because it gets no outcome this time."""
         for digest in self.kept:
-            await asyncio.to_thread(self._give_up, digest)
+            await asyncio.to_thread(self.shared.index.give_up, digest, self.token)
 
     async def _found_or_scored(
         self, digest: bytes, row: Row, asked: ScoreRequest, name: str
@@ -140,16 +141,12 @@ class FrameScores:
         try:
             scored = await self.shared.packs.score(row, asked, name)
         except BaseException:
-            await asyncio.shield(asyncio.to_thread(self._give_up, digest))
+            await asyncio.shield(asyncio.to_thread(index.give_up, digest, self.token))
             raise
         wire: Wire = "lean2d" if scored.wire == "lean2d" else "image2d"
         kept = KeptAnswer(scored.answer, scored.endpoint.name, wire, asked.job, self.planned.frame)
         self.kept[digest] = await asyncio.get_running_loop().run_in_executor(self.threads, _packed, digest, kept)
         return kept, scored
-
-    def _give_up(self, digest: bytes) -> None:
-        with contextlib.suppress(LedgerUnavailable):
-            self.shared.index.give_up(digest, self.token)
 
     def _from(self, kept: KeptAnswer, row: Row, asked: ScoreRequest) -> ScoredRow:
         places = tuple(self.planned.prompts.index(prompt) for prompt in row.prompts)
