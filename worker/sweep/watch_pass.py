@@ -19,8 +19,6 @@ from worker.context import WorkerContext
 from worker.sweep.folder_jobs import submit_folder
 
 log = logging.getLogger(__name__)
-#: The seconds between two looks at which watches are due.
-GLANCE = 1.0
 #: How long one process keeps others from listing the same watch. It is renewed for every folder.
 LEASE = timedelta(seconds=60)
 #: The time after which a folder is tried again that found the tenant's quota exhausted.
@@ -29,14 +27,16 @@ QUOTA_PAUSE = timedelta(seconds=30)
 
 def watch_for_ever(context: WorkerContext, parent: int) -> None:
     """List the prefixes of due watches until the parent process is gone. What fails is tried again when it is due."""
+    period = context.settings.sweep_period
     while os.getppid() == parent:
         try:
-            watch_pass(context)
+            if context.ledger.sweep_state.turn("watching", period * 0.9):  # one process in each period lists them
+                watch_pass(context)
         except (LedgerUnavailable, StorageError) as error:
             log.warning("watches postponed: %s", error.code)
         except Exception:
             log.exception("watches failed")
-        time.sleep(GLANCE)
+        time.sleep(period.total_seconds())
 
 
 def watch_pass(context: WorkerContext) -> int:
