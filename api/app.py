@@ -45,7 +45,7 @@ from maskrelay.errors import LedgerUnavailable, StorageUnavailable
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.ledger.ownership import OwnDatabase
-from maskrelay.ledger.quotas import Usage
+from maskrelay.ledger.quotas import default_quotas
 from maskrelay.network.certificates import client_context
 from maskrelay.settings import Settings
 from maskrelay.sources.credential_file import CredentialFile
@@ -144,7 +144,7 @@ def build(
         credentials=CredentialFile.open(settings.credentials_file),
         server_keys=settings.server_keys,
         limits=_limits(settings),
-        quotas=partial(keys.quotas, default=_quotas(settings)),
+        quotas=partial(keys.quotas, default=default_quotas(settings)),
         sign_in=sign_in,
         ends=ends,
         changes=changes,
@@ -193,15 +193,6 @@ def _limits(settings: Settings) -> Limits:
         prompts=settings.max_prompts,
         prompt_length=settings.max_prompt_length,
         upload_lifetime=settings.upload_lifetime,
-    )
-
-
-def _quotas(settings: Settings) -> Usage:
-    return Usage(
-        jobs=settings.tenant_jobs,
-        frames=settings.tenant_frames,
-        interactive=settings.tenant_interactive,
-        bytes=settings.tenant_bytes,
     )
 
 

@@ -1,10 +1,9 @@
 """The acceptance of a job, step by step. If a step before the creation of `job.json` fails, the job is not accepted."""
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,6 +37,7 @@ from maskrelay.errors import (
 )
 from maskrelay.ledger.quotas import Usage
 from maskrelay.storage.stored_records import record_body
+from maskrelay.storage.submitted_items import item_lines, write_before_acceptance
 
 #: The time for which an id and the capacity for a job are reserved. During this time, a repeat of the request gets
 #: StillAccepting. If a request takes longer, a repeat may run at the same time. This does no harm, because `job.json`
@@ -134,31 +134,14 @@ def prepare(dependencies: Dependencies, submission: Submission, items: Sequence[
     """
     job = submission.id
     record_body(submission)
-    lines = _lines(items)
+    lines = item_lines(items)
     mark_uses(dependencies, job, {item.source for item in items if not is_reference(item.source)})
-    with dependencies.storage.flushed_later():  # these objects are durable before `job.json` becomes visible
-        dependencies.storage.put(keys.live(job), b"")
-        if submission.items_key is not None:
-            dependencies.storage.put(submission.items_key, lines, "application/x-ndjson")
+    write_before_acceptance(dependencies.storage, submission, lines)
 
 
-@contextmanager
-def room_kept(dependencies: Dependencies, submission: Submission) -> Iterator[None]:
-    """Count the job against its tenant's quota while it is being accepted. Raises QuotaReached or LedgerUnavailable.
-
-    The capacity for the job is reserved, and is released after an error. When the ledger has a record of the job, the
-    record counts instead of the reservation. Without a record, the reservation counts until it lapses.
-    """
-    room = dependencies.ledger.quotas
-    interactive = submission.total if submission.lane == "interactive" else 0
-    more = Usage(jobs=1, frames=submission.total, interactive=interactive, bytes=submission.size)
-    room.keep(submission.tenant, submission.id, more, dependencies.quotas(submission.tenant), _HOLD)
-    try:
-        yield
-    except BaseException:
-        with suppress(LedgerUnavailable):
-            room.release(submission.tenant, submission.id)
-        raise
+def room_kept(dependencies: Dependencies, submission: Submission) -> AbstractContextManager[None]:
+    """Count the job against its tenant's quota while it is being accepted (see `Quotas.kept`)."""
+    return dependencies.ledger.quotas.kept(submission, dependencies.quotas(submission.tenant), _HOLD)
 
 
 def job_id(dependencies: Dependencies, request: SubmissionContext) -> str:
@@ -176,12 +159,8 @@ def derived_id(dependencies: Dependencies, meaning: bytes) -> str:
 
     If a job exists under the id that is derived with the previous key, return that id instead.
     """
-    newest, *before = (_derived(server_key, meaning) for server_key in dependencies.server_keys)
+    newest, *before = (keys.derived_id(server_key, meaning) for server_key in dependencies.server_keys)
     return next((job for job in before if earlier(dependencies, job) is not None), newest)
-
-
-def _derived(server_key: bytes, meaning: bytes) -> str:
-    return keys.id_of_bytes(hmac.digest(server_key, meaning, hashlib.sha256))
 
 
 def earlier(dependencies: Dependencies, job: str) -> Submission | None:
@@ -263,10 +242,6 @@ def mark_uses(dependencies: Dependencies, job: str, uploads: Iterable[str]) -> N
     """Mark these uploads as used by the job, so that they are kept. The marks count only if the job is accepted."""
     with dependencies.storage.flushed_later():
         dependencies.storage.put_all({keys.upload_use(upload, job): b"" for upload in uploads})
-
-
-def _lines(items: Iterable[Item]) -> bytes:
-    return b"".join(record_body(item) + b"\n" for item in items)
 
 
 def stand(dependencies: Dependencies, submission: Submission, plan: ImmediatePlan | None = None) -> bool:

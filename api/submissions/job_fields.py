@@ -9,7 +9,7 @@ from api.operations.catalogue import check_pin
 from api.submissions.options import Options
 from api.submissions.source_references import check_destination
 from maskrelay.callbacks.sealing import seal
-from maskrelay.contract.records.job import CallbackTarget
+from maskrelay.contract.records.job import CallbackTarget, accepted_at
 from maskrelay.errors import CallbackForbidden, OptionInvalid
 
 
@@ -40,8 +40,7 @@ def fields_of(
     dependencies: Dependencies, options: Options, job: str, tenant: str, traceparent: str | None
 ) -> dict[str, Any]:
     """Return the fields of a new submission that follow from the request and its options."""
-    now = datetime.now(UTC)
-    now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # the ledger stores milliseconds
+    now = accepted_at(datetime.now(UTC))
     return {
         "id": job,
         "tenant": tenant,

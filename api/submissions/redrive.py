@@ -31,15 +31,15 @@ from api.jobs.representation import body_of, job_shown, job_url
 from api.submissions import accept
 from api.submissions.job_fields import check_targets
 from api.submissions.submit import answer_accepted
-from maskrelay.callbacks.sealing import seal, unseal_with_any
+from maskrelay.callbacks.sealing import resealed
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.dead_letter_records import DeadLetter
 from maskrelay.contract.records.job import (
     INTERACTIVE_ITEMS,
-    CallbackTarget,
     Item,
     Result,
     Submission,
+    accepted_at,
 )
 from maskrelay.contract.records.source_pins import is_reference
 from maskrelay.contract.views.dead_letter_views import NotRedriven, RedriveList
@@ -150,9 +150,9 @@ def _submission(
     now = datetime.now(UTC)
     changed = {
         "id": job,
-        "created_at": now.replace(microsecond=now.microsecond // 1000 * 1000),  # the ledger stores milliseconds
+        "created_at": accepted_at(now),
         "warnings": prompt_warnings([prompt for item in items for prompt in item.prompts]),
-        "callback": _target(dependencies, old, job),
+        "callback": resealed(dependencies.server_keys, old.callback, old.id, job),
         "total": len(items),
         "items": tuple(items) if inline else (),
         "run": None,
@@ -163,17 +163,6 @@ def _submission(
         "traceparent": traceparent,
     }
     return old.model_copy(update=changed)
-
-
-def _target(dependencies: Dependencies, old: Submission, job: str) -> CallbackTarget | None:
-    """Return the callback of the new job.
-
-    A secret is encrypted for one job only, so it must be encrypted again for the new job.
-    """
-    if old.callback is None or old.callback.sealed is None:
-        return old.callback
-    secret = unseal_with_any(dependencies.server_keys, old.callback.sealed, old.id)
-    return old.callback.model_copy(update={"sealed": seal(dependencies.server_key, secret, job)})
 
 
 async def list_dead_letters(

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from maskrelay.contract.records.job import CallbackTarget
 from maskrelay.errors import SealInvalid
 
 _NONCE_BYTES = 12
@@ -35,6 +36,20 @@ def unseal_with_any(server_keys: Sequence[bytes], sealed: str, context: str) -> 
         with suppress(SealInvalid):
             return unseal(server_key, sealed, context)
     raise SealInvalid
+
+
+def resealed(
+    server_keys: Sequence[bytes], target: CallbackTarget | None, before: str, after: str
+) -> CallbackTarget | None:
+    """Return the target with its secret sealed for another context.
+
+    A caller's secret is sealed for the context `before`, which is the id of a job or of a watch. It is sealed again for
+    the job `after`, with the first key. Raises SealInvalid.
+    """
+    if target is None or target.sealed is None:
+        return target
+    secret = unseal_with_any(server_keys, target.sealed, before)
+    return target.model_copy(update={"sealed": seal(server_keys[0], secret, after)})
 
 
 def unseal(server_key: bytes, sealed: str, context: str) -> str:

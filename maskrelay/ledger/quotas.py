@@ -3,19 +3,24 @@
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
+from typing import Self
 
 from maskrelay.contract.records import keys
+from maskrelay.contract.records.job import Submission
 from maskrelay.errors import (
     BytesQuotaReached,
     FramesQuotaReached,
     InteractiveQuotaReached,
     JobsQuotaReached,
     LedgerFull,
+    LedgerUnavailable,
     QuotaReached,
 )
 from maskrelay.ledger.scripts import CHANGES, Scripts, paged
+from maskrelay.settings import Settings
 
 #: If Redis uses this share of its memory limit, new work is refused, because accepted work needs the rest.
 FULL_AT = 0.9
@@ -38,6 +43,12 @@ class Usage:
     #: The total size of the uploads of live jobs and of uploads that no job has used, in bytes.
     bytes: int = 0
 
+    @classmethod
+    def of_job(cls, submission: Submission) -> Self:
+        """Return what a job adds that is not planned yet."""
+        interactive = submission.total if submission.lane == "interactive" else 0
+        return cls(jobs=1, frames=submission.total, interactive=interactive, bytes=submission.size)
+
 
 @dataclass(frozen=True, slots=True)
 class UnusedUpload:
@@ -57,6 +68,16 @@ _REACHED: dict[str, tuple[type[QuotaReached], str]] = {
     "bytes": (BytesQuotaReached, "bytes of uploads in progress"),
 }
 assert tuple(_REACHED) == tuple(field.name for field in fields(Usage))
+
+
+def default_quotas(settings: Settings) -> Usage:
+    """Return the limits of a tenant to which the operator has given none of its own."""
+    return Usage(
+        jobs=settings.tenant_jobs,
+        frames=settings.tenant_frames,
+        interactive=settings.tenant_interactive,
+        bytes=settings.tenant_bytes,
+    )
 
 
 class Quotas:
@@ -83,6 +104,21 @@ class Quotas:
     def release(self, tenant: str, job: str) -> None:
         """Release the reservation of the job. An accepted job is counted by its record."""
         self._scripts.run("give_back", tenant, job)
+
+    @contextmanager
+    def kept(self, submission: Submission, most: Usage, hold: timedelta) -> Iterator[None]:
+        """Keep capacity for the job while it is being accepted. Raises QuotaReached or LedgerUnavailable.
+
+        The reservation is released after an error. When the ledger has a record of the job, the record counts instead
+        of the reservation. Without a record, the reservation counts until the time `hold` is over.
+        """
+        self.keep(submission.tenant, submission.id, Usage.of_job(submission), most, hold)
+        try:
+            yield
+        except BaseException:
+            with suppress(LedgerUnavailable):
+                self.release(submission.tenant, submission.id)
+            raise
 
     def keep_uploads(self, tenant: str, uploads: Sequence[UnusedUpload], most: Usage) -> None:
         """Count these uploads until a job takes them or they expire.

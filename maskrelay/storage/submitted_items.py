@@ -4,7 +4,7 @@ A chunk is written once, and is planned as a whole. So the memory for a run does
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from itertools import count
 
@@ -19,6 +19,22 @@ from maskrelay.storage.stored_records import lines_of, parsed, record_body, unre
 _LINES = "application/x-ndjson"
 #: The largest number of rejected lines in a chunk, which bounds the memory for a body of bad lines.
 MOST_REJECTED = 20_000
+
+
+def item_lines(items: Iterable[Item]) -> bytes:
+    """Return the content of the object that `Submission.items_key` names."""
+    return b"".join(record_body(item) + b"\n" for item in items)
+
+
+def write_before_acceptance(storage: Storage, submission: Submission, lines: bytes) -> None:
+    """Write the live marker of a job, and its items if there are so many that they have an object of their own.
+
+    These objects are durable before `job.json` becomes visible.
+    """
+    with storage.flushed_later():
+        storage.put(keys.live(submission.id), b"")
+        if submission.items_key is not None:
+            storage.put(submission.items_key, lines, _LINES)
 
 
 class ChunkWriter:

@@ -140,6 +140,11 @@ class Submission(Record):
     traceparent: str | None = None
 
 
+def accepted_at(now: datetime) -> datetime:
+    """Return the time `now` for `Submission.created_at`, in whole milliseconds, as the ledger stores it."""
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
 class PlannedFrame(Record):
     """One line of a part of the plan, which describes a frame and how to read it."""
 

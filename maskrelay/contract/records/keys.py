@@ -3,6 +3,8 @@
 An id consists of 26 characters of lower-case base32. The name of an outcome part is `{time}-{worker}-{number}`.
 """
 
+import hashlib
+import hmac
 import re
 import secrets
 
@@ -55,6 +57,11 @@ def id_of_bytes(digest: bytes) -> str:
     """Return the id for a digest of 32 bytes."""
     number = int.from_bytes(digest[:17])
     return "".join(_LETTERS[(number >> (5 * place)) & 31] for place in range(26))
+
+
+def derived_id(server_key: bytes, meaning: bytes) -> str:
+    """Return the id for `meaning`, which only the holder of the server key can compute."""
+    return id_of_bytes(hmac.digest(server_key, meaning, hashlib.sha256))
 
 
 def watches(tenant: str) -> str:
