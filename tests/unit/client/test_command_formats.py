@@ -11,17 +11,8 @@ from typing import Any
 import pytest
 
 from maskrelay.client.cli import main
-from tests.unit.client.services import JOB, Answer, Service, job, problem, service
+from tests.unit.client.services import JOB, Answer, job, problem, service
 from tests.unit.client.test_download import item as item_of
-
-
-@pytest.fixture
-def use(monkeypatch: pytest.MonkeyPatch):
-    def use(one: Service) -> None:
-        monkeypatch.setenv("MASKRELAY_URL", one.url)
-        monkeypatch.setenv("MASKRELAY_API_KEY", "k")
-
-    return use
 
 
 def failed(number: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from maskrelay.client.cli import main
 from maskrelay.client.input_files import found_files
 from maskrelay.errors import SourceMissing
 from tests.support.servers.scripted_server import Seen
-from tests.unit.client.services import Answer, Service, job, parts_of, problem, service
+from tests.unit.client.services import Answer, job, parts_of, problem, service
 
 
 @pytest.fixture
@@ -57,15 +57,6 @@ def test_only_files_that_are_no_images_are_nothing_to_submit(tree: Path) -> None
         found_files([str(tree / "b" / "notes.txt")], None)
     with pytest.raises(SourceMissing, match="no files"):
         found_files([], None)
-
-
-@pytest.fixture
-def use(monkeypatch: pytest.MonkeyPatch):
-    def use(one: Service) -> None:
-        monkeypatch.setenv("MASKRELAY_URL", one.url)
-        monkeypatch.setenv("MASKRELAY_API_KEY", "k")
-
-    return use
 
 
 class Uploading:

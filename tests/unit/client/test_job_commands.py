@@ -20,15 +20,6 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def use(monkeypatch: pytest.MonkeyPatch):
-    def use(one: Service) -> None:
-        monkeypatch.setenv("MASKRELAY_URL", one.url)
-        monkeypatch.setenv("MASKRELAY_API_KEY", "k")
-
-    return use
-
-
 def shown(state: str, done: int, total: int = 4, failed: int = 0) -> JobShown:
     frames = {"planned": total, "succeeded": done, "failed": failed}
     return JobShown.model_validate({**JOB, "state": state, "frames": frames, "counts": {"total": total}, "eta_s": 9})
