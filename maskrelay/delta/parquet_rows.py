@@ -89,11 +89,6 @@ def parquet_files(
         yield _file(columns, schema, first, islice(left, rows_per_file - len(first)))
 
 
-def parquet_of(columns: Sequence[Column], rows: Iterable[Row]) -> ParquetFile:
-    """Return all rows, of which there may be none, as one Parquet file."""
-    return _file(columns, _schema(columns), [], iter(rows))
-
-
 def parquet_chunks(columns: Sequence[Column], rows: Iterable[Row]) -> Iterator[bytes]:
     """Yield the bytes of one Parquet file with all rows, as they are made. Only one group of rows is in memory."""
     schema, sink, left = _schema(columns), _Sink(), iter(rows)
