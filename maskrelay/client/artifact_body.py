@@ -100,6 +100,11 @@ def is_there(path: Path, sha256: str | None) -> bool:
         return hashlib.file_digest(saved, "sha256").hexdigest() == sha256
 
 
+def is_inside(path: Path, folder: Path) -> bool:
+    """Return whether the path is below the folder, also if parts of it are symbolic links."""
+    return path.resolve().is_relative_to(folder.resolve())
+
+
 def open_to_all(path: str | Path) -> None:
     """Give a temporary file the mode that any other new file of this user would have.
 

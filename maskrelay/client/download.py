@@ -1,6 +1,7 @@
 """The saving of a job's artifacts to disk.
 
-Every saved file is complete, has a readable name, is inside the folder, and never replaces another file.
+Every saved file is complete, has a readable name, is inside the folder (symbolic links included), and never replaces
+another file.
 """
 
 import itertools
@@ -12,13 +13,13 @@ from pathlib import Path
 
 import httpx
 
-from maskrelay.client.artifact_body import ArtifactBody, is_there, open_to_all
+from maskrelay.client.artifact_body import ArtifactBody, is_inside, is_there, open_to_all
 from maskrelay.client.artifact_names import folders_of, inserted
 from maskrelay.client.exchange import Broken, Concurrently, Exchange, Operation, Reply
 from maskrelay.client.responses import pictures
 from maskrelay.client.service_calls import lies_elsewhere, reply_to
 from maskrelay.contract.views.job_views import FrameShown, ItemShown, MaskShown
-from maskrelay.errors import ServiceUnreachable
+from maskrelay.errors import OptionInvalid, ServiceUnreachable
 
 _TRIES = 3
 #: The number of artifacts that are fetched at the same time.
@@ -148,8 +149,10 @@ class Folder:
         return None
 
     def _paths(self, wanted: Wanted, name: str) -> Iterator[Path]:
-        """Yield the possible paths of an artifact, the best one first."""
+        """Yield the possible paths of an artifact, the best one first. Raises OptionInvalid if they are outside."""
         parent = self._folder.joinpath(*folders_of(wanted.source_name))
+        if not is_inside(parent, self._folder):
+            raise OptionInvalid(f"{parent} leads out of {self._folder} by a symbolic link. Nothing is saved there.")
         if wanted.item.source_name in self._shared:  # two items with the same source name get different file names
             name = inserted(name, wanted.item.custom_id)
         tried = itertools.chain(

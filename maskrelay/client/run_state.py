@@ -5,6 +5,7 @@ and which artifacts have been saved. It has one JSON document in each line, and 
 it is complete, except perhaps for its last line, which is then ignored.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from maskrelay.client.artifact_body import is_there
+from maskrelay.client.artifact_body import is_inside, is_there
 from maskrelay.client.download import SaveRecord
 from maskrelay.client.submission import UploadRecord
 from maskrelay.client.upload_sources import NamedSource
@@ -42,10 +43,10 @@ class RunState(UploadRecord, SaveRecord):
     def opened(cls, folder: Path, url: str) -> Iterator[Self]:
         """Yield the state of a folder, which no other command uses at the same time.
 
-        The lock ends with the process, however that ends. Raises OptionInvalid if another command uses the folder, and
-        OSError.
+        The lock ends with the process, however that ends. Raises OptionInvalid if another command uses the folder, or if
+        the file is a symbolic link, and OSError.
         """
-        descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = _opened(folder / NAME)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -84,7 +85,7 @@ class RunState(UploadRecord, SaveRecord):
     def path_of(self, link: str, folder: Path) -> Path | None:
         path, sha256 = self._saved.get(_without_host(link), ("", ""))
         whole = folder / path
-        return whole if path and is_there(whole, sha256) else None
+        return whole if path and is_inside(whole, folder) and is_there(whole, sha256) else None
 
     def saved(self, link: str, path: str, sha256: str | None) -> None:
         if sha256 is not None:
@@ -118,6 +119,16 @@ class RunState(UploadRecord, SaveRecord):
             self._saved[document["saved"]] = document["path"], document["sha256"]
         elif "uploads" in document:
             self._uploads.clear()
+
+
+def _opened(path: Path) -> int:
+    """Open the state file, but follow no symbolic link to a file outside the folder."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise OptionInvalid(f"{path} is a symbolic link. Remove it, or save to another folder.") from None
 
 
 def _without_host(link: str) -> str:

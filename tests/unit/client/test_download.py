@@ -287,6 +287,25 @@ def test_a_symbolic_link_in_the_folder_is_neither_followed_nor_replaced(tmp_path
     assert saved.path.read_bytes() == b"mask"
 
 
+def test_a_linked_subfolder_is_used_only_if_it_is_below_the_folder(tmp_path: Path) -> None:
+    outside, folder = tmp_path / "outside", tmp_path / "folder"
+    outside.mkdir()
+    (folder / "here").mkdir(parents=True)
+    (folder / "ward_a").symlink_to(folder / "here")
+    (folder / "ward_b").symlink_to(outside)
+    mask = artifact(b"m", "attachment; filename=1.mask.png")
+    with service(items(named("a", "ward a/1.png")), mask) as one:
+        one.client.save("j1", folder)
+    assert (folder / "here" / "1.mask.png").read_bytes() == b"m"
+    for name in ("ward b/1.png", "ward b/new/1.png"):
+        with (
+            service(items(named("a", name)), mask) as one,
+            pytest.raises(errors.OptionInvalid, match=r"ward_b.* leads out of .*folder"),
+        ):
+            one.client.save("j1", folder)
+    assert list(outside.iterdir()) == []
+
+
 def test_a_long_name_keeps_its_ending() -> None:
     assert safe_name("é" * 200 + ".mask.png").endswith(".png")
     assert len(safe_name("é" * 200 + ".mask.png").encode()) <= 150

@@ -155,6 +155,35 @@ def test_a_file_that_was_changed_or_removed_is_fetched_again(use, many: Path, tm
         assert len(uploading.jobs) == 1
 
 
+def test_a_state_file_that_is_a_link_is_not_followed(
+    use, many: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "out" / ".maskrelay-run.jsonl").symlink_to(tmp_path / "mine")
+    with service(Uploading()) as one:
+        use(one)
+        assert main(["submit", str(many), "--prompt", "disc", "--save", str(tmp_path / "out")]) == 3
+        assert one.lines == []
+    assert ".maskrelay-run.jsonl is a symbolic link" in capsys.readouterr().err
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_a_file_that_the_state_file_names_outside_the_folder_is_fetched_again(
+    use, many: Path, tmp_path: Path
+) -> None:
+    command = ["submit", str(many), "--prompt", "disc", "--save", str(tmp_path / "out")]
+    with service(uploading := Uploading()) as one:
+        use(one)
+        assert main(command) == 0
+        (tmp_path / "out" / "0.png").rename(tmp_path / "0.png")
+        state = tmp_path / "out" / ".maskrelay-run.jsonl"
+        state.write_text(state.read_text().replace('"path": "0.png"', '"path": "../0.png"'))
+        assert main(command) == 0
+    assert sorted(uploading.fetched) == ["0.png", "0.png", "1.png", "2.png"]
+    assert (tmp_path / "out" / "0.png").is_file()
+
+
 def test_uploads_that_the_service_no_longer_has_are_made_again(use, many: Path, tmp_path: Path) -> None:
     command = ["submit", str(many), "--prompt", "disc", "--save", str(tmp_path / "out")]
     with service(uploading := Uploading(job=1)) as one:
