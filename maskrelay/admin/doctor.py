@@ -1,9 +1,14 @@
-"""`maskrelay doctor`: check everything that the service depends on, and print what is wrong and how to fix it."""
+"""`maskrelay doctor`: check everything that the service depends on, and print what is wrong and how to fix it.
+
+The checks of the service need the libraries of its processes. Without them, only the client is checked. The checks are
+imported when the command runs.
+"""
 
 import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -12,14 +17,11 @@ if TYPE_CHECKING:
     from maskrelay.admin.checks.finding import Finding
 
 _EPILOG = """\
-Run it with the environment of the process that you want to check. What is not configured is skipped.
+Run it with the environment of the process that you want to check. What is not configured is skipped. Beside `make up`,
+run it in the same folder (or with the same DATA): it then checks the embedded stack. In any case, it checks the address
+and the API key of the client.
 It writes one object and removes it, and sends one test image to each endpoint, in addition to the workers' requests.
 Exit codes: 0 if nothing is wrong, 1 if something is. A warning does not count as wrong."""
-
-# The command is available only if the libraries of its checks are installed. The checks are imported when it runs.
-for _module in ("redis", "boto3"):
-    if find_spec(_module) is None:
-        raise ModuleNotFoundError(_module)
 
 
 def add(subparsers: Any) -> None:
@@ -29,15 +31,14 @@ def add(subparsers: Any) -> None:
         "doctor", help=what, description=what, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
+    parser.add_argument("--profile", metavar="NAME", default=argparse.SUPPRESS, help="the profile of the client")
     parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
     """Print the findings. Return 1 if the state of any finding is `wrong`, otherwise 0."""
-    from maskrelay.admin.checks.diagnosis import diagnose  # noqa: PLC0415
-
     findings = []
-    for finding in diagnose(os.environ):
+    for finding in _findings(os.environ, given.profile):
         findings.append(finding)
         if not given.json:
             sys.stdout.write(_line(finding) + "\n")
@@ -46,6 +47,24 @@ def run(given: argparse.Namespace) -> int:
     if given.json:
         sys.stdout.write(json.dumps({"healthy": healthy, "checks": [asdict(one) for one in findings]}, indent=2) + "\n")
     return 0 if healthy else 1
+
+
+def _findings(environment: Mapping[str, str], profile: str | None) -> "Iterator[Finding]":
+    """Yield what is found in the service and in the client."""
+    from maskrelay.admin.checks import client_check  # noqa: PLC0415 - for the speed of the other commands
+    from maskrelay.admin.checks.finding import skip  # noqa: PLC0415
+    from maskrelay.admin.checks.surroundings import surroundings  # noqa: PLC0415
+
+    here = surroundings(environment, has_client=client_check.is_set_up(profile))
+    yield from here.findings
+    if here.environment is not None:
+        if any(find_spec(module) is None for module in ("redis", "boto3")):
+            yield skip("service", "not checked, because this needs the extra `api` or `worker`")
+        else:
+            from maskrelay.admin.checks.diagnosis import diagnose  # noqa: PLC0415
+
+            yield from diagnose(here.environment)
+    yield from client_check.check(profile)
 
 
 def _line(finding: "Finding") -> str:

@@ -1,4 +1,9 @@
-"""The client for asyncio: the methods of `Client`, to be awaited. Both are thin shells over the same operations."""
+"""The client for asyncio: the methods of `Client`, to be awaited.
+
+Both are thin shells over the same operations. The signatures are written twice, although they are equal, because an
+editor and a type checker read them in the source: methods that are made when the module is imported have no types. A
+test compares the two classes.
+"""
 
 import asyncio
 import os

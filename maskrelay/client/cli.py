@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import entry_points, version
 
-from maskrelay.client import completion_command, job_commands, submit_commands, watch_commands
+from maskrelay.client import completion_command, job_commands, mcp_command, submit_commands, watch_commands
 from maskrelay.client.output import add_common_options
 from maskrelay.errors import ClientError, MaskrelayError
 
@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     submit_commands.add(subparsers)
     job_commands.add(subparsers)
     watch_commands.add(subparsers)
+    mcp_command.add(subparsers)
     completion_command.add(subparsers, parser)
     for entry in entry_points(group="maskrelay.commands"):
         with suppress(ModuleNotFoundError):  # the extra that the command needs is not installed

@@ -10,10 +10,11 @@ from typing import Any
 
 from maskrelay.client.download import SavedFile, SaveRecord
 from maskrelay.client.job_handles import Item, Job
-from maskrelay.client.job_operations import saved_files
+from maskrelay.client.job_operations import item_page, job_page, saved_files, service_version
 from maskrelay.client.run_state import RunState
 from maskrelay.client.service_client import Client
 from maskrelay.client.submission import Submission, submit
+from maskrelay.contract.views.job_views import ItemList
 from maskrelay.errors import SettingsError, UploadExpired, UploadUnknown
 
 _FILE = "maskrelay.toml"
@@ -39,23 +40,40 @@ class CommandClient(Client):
             state.forget_uploads()
             return Job.of(self, self._run(submit(recorded)))
 
+    def service_version(self) -> str:
+        """Return the version of the service, which tells it without a key."""
+        return self._run(service_version())
+
+    def check_key(self) -> None:
+        """Ask for the newest job, which needs a key with the scope `read`."""
+        self._run(job_page(1))
+
+    def item_page(self, job_id: str, cursor: str | None, limit: int) -> ItemList:
+        """Return the page of a job's items that begins at `cursor`."""
+        return self._run(item_page(job_id, cursor, limit))
+
     def save_files(self, job_id: str, folder: Path, items: list[Item], record: SaveRecord) -> list[SavedFile]:
         """Save the artifacts of these items. What an earlier run has saved is not asked for again."""
         return self._run(saved_files(job_id, folder, record, list(items)))
 
 
 def connect(given: argparse.Namespace) -> CommandClient:
-    """Return a client for the profile of this command, or for the environment.
+    """Return a client for the profile of this command, or for the environment. Raises SettingsError."""
+    return CommandClient(*address_and_key(given.profile))
+
+
+def address_and_key(profile_name: str | None) -> tuple[str | None, str | None]:
+    """Return the address and the API key of a profile, or of the environment. Each is None if it is not set.
 
     The environment has priority over the default profile, and a profile that the command names has priority over both.
     Raises SettingsError.
     """
-    name = given.profile or os.environ.get("MASKRELAY_PROFILE")
+    name = profile_name or os.environ.get("MASKRELAY_PROFILE")
     profile = read_profile(name)
     url, key = os.environ.get("MASKRELAY_URL"), os.environ.get("MASKRELAY_API_KEY")
     if name:
-        return CommandClient(profile.get("url") or url, profile.get("api_key") or key)
-    return CommandClient(url or profile.get("url"), key or profile.get("api_key"))
+        return profile.get("url") or url, profile.get("api_key") or key
+    return url or profile.get("url"), key or profile.get("api_key")
 
 
 def read_profile(name: str | None) -> dict[str, str]:

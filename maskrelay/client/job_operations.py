@@ -15,9 +15,9 @@ from maskrelay.contract.records.job import TERMINAL
 from maskrelay.contract.views.dead_letter_views import RedriveList
 from maskrelay.contract.views.delivery_views import DeliveryList, DeliveryShown
 from maskrelay.contract.views.endpoint_views import EndpointList, EndpointShown
-from maskrelay.contract.views.job_views import ItemList, ItemShown, JobShown
+from maskrelay.contract.views.job_views import ItemList, ItemShown, JobList, JobShown
 from maskrelay.contract.vocabulary.trained_targets import TargetList, TargetShown
-from maskrelay.errors import WaitTimeout
+from maskrelay.errors import ServiceAnswerUnknown, WaitTimeout
 
 #: The time for which `wait` keeps trying to reach the service during an outage.
 _PATIENCE = timedelta(minutes=5)
@@ -56,6 +56,16 @@ def all_items(job_id: str) -> Operation[list[ItemShown]]:
     while (page := (yield from pages.following())) is not None:
         items += page
     return items
+
+
+def job_page(limit: int) -> Operation[JobList]:
+    """Return the newest jobs."""
+    return read_as(JobList, (yield from call(get("/v1/jobs", limit=limit))))
+
+
+def item_page(job_id: str, cursor: str | None, limit: int) -> Operation[ItemList]:
+    """Return the page of items that begins at `cursor`."""
+    return read_as(ItemList, (yield from call(get(f"/v1/jobs/{job_id}/items", cursor=cursor, limit=limit))))
 
 
 class ItemPages:
@@ -152,6 +162,15 @@ def deliveries_of(job_id: str) -> Operation[list[DeliveryShown]]:
 
 def replayed_event(job_id: str, event: str) -> Operation[DeliveryShown]:
     return read_as(DeliveryShown, (yield from call(post(f"/v1/jobs/{job_id}/deliveries/{event}/replay"))))
+
+
+def service_version() -> Operation[str]:
+    """Return the version of the service. Raises ServiceAnswerUnknown if it is not maskrelay."""
+    answer = yield from call(get("/v1/sign-in"))
+    try:
+        return str(answer["version"])
+    except (TypeError, KeyError):
+        raise ServiceAnswerUnknown from None
 
 
 def endpoints_shown() -> Operation[list[EndpointShown]]:

@@ -43,8 +43,8 @@ class RunState(UploadRecord, SaveRecord):
     def opened(cls, folder: Path, url: str) -> Iterator[Self]:
         """Yield the state of a folder, which no other command uses at the same time.
 
-        The lock ends with the process, however that ends. Raises OptionInvalid if another command uses the folder, or if
-        the file is a symbolic link, and OSError.
+        The lock ends with the process, however that ends. Raises OptionInvalid if another command uses the folder, or
+        if the file is a symbolic link, and OSError.
         """
         descriptor = _opened(folder / NAME)
         try:

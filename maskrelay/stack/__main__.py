@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from maskrelay.local_stack import DEFAULT_FOLDER
 from maskrelay.stack.up import up
 from maskrelay.threads import end_process_with_threads
 
@@ -26,7 +27,7 @@ def main() -> int:
     port = given.get("PORT") or "8080"
     if not port.isdecimal() or not 0 < int(port) < 1 << 16:
         parser.error(f"PORT must be a number from 1 to 65535, not {port!r}")
-    return up(given, Path(given.get("DATA") or ".maskrelay"), int(port))
+    return up(given, Path(given.get("DATA") or DEFAULT_FOLDER), int(port))
 
 
 if __name__ == "__main__":

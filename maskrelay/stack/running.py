@@ -6,6 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from maskrelay import local_stack
+from maskrelay.local_stack import LocalStack
+from maskrelay.settings import CLIENT_NAMES, PREFIX
+from maskrelay.stack.local_secrets import write_private
 from maskrelay.stack.stack_processes import IMPORTED_ONCE, StackLayout, hold, lay_out
 from maskrelay.stack.supervisor import Ending, Supervisor
 
@@ -42,10 +46,19 @@ def running(
             held=(lock,),
             modules=IMPORTED_ONCE,
         )
+        record = folder / local_stack.NAME
         try:
             supervisor.start_all()
+            write_private(record, _record_of(given, layout).text())
             yield EmbeddedStack(layout, supervisor, folder, folder / "logs")
         finally:
+            record.unlink(missing_ok=True)
             supervisor.end()
     finally:
         os.close(lock)
+
+
+def _record_of(given: Mapping[str, str], layout: StackLayout) -> LocalStack:
+    settings = {name: value for name, value in layout.environment.items() if name.startswith(PREFIX) and value}
+    made = {name: value for name, value in settings.items() if given.get(name) != value}
+    return LocalStack(os.getpid(), made, tuple(sorted(settings.keys() - made.keys() - CLIENT_NAMES.keys())))

@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import redis
 
+from maskrelay.stack.loopback import free_port
 from tests.support.checks.system_programs import system_program
 from tests.support.servers.simulators import eventually
 from tests.support.servers.stacks import RunningStack
@@ -42,6 +44,45 @@ def test_a_healthy_stack_has_no_warning_and_secrets_stay_secret(stack: RunningSt
     for name in ("REDIS_URL", "SERVER_KEY", "ENDPOINT_KEY", "KEYS_FILE", "STORAGE_URL", "ENDPOINT_URL"):
         assert stack.environment[f"MASKRELAY_{name}"] not in said
     assert str(stack.data) not in said
+
+
+def beside(stack: RunningStack, folder: Path, **changes: str) -> tuple[int, str]:
+    """Exit code and what was printed, of the command in a terminal that knows only what `make up` prints."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MASKRELAY_")}
+    given = plain | {"MASKRELAY_URL": stack.url, "MASKRELAY_API_KEY": stack.api_key, "XDG_CONFIG_HOME": str(folder)}
+    done = subprocess.run(
+        COMMAND, cwd=folder, env=given | changes, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.stderr == ""
+    return done.returncode, done.stdout
+
+
+def test_beside_make_up_it_finds_the_embedded_stack_and_checks_the_client(stack: RunningStack, tmp_path: Path) -> None:
+    (tmp_path / ".maskrelay").symlink_to(stack.data)
+    code, said = beside(stack, tmp_path)
+    assert code == 0, said
+    for check in ("stack", "settings", "redis", "store", "endpoint default", "sweep", "client service", "client key"):
+        assert sum(line.startswith(f"ok     {check}: ") for line in said.splitlines()) == 1, said
+    assert "must be set" not in said
+    for secret in (stack.api_key, stack.environment["MASKRELAY_SERVER_KEY"], stack.url, str(stack.data)):
+        assert secret not in said
+
+
+def test_a_client_without_a_stack_of_its_own_is_checked_alone(stack: RunningStack, tmp_path: Path) -> None:
+    code, said = beside(stack, tmp_path)
+    assert code == 0
+    assert [line.split(":")[0].split(maxsplit=1) for line in said.splitlines()] == [
+        ["skip", "stack"],
+        ["skip", "settings"],
+        ["ok", "client service"],
+        ["ok", "client key"],
+    ]
+    code, said = beside(stack, tmp_path, MASKRELAY_API_KEY="of-nobody")
+    assert code == 1
+    assert "wrong  client key: the service does not accept the client's API key → set MASKRELAY_API_KEY" in said
+    code, said = beside(stack, tmp_path, MASKRELAY_URL=f"http://127.0.0.1:{free_port()}")
+    assert code == 1
+    assert "wrong  client service: maskrelay does not respond at the client's URL (service_unreachable) → " in said
 
 
 def test_what_is_wrong_is_a_line_with_a_hint_and_the_exit_code(stack: RunningStack) -> None:

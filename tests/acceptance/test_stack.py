@@ -1,5 +1,6 @@
 """The stack as people start it: `python -m maskrelay.stack`, ended by signals, killed, and started again."""
 
+import json
 import os
 import re
 import signal
@@ -112,11 +113,15 @@ def test_what_it_prints_is_enough_to_submit_a_job_and_ctrl_c_leaves_nothing_runn
         with Client(f"http://127.0.0.1:{port}", key[1]) as client:
             job = client.submit([picture], [PROMPT])
             assert client.wait(job.id, timedelta(seconds=180)).state == "succeeded"
+        record = tmp_path / "data" / "stack.json"
+        assert record.stat().st_mode & 0o777 == 0o600
+        assert "MASKRELAY_REDIS_URL" in json.loads(record.read_text())["made"]
         processes = stack.tree()
         assert len(processes) >= 1 + len(NAMES)
         stack.process.send_signal(signal.SIGINT)
         assert stack.ended() == 0
         assert _all_gone(processes)
+        assert not record.exists()
 
 
 def test_a_child_that_dies_is_started_again_and_everything_ends_when_the_supervisor_dies(tmp_path: Path) -> None:

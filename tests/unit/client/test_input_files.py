@@ -169,9 +169,7 @@ def test_a_state_file_that_is_a_link_is_not_followed(
     assert (tmp_path / "mine").read_text() == "mine"
 
 
-def test_a_file_that_the_state_file_names_outside_the_folder_is_fetched_again(
-    use, many: Path, tmp_path: Path
-) -> None:
+def test_a_file_that_the_state_file_names_outside_the_folder_is_fetched_again(use, many: Path, tmp_path: Path) -> None:
     command = ["submit", str(many), "--prompt", "disc", "--save", str(tmp_path / "out")]
     with service(uploading := Uploading()) as one:
         use(one)
