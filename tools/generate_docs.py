@@ -113,7 +113,9 @@ def errors_page() -> str:
         _table(("Code", "Again", "Meaning"), [_row(kind) for kind in items]),
         "## Errors of a whole job",
         "These appear in the `error` of a job, with the code as its `reason`. A step of the service failed repeatedly, "
-        "and the job ended as `failed` without a result. Frames that were already segmented are kept.",
+        "or the manifest or listing of a run cannot be used, and the job ended as `failed` without a result. Frames "
+        "that were already segmented are kept. The job of a run can also end with a code of the tables above, such as "
+        "`too_many_rejected` or `source_forbidden`.",
         _table(("Code", "Again", "Meaning"), [_row(kind) for kind in halts]),
         "## Why work waits",
         "These appear in logs as the reason of a closed gate. The work waits, and no attempt is counted for any frame.",

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from api.dependencies import Dependencies
 from maskrelay.contract.records import keys
@@ -13,12 +14,13 @@ from maskrelay.contract.records.job import (
     Result,
     Submission,
 )
-from maskrelay.contract.records.runs import Forecast
+from maskrelay.contract.records.runs import Expansion, Forecast
 from maskrelay.errors import Gone, LedgerUnavailable, NotFound, ObjectMissing, RecordUnreadable
 from maskrelay.ledger.ledger_record import JobRecord
 from maskrelay.rules.lifecycle import is_terminal
 from maskrelay.storage.markers import halt_of, tombstone_of
 from maskrelay.storage.stored_records import owner_of, read_record
+from maskrelay.storage.submitted_items import expansion_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class JobSnapshot:
     halted: Halt | None = None
     #: What a dry run has found, when it has ended.
     forecast: Forecast | None = None
+    #: The numbers of a run's lines, when all of them have been read.
+    expansion: Expansion | None = None
 
     @property
     def id(self) -> str:
@@ -116,7 +120,8 @@ def _beside_record(dependencies: Dependencies, record: JobRecord) -> JobSnapshot
         raise NotFound
     result = dependencies.archive.result(record.id) if ended else None
     halted = halt_of(dependencies.storage, record.id) if ended and result is None else None
-    return JobSnapshot(submission, record, result, halted=halted, forecast=_forecast(dependencies, submission, result))
+    about = _about_run(dependencies, submission, result)
+    return JobSnapshot(submission, record, result, halted=halted, **about)
 
 
 def _from_storage(dependencies: Dependencies, tenant: str, job: str) -> JobSnapshot | None:
@@ -125,11 +130,20 @@ def _from_storage(dependencies: Dependencies, tenant: str, job: str) -> JobSnaps
     if submission is None or submission.tenant != tenant:
         return None
     result = dependencies.archive.result(job)
+    about = _about_run(dependencies, submission, result)
     if result is not None:
-        return JobSnapshot(submission, None, result, forecast=_forecast(dependencies, submission, result))
-    return JobSnapshot(
-        submission, None, None, dependencies.archive.has(keys.cancel(job)), halt_of(dependencies.storage, job)
-    )
+        return JobSnapshot(submission, None, result, **about)
+    has_cancel, halted = dependencies.archive.has(keys.cancel(job)), halt_of(dependencies.storage, job)
+    return JobSnapshot(submission, None, None, has_cancel, halted, **about)
+
+
+def _about_run(dependencies: Dependencies, submission: Submission, result: Result | None) -> dict[str, Any]:
+    """Return what is stored beside the submission of a run or of a dry run."""
+    run = submission.run
+    return {
+        "forecast": _forecast(dependencies, submission, result),
+        "expansion": expansion_of(dependencies.storage, run) if run is not None else None,
+    }
 
 
 def _forecast(dependencies: Dependencies, submission: Submission, result: Result | None) -> Forecast | None:

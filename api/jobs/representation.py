@@ -91,8 +91,7 @@ def job_shown(known: JobSnapshot, base: str, *, secret: str | None = None) -> Jo
     """
     url = job_url(base, known.id)
     callback, spent = known.submission.callback, timings_of(known)
-    run = known.submission.run
-    rejected = run.expansion.rejected if run and run.expansion else None
+    rejected = known.expansion.rejected if known.expansion else None
     return JobShown(
         id=known.id,
         redrive_of=known.submission.redrive_of,

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from api.http.middleware.problems import MEDIA_TYPE, Problem
 from api.submissions.parse import PROMPT_PATTERN, JobAsked, RunHeadAsked
+from api.submissions.referenced_run import ListingRunAsked, ManifestRunAsked
 from api.submissions.watches import WatchAsked
 from maskrelay.callbacks.signature import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
 from maskrelay.contract.records.events import EVENT_TYPES, JobEvent
@@ -65,7 +66,14 @@ JOB_BODY = {
             "schema": _FORM,
             "encoding": {"image": {"style": "form", "explode": True}, "options": {"contentType": "application/json"}},
         },
-        "application/json": {"schema": {"$ref": "#/components/schemas/JobAsked"}},
+        "application/json": {
+            "schema": {
+                "anyOf": [
+                    {"$ref": f"#/components/schemas/{model}"}
+                    for model in ("JobAsked", "ManifestRunAsked", "ListingRunAsked")
+                ]
+            }
+        },
         # OpenAPI 3.1 cannot describe the lines of a text.
         "application/x-ndjson": {
             "schema": {
@@ -173,7 +181,8 @@ def describe(app: FastAPI) -> None:
         document = generated()
         parts = document.setdefault("components", {})
         schemas = parts.setdefault("schemas", {})
-        for model in (Problem, JobAsked, RunHeadAsked, JobEvent, ReviewAsked, WatchAsked):
+        bodies = (JobAsked, RunHeadAsked, ManifestRunAsked, ListingRunAsked, ReviewAsked, WatchAsked)
+        for model in (Problem, JobEvent, *bodies):
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(schema.pop("$defs", {}))
             schemas[model.__name__] = schema

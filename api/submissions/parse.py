@@ -150,9 +150,9 @@ def read_form(fields: dict[str, list[bytes]], images: int, limits: Limits) -> tu
     return tuple(RequestedItem(str(number), prompts) for number in range(images)), options
 
 
-def read_body(body: bytes, limits: Limits) -> tuple[tuple[RequestedItem, ...], Options]:
-    """Parse the items and options of a JSON body, in which items refer to uploads or to other sources."""
-    given = members(read_json(body, pointer()), JobAsked.model_fields, ())
+def read_body(value: Any, limits: Limits) -> tuple[tuple[RequestedItem, ...], Options]:
+    """Return the items and options of a JSON body, in which items refer to uploads or to other sources."""
+    given = members(value, JobAsked.model_fields, ())
     options = read_options(given.get("options", {}))
     items = given.get("items", [])
     if not isinstance(items, list):

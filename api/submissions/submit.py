@@ -26,13 +26,15 @@ from api.jobs.long_poll import until_ended
 from api.jobs.lookup import JobSnapshot, find_job
 from api.jobs.representation import body_of, job_shown
 from api.submissions import accept, request_bodies
-from api.submissions.accept_run import accept_run
+from api.submissions.accept_run import accept_referenced_run, accept_run
+from api.submissions.options import read_json
 from api.submissions.parse import (
     RequestedItem,
     SubmissionRequest,
     read_body,
     read_form,
 )
+from api.submissions.referenced_run import ReferencedRun, is_referenced_run, read_referenced_run
 from api.submissions.run_body import RunReceiver
 from api.submissions.source_references import Reference
 from api.submissions.upload_quota import ByteCheck, byte_check, check_frames, publish
@@ -79,7 +81,11 @@ async def submit_job(request: Request) -> Response:
                 submission = await _submit_run(request, dependencies, incoming, traced)
             else:
                 wanted = await _read(request, dependencies, incoming, asking)
-                submission = await _accept(partial(accept.accept, dependencies, traced, wanted, incoming))
+                if isinstance(wanted, ReferencedRun):
+                    call = partial(accept_referenced_run, dependencies, traced, wanted, incoming)
+                else:
+                    call = partial(accept.accept, dependencies, traced, wanted, incoming)
+                submission = await _accept(call)
             span.note(job_id=submission.id, items=submission.total)
     return await answer_accepted(request, submission, wait, is_new=incoming.kept)
 
@@ -91,7 +97,7 @@ def _declared(request: Request) -> int:
 
 async def _read(
     request: Request, dependencies: Dependencies, incoming: Incoming, asking: accept.SubmissionContext
-) -> SubmissionRequest:
+) -> SubmissionRequest | ReferencedRun:
     kind = request_bodies.kind_of(request)
     if kind == "multipart/form-data":
         check = ByteCheck(partial(accept.check_room, dependencies, asking))
@@ -100,7 +106,10 @@ async def _read(
         return SubmissionRequest(items, tuple(incoming.uploads), options)
     if kind == "application/json":
         body = await request_bodies.receive_json(request, dependencies.limits)
-        items, options = await in_thread(read_body, body, dependencies.limits)
+        value = await in_thread(read_json, body, pointer())
+        if is_referenced_run(value):
+            return await in_thread(read_referenced_run, value, dependencies.limits)
+        items, options = await in_thread(read_body, value, dependencies.limits)
         sources = await in_thread(_find_sources, dependencies, tenant_of(request), items)
         return SubmissionRequest(items, sources, options)
     raise Malformed(f"Send multipart/form-data, application/json or {request_bodies.LINES}.")

@@ -14,12 +14,15 @@ class LineSplitter:
         self._longest = longest
         self._held = bytearray()
         self._is_too_long = False
+        #: The number of bytes up to the end of the line that was yielded last, with its line feed.
+        self.offset = 0
 
     def feed(self, chunk: bytes) -> Iterator[bytes | None]:
         """Yield the lines that end in this chunk. Exhaust the iterator before the next call."""
         *ends, rest = chunk.split(b"\n")
         for end in ends:
             self._hold(end)
+            self.offset += 1
             yield self._line()
         self._hold(rest)
 
@@ -29,6 +32,7 @@ class LineSplitter:
             yield self._line()
 
     def _hold(self, piece: bytes) -> None:
+        self.offset += len(piece)
         if len(self._held) + len(piece) > self._longest:
             self._is_too_long = True
         if self._is_too_long:

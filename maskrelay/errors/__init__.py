@@ -83,7 +83,9 @@
     ├── JobHalted                    the job ended without a result
     │   ├── PlanningFailed
     │   ├── AssemblingFailed
-    │   └── FinishingFailed
+    │   ├── FinishingFailed
+    │   ├── ManifestInvalid
+    │   └── ListingEmpty
     ├── EndpointError                the scoring endpoint returned no usable answer
     │   ├── EndpointBusy             the frame waits, and no attempt is counted
     │   │   ├── EndpointThrottled

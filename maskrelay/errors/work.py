@@ -148,6 +148,14 @@ class FinishingFailed(JobHalted):
     """The result could not be written. All masks are kept, and an operator can resume the job."""
 
 
+class ManifestInvalid(JobHalted):
+    """The manifest of the run is not of the format that it should have."""
+
+
+class ListingEmpty(JobHalted):
+    """The listing of the run contains no object that matches its pattern."""
+
+
 class EndpointError(MaskrelayError):
     """The scoring endpoint returned no usable answer."""
 

@@ -27,6 +27,7 @@ from maskrelay.ledger.score_index import ScoreIndex
 from maskrelay.ledger.scripts import Scripts, texts
 from maskrelay.ledger.senders import Senders
 from maskrelay.ledger.step_leases import StepLeases
+from maskrelay.ledger.survey_leases import SurveyLeases
 from maskrelay.ledger.sweep_state import SweepState
 from maskrelay.ledger.wakeups import WakeUps
 from maskrelay.ledger.watch_state import Watches
@@ -44,6 +45,7 @@ class Ledger:
     quotas: Quotas
     claims: Claims
     step_leases: StepLeases
+    survey_leases: SurveyLeases
     assembly_leases: AssemblyLeases
     outbox: Outbox
     wake_ups: WakeUps
@@ -93,6 +95,7 @@ def open_ledger(
         quotas=Quotas(scripts),
         claims=Claims(scripts, claim_lease),
         step_leases=StepLeases(scripts, step_lease),
+        survey_leases=SurveyLeases(scripts, step_lease),
         assembly_leases=AssemblyLeases(scripts, step_lease),
         outbox=Outbox(scripts, delivery_lease),
         wake_ups=WakeUps(scripts, publish),

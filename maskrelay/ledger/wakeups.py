@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Literal
 
 from maskrelay.ledger.scripts import Scripts
+from maskrelay.ledger.step_leases import Kind
 
 Task = Literal["segment", "plan", "assemble", "finish", "tabulate", "deliver"]
 TASKS: tuple[Task, ...] = ("segment", "plan", "assemble", "finish", "tabulate", "deliver")
@@ -68,3 +69,7 @@ class WakeUps:
     def work(self, task: Task) -> int:
         """Return the amount of work that waits for the loops of a task."""
         return int(self._scripts.run("count_work", task))
+
+    def steps(self, kind: Kind) -> int:
+        """Return the number of steps of this kind that are due and that no worker holds."""
+        return int(self._scripts.run("count_work", kind, "steps"))

@@ -31,7 +31,10 @@ def verdict(counts: Counts, *, cancelled: bool) -> JobState:
 
     The job succeeded if all items succeeded. Otherwise, it is cancelled if `cancelled` is true and at least one item is
     cancelled. If neither is the case, it failed if no item succeeded or is partial. In all other cases, it is partial.
+    A run that is cancelled before its lines are read has no items.
     """
+    if cancelled and not counts.total:
+        return "cancelled"
     if counts.succeeded == counts.total:
         return "succeeded"
     if cancelled and counts.cancelled:

@@ -10,11 +10,12 @@ from itertools import count
 
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import Item, Submission
-from maskrelay.contract.records.runs import ChunkHead, ChunkStart, Expansion, RejectedLine
-from maskrelay.errors import ObjectExists, ObjectMissing
+from maskrelay.contract.records.runs import ChunkHead, ChunkStart, Expansion, RejectedLine, Run
+from maskrelay.contract.records.source_pins import Pin
+from maskrelay.errors import ObjectMissing
 from maskrelay.rules.run_chunks import is_full
 from maskrelay.storage.protocol import Storage
-from maskrelay.storage.stored_records import lines_of, parsed, record_body, unreadable
+from maskrelay.storage.stored_records import lines_of, parsed, read_record, record_body, unreadable
 
 _LINES = "application/x-ndjson"
 #: The largest number of rejected lines in a chunk, which bounds the memory for a body of bad lines.
@@ -38,31 +39,45 @@ def write_before_acceptance(storage: Storage, submission: Submission, lines: byt
 
 
 class ChunkWriter:
-    """A writer of the chunks under the prefix `chunks`, from chunk `number` on, which begins after `before`."""
+    """A writer of the chunks under the prefix `chunks`, from chunk `number` on, which begins after `before`.
 
-    def __init__(self, storage: Storage, chunks: str, number: int = 0, before: ChunkHead | None = None) -> None:
+    `pin` is the version of the manifest from which the lines are read. Methods raise ObjectExists if another process
+    has written a chunk.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        chunks: str,
+        number: int = 0,
+        before: ChunkHead | None = None,
+        pin: Pin | None = None,
+    ) -> None:
         self._storage = storage
         self._chunks = chunks
-        self._number = number
+        #: The number of chunks that are written.
+        self.number = number
+        self._pin = pin
+        self._after = before.after if before else None
         self._first = before.first if before else 0
         self._lines = before.lines if before else 0
         self._rejected_before = before.rejected if before else 0
         self._items: list[Item] = []
         self._rejected: list[RejectedLine] = []
 
-    def add(self, item: Item) -> None:
-        """Add the item of the next line."""
+    def add(self, item: Item, after: str | None = None) -> None:
+        """Add the item of the next line. `after` is the place after this line."""
         if is_full(self._items, len(self._rejected), item):
             self._write(last=False)
         self._items.append(item)
-        self._lines += 1
+        self._lines, self._after = self._lines + 1, after
 
-    def reject(self, line: RejectedLine) -> None:
-        """Add a line that did not become an item."""
+    def reject(self, line: RejectedLine, after: str | None = None) -> None:
+        """Add a line that did not become an item. `after` is the place after this line."""
         if len(self._rejected) >= MOST_REJECTED:
             self._write(last=False)
         self._rejected.append(line)
-        self._lines += 1
+        self._lines, self._after = self._lines + 1, after
 
     def close(self) -> Expansion:
         """Write the last chunk."""
@@ -72,23 +87,24 @@ class ChunkWriter:
     def expansion(self) -> Expansion:
         """Return the numbers of the lines so far."""
         items, rejected = self._first + len(self._items), self._rejected_before + len(self._rejected)
-        return Expansion(lines=self._lines, items=items, rejected=rejected, chunks=self._number)
+        return Expansion(lines=self._lines, items=items, rejected=rejected, chunks=self.number)
 
     def _write(self, *, last: bool) -> None:
         if self._rejected:
             body = b"\n".join(record_body(line) for line in self._rejected)
-            self._storage.put(keys.rejected_chunk(self._chunks, self._number), body, _LINES)
+            self._storage.put(keys.rejected_chunk(self._chunks, self.number), body, _LINES)
         rejected = self._rejected_before + len(self._rejected)
-        head = ChunkHead(first=self._first, lines=self._lines, rejected=rejected, last=last)
+        head = ChunkHead(
+            first=self._first, lines=self._lines, rejected=rejected, last=last, after=self._after, pin=self._pin
+        )
         body = b"\n".join(
             [record_body(head), *(item.model_dump_json(exclude_defaults=True).encode() for item in self._items)]
         )
-        with suppress(ObjectExists):
-            self._storage.create(keys.item_chunk(self._chunks, self._number), body, _LINES)
+        self._storage.create(keys.item_chunk(self._chunks, self.number), body, _LINES)
         self._first += len(self._items)
         self._rejected_before = rejected
         self._items, self._rejected = [], []
-        self._number += 1
+        self.number += 1
 
 
 def read_chunk(storage: Storage, chunks: str, number: int) -> tuple[ChunkHead, list[Item]]:
@@ -98,16 +114,48 @@ def read_chunk(storage: Storage, chunks: str, number: int) -> tuple[ChunkHead, l
     return parsed(head, ChunkHead, key), [parsed(line, Item, key) for line in items]
 
 
-def read_chunks(storage: Storage, chunks: str, first: int = 0) -> Iterator[tuple[ChunkHead, list[Item]]]:
-    """Yield every chunk from number `first` on, one at a time. Raises RecordUnreadable if a chunk is missing."""
+def read_chunks(storage: Storage, run: Run, first: int = 0) -> Iterator[tuple[ChunkHead, list[Item]]]:
+    """Yield every chunk from number `first` on, one at a time.
+
+    Raises RecordUnreadable if a chunk is missing, unless the lines that follow were not read yet.
+    """
     for number in count(first):
         try:
-            head, items = read_chunk(storage, chunks, number)
+            head, items = read_chunk(storage, run.chunks, number)
         except ObjectMissing:
-            raise unreadable(keys.item_chunk(chunks, number)) from None
+            if expansion_of(storage, run) is None:
+                return
+            raise unreadable(keys.item_chunk(run.chunks, number)) from None
         yield head, items
         if head.last:
             return
+
+
+def expansion_of(storage: Storage, run: Run) -> Expansion | None:
+    """Return the numbers of a run's lines, or None if they were not all read yet."""
+    if run.expansion is not None or run.lines_from is None:
+        return run.expansion
+    with suppress(ObjectMissing):
+        return read_record(storage, keys.expansion(run.chunks), Expansion)
+    return None
+
+
+def write_expansion(storage: Storage, run: Run, expansion: Expansion) -> None:
+    """Record that all lines of a run were read."""
+    storage.put(keys.expansion(run.chunks), record_body(expansion), "application/json")
+
+
+def last_chunk(storage: Storage, run: Run) -> tuple[int, ChunkHead] | None:
+    """Return the number and the head of the last chunk that was written."""
+    last = None
+    for number, key in enumerate(storage.list(run.chunks)):
+        if key != keys.item_chunk(run.chunks, number):  # the keys of other objects come after those of the chunks
+            break
+        last = number
+    if last is None:
+        return None
+    key = keys.item_chunk(run.chunks, last)
+    return last, parsed(storage.get(key).partition(b"\n")[0], ChunkHead, key)
 
 
 def read_items(storage: Storage, submission: Submission, chunk: int = 0) -> Iterator[Item]:
@@ -116,7 +164,7 @@ def read_items(storage: Storage, submission: Submission, chunk: int = 0) -> Iter
     Raises ObjectMissing and RecordUnreadable.
     """
     if submission.run is not None:
-        for _, items in read_chunks(storage, submission.run.chunks, chunk):
+        for _, items in read_chunks(storage, submission.run, chunk):
             yield from items
     elif submission.items_key is None:
         yield from submission.items

@@ -12,6 +12,7 @@ from maskrelay.errors import (
     FinishingFailed,
     JobHalted,
     LedgerUnavailable,
+    MaskrelayError,
     PlanningFailed,
     StorageUnavailable,
 )
@@ -34,19 +35,31 @@ _ERRORS: dict[Step, type[JobHalted]] = {
 
 
 def halt(context: WorkerContext, job: str, step: Step) -> None:
-    """End the job as `failed`, without a result: write `halted.json`, create the event, and set the terminal state.
+    """End the job as `failed`, without a result, because the step has failed repeatedly.
 
     The outcomes of the job are kept. A job that has a result or has ended is not changed. Any process may repeat the
     call.
     """
+    error = _ERRORS[step]()
+    if _halt(context, job, step, error):
+        context.recorder.happened("halted", step)
+        log.error("job halted: a step failed repeatedly", extra={"job_id": job, "step": step, "code": error.code})
+
+
+def refuse_run(context: WorkerContext, job: str, error: MaskrelayError) -> None:
+    """End the job as `failed`, without a result, because the lines of the run cannot be used. See `halt`."""
+    if _halt(context, job, "plan", error):
+        log.info("run refused", extra={"job_id": job, "code": error.code})
+
+
+def _halt(context: WorkerContext, job: str, step: Step, error: MaskrelayError) -> bool:
+    """Write `halted.json`, create the event, and set the terminal state. Return False if the job has ended already."""
     record = context.ledger.jobs.get(job)
     if record is None or is_terminal(record.state) or has(context.storage, keys.result(job)):
-        return
-    error = _ERRORS[step]()
+        return False
     write_halt(context.storage, job, Halt(step=step, code=error.code, detail=error.detail, at=datetime.now(UTC)))
     conclude_halted(context, record)
-    context.recorder.happened("halted", step)
-    log.error("job halted: a step failed repeatedly", extra={"job_id": job, "step": step, "code": error.code})
+    return True
 
 
 def conclude_halted(context: WorkerContext, record: JobRecord) -> bool:

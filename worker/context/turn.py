@@ -50,4 +50,4 @@ ENDLESS = Turn(float("inf"))
 
 def others_wait(context: WorkerContext) -> bool:
     """Return whether a job that no worker has taken waits to be planned or finished."""
-    return any(context.ledger.wake_ups.work(kind) for kind in _CONTROL)
+    return any(context.ledger.wake_ups.steps(kind) for kind in _CONTROL)

@@ -12,6 +12,7 @@ from maskrelay.errors import ObjectExists, ObjectMissing, RecordUnreadable
 from maskrelay.ledger.step_leases import StepLease
 from maskrelay.rules.forecast import EndpointCapacity, cost_of, scores_of, scores_per_second
 from maskrelay.storage.stored_records import read_record, record_body, write_records
+from maskrelay.storage.submitted_items import expansion_of
 from worker.context import WorkerContext
 from worker.context.source_cache import SourceCache
 from worker.plan.guarded_opening import GuardedOpener
@@ -90,7 +91,7 @@ def _forecast(
     seconds = None if rate is None else round(counts.scores / rate, 1)
     price = context.settings.endpoint_price_per_hour
     cost = cost_of(seconds, len(endpoints), price)
-    expansion = submission.run.expansion if submission.run else None
+    expansion = expansion_of(context.storage, submission.run) if submission.run else None
     return Forecast(
         items=counts.items,
         failed=counts.failed,

@@ -8,12 +8,13 @@ import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 from maskrelay.contract.record import Failure
 from maskrelay.contract.records.source_pins import PinnedSource
 from maskrelay.errors import DecoderCrashed, ItemError
 from maskrelay.ledger.step_leases import StepLease
+from maskrelay.ledger.survey_leases import SurveyLease
 from worker.context import WorkerContext
 from worker.context.job_records.outcome_parts import failure_of
 
@@ -26,19 +27,33 @@ _UNIT = 1 << 20
 
 
 class StepLost(Exception):
-    """Another worker now holds the plan step of the job."""
+    """Another worker now holds the plan step of the job, or the survey of the chunk."""
+
+
+class OpeningLeases(Protocol):
+    """The leases under which sources are opened: those of plan steps, or those of the surveys of chunks."""
+
+    def opening(self, lease: Any, what: str) -> int:
+        """Record that the opening of a source begins. See `StepLeases.opening`."""
+
+    def opened(self, lease: Any, what: str) -> None:
+        """Record that the opening of the source has ended."""
 
 
 class GuardedOpener:
     """A guard that opens the sources of one job in a thread of its own, while the plan step of the job is held.
 
+    `lease` is that of the plan step, or that of the survey of one chunk.
+
     Call it from one thread only. `close` ends the guard's thread. `scope` is put before the name of each opening, so
     that openings of different chunks of a run have different names.
     """
 
-    def __init__(self, context: WorkerContext, lease: StepLease) -> None:
+    def __init__(self, context: WorkerContext, lease: StepLease | SurveyLease) -> None:
         self._context = context
         self._lease = lease
+        ledger = context.ledger
+        self._leases: OpeningLeases = ledger.step_leases if isinstance(lease, StepLease) else ledger.survey_leases
         self.scope = ""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="opening")
 
@@ -50,8 +65,8 @@ class GuardedOpener:
         this process ends. Another worker takes the step when its lease lapses. Raises StepLost, LedgerUnavailable or
         StorageUnavailable.
         """
-        steps, what = self._context.ledger.step_leases, self.scope + what
-        begun = steps.opening(self._lease, what)
+        what = self.scope + what
+        begun = self._leases.opening(self._lease, what)
         if begun < 0:
             raise StepLost
         if begun > DEATHS:
@@ -66,7 +81,7 @@ class GuardedOpener:
             log.error("opening a source took too long; the process ends", extra=about)  # noqa: TRY400  no trace is needed
             os._exit(1)
         finally:
-            steps.opened(self._lease, what)
+            self._leases.opened(self._lease, what)
 
     def close(self) -> None:
         self._thread.shutdown(wait=False)

@@ -24,9 +24,10 @@ from maskrelay.contract.records.source_pins import is_reference
 from maskrelay.contract.vocabulary.outputs import OF_JOB, outputs_of
 from maskrelay.rules.series.arrangement import Draft, arrange
 from maskrelay.storage.stored_records import write_records
-from maskrelay.storage.submitted_items import read_chunks, read_items, read_start, write_start
+from maskrelay.storage.submitted_items import expansion_of, read_chunks, read_items, read_start, write_start
 from worker.context import WorkerContext
 from worker.context.source_cache import SourceCache
+from worker.plan.chunk_surveys import await_survey
 from worker.plan.guarded_opening import GuardedOpener
 from worker.plan.survey import SourceSurvey
 from worker.plan.window_choice import WindowChooser
@@ -98,8 +99,9 @@ def plan_layouts(
         yield layout
         ignored += layout.ignored
         return
-    start = read_start(storage, job, skip)
-    for _, items in read_chunks(storage, run.chunks, start.chunk):
+    start, expansion = read_start(storage, job, skip), expansion_of(storage, run)
+    for _, items in read_chunks(storage, run, start.chunk):
+        await_survey(context, sources, submission, start.chunk, expansion.chunks if expansion else 0, check_time)
         opening.scope = f"chunk {start.chunk} "
         layout = PlanLayout(context, sources, submission, items, opening, check_time, start)
         yield layout

@@ -5,7 +5,7 @@ Frames can be claimed while planning continues.
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -18,30 +18,40 @@ from maskrelay.contract.records.job import (
     Lane,
     Submission,
 )
-from maskrelay.errors import LedgerUnavailable, ObjectMissing
+from maskrelay.errors import ItemError, JobHalted, LedgerUnavailable, ObjectMissing, RequestError
 from maskrelay.ledger.step_leases import StepLease
 from maskrelay.rules.lanes import loops_wanted
 from maskrelay.storage.protocol import Storage
 from maskrelay.storage.stored_records import read_submission, write_records
 from worker.context import WorkerContext
 from worker.context.attempts import attempt
+from worker.context.halted_jobs import refuse_run
 from worker.context.job_records.event_records import RUNNING_PERIOD, announce, queue_tables
 from worker.context.job_records.plans import read_frame_part, read_item_part
 from worker.context.source_cache import SourceCache
 from worker.context.turn import TimeIsUp, Turn, others_wait
+from worker.plan.chunk_surveys import make_survey
 from worker.plan.dry_run import forecast_job
 from worker.plan.guarded_opening import GuardedOpener, StepLost
 from worker.plan.layout import PlannedPart, planned_parts
+from worker.plan.run_expansion import expand_run
 
 
 def plan_jobs(context: WorkerContext, until: float) -> None:
-    """Plan waiting jobs until `until` (monotonic seconds). The remaining jobs wait for the next wake-up."""
+    """Plan waiting jobs until `until` (monotonic seconds). The remaining jobs wait for the next wake-up.
+
+    If no job waits, survey chunks of runs that other workers plan.
+    """
     while time.monotonic() < until:
         lease = context.ledger.step_leases.take("plan")
-        if lease is None:
+        survey = context.ledger.survey_leases.take() if lease is None else None
+        if lease is None and survey is None:
             return
         with contextlib.closing(context.sources()) as sources:
-            attempt(context, lease, partial(plan_job, context, sources, lease, until))
+            if lease is not None:
+                attempt(context, lease, partial(plan_job, context, sources, lease, until))
+            elif survey is not None:
+                make_survey(context, sources, survey, _check_time(context, until))
 
 
 def plan_job(context: WorkerContext, sources: SourceCache, lease: StepLease, until: float) -> None:
@@ -65,14 +75,11 @@ def _plan(context: WorkerContext, sources: SourceCache, submission: Submission, 
     record = context.ledger.jobs.get(lease.job)
     first_part = record.frame_parts if record else 0
 
-    turn = Turn(until, partial(others_wait, context))
-
-    def check_time() -> None:
-        if turn.is_over():
-            raise TimeIsUp
-
+    check_time = _check_time(context, until)
     with contextlib.closing(GuardedOpener(context, lease)) as opening:
         try:
+            if not _has_lines(context, submission, lease, check_time):
+                return
             if submission.dry_run:
                 forecast_job(context, sources, submission, lease, opening, check_time)
                 return
@@ -86,6 +93,33 @@ def _plan(context: WorkerContext, sources: SourceCache, submission: Submission, 
             context.ledger.step_leases.hand_back(lease)
         except StepLost:
             return
+
+
+def _check_time(context: WorkerContext, until: float) -> Callable[[], None]:
+    """Return a function that raises TimeIsUp when `until` is over, or when other steps wait."""
+    turn = Turn(until, partial(others_wait, context))
+
+    def check_time() -> None:
+        if turn.is_over():
+            raise TimeIsUp
+
+    return check_time
+
+
+def _has_lines(
+    context: WorkerContext, submission: Submission, lease: StepLease, check_time: Callable[[], None]
+) -> bool:
+    """Read the lines of a run that was submitted as a manifest or a listing, if they are not read yet.
+
+    Return False, and let the job end, if the lines cannot be used.
+    """
+    try:
+        expand_run(context, submission, lease, check_time)
+    except (JobHalted, RequestError, ItemError) as error:
+        if context.ledger.step_leases.renew(lease):  # otherwise the worker that holds the step decides
+            refuse_run(context, lease.job, error)
+        return False
+    return True
 
 
 def _extend(context: WorkerContext, submission: Submission, lease: StepLease, part: PlannedPart) -> bool:

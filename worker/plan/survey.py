@@ -105,7 +105,7 @@ class SourceSurvey:
         if not write_records(storage, key, found):
             return read_records(storage, key, Surveyed)
         objects = {upload: each.pinned for upload, each in pinned.items() if each.pinned is not None}
-        self._reuse.offer(first // ITEMS_PER_SURVEY, objects_of(found, objects))
+        self._reuse.offer(part, self._chunk, objects_of(found, objects))
         return found
 
     def _kept_begun(self, part: int) -> list[Surveyed]:

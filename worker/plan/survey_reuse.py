@@ -42,7 +42,8 @@ class SurveyReuse:
             return []
         try:
             pointer = read_record(self._storage, keys.reuse(self._of_object(pinned)), SurveyPointer)
-            part = read_records(self._storage, keys.survey_part(pointer.job, pointer.part), Surveyed)
+            key = keys.survey_part(pointer.job, pointer.part, pointer.chunk)
+            part = read_records(self._storage, key, Surveyed)
         except (ObjectMissing, RecordUnreadable):
             return []
         sources = [source for source in part if source.upload == pointer.upload]
@@ -50,13 +51,16 @@ class SurveyReuse:
             return []
         return [source.model_copy(update={"upload": upload, "pinned": pinned}) for source in sources]
 
-    def offer(self, part: int, objects: Mapping[int, PinnedSource]) -> None:
-        """Let later jobs use the survey of these objects, by the numbers of their items in this part of the survey."""
+    def offer(self, part: int, chunk: int | None, objects: Mapping[int, PinnedSource]) -> None:
+        """Let later jobs use the survey of these objects, by the numbers of their items in this part of the survey.
+
+        `chunk` is the chunk of the run to which the part belongs.
+        """
         if not self._submission.reuse:
             return
         job = self._submission.id
         pointers = {
-            keys.reuse(self._of_object(pinned)): SurveyPointer(job=job, part=part, upload=upload)
+            keys.reuse(self._of_object(pinned)): SurveyPointer(job=job, part=part, upload=upload, chunk=chunk)
             for upload, pinned in objects.items()
         }
         self._storage.put_all({key: each.model_dump_json().encode() for key, each in pointers.items()})

@@ -28,7 +28,10 @@ class Tombstone(Record):
 
 
 class Halt(Record):
-    """The record of a job that ended without a result because one of its steps failed repeatedly."""
+    """The record of a job that ended without a result.
+
+    One of its steps has failed repeatedly, or the lines of the run could not be used.
+    """
 
     #: The step that failed: `plan`, `assemble` or `finish`.
     step: str

@@ -132,6 +132,11 @@ def item_chunk(prefix: str, chunk: int) -> str:
     return f"{prefix}{_fixed(chunk, 6)}.ndjson"
 
 
+def expansion(prefix: str) -> str:
+    """Return the key of the numbers of a run's lines. It exists if the plan stage has read the lines."""
+    return f"{prefix}expansion.json"
+
+
 def rejected_lines(prefix: str) -> str:
     """Return the prefix of the keys of a run's rejected lines, without the last part of the keys."""
     return f"{prefix}rejected-"

@@ -3,7 +3,7 @@
 The key of a pointer is a digest of what it is about. If the job that a pointer names is gone, the pointer is ignored.
 """
 
-from maskrelay.contract.record import Number, Record
+from maskrelay.contract.record import Amount, Number, Record
 
 
 class OutcomePointer(Record):
@@ -20,3 +20,5 @@ class SurveyPointer(Record):
     job: str
     part: Number
     upload: Number
+    #: The chunk of the run to which the part belongs. None if the job is not a run.
+    chunk: Amount | None = None

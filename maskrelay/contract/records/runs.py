@@ -1,6 +1,11 @@
 """The records of a run, which is a job whose items are submitted as lines: its chunks and its rejected lines."""
 
+from typing import Literal
+
 from maskrelay.contract.record import Amount, Number, Record
+from maskrelay.contract.records.source_pins import Pin
+
+ManifestFormat = Literal["ndjson", "csv", "parquet"]
 
 
 class Expansion(Record):
@@ -14,6 +19,25 @@ class Expansion(Record):
     chunks: Amount
 
 
+class LineSource(Record):
+    """A manifest or a listing, from which the plan stage reads the lines of a run."""
+
+    #: The URL of the manifest, or the pattern of the listing.
+    url: str
+    #: The name of the credential.
+    credential: str
+    #: The format of the manifest. None for a listing.
+    format: ManifestFormat | None = None
+    #: The prompts of the lines without their own.
+    prompts: tuple[str, ...] = ()
+    max_rejected_share: float = 0.0
+    #: The limits of a line when the run was accepted: the number of its prompts, and the characters of each.
+    most_prompts: Amount
+    prompt_length: Amount
+    #: The largest number of items, which is the tenant's quota of frames when the run was accepted.
+    most_items: Amount
+
+
 class Run(Record):
     """What a submission says about its lines."""
 
@@ -21,6 +45,8 @@ class Run(Record):
     chunks: str
     #: None if the lines are read by the plan stage.
     expansion: Expansion | None = None
+    #: Where the plan stage reads the lines. None if they were the body of the request.
+    lines_from: LineSource | None = None
 
 
 class ChunkHead(Record):
@@ -32,6 +58,10 @@ class ChunkHead(Record):
     lines: Amount
     rejected: Amount
     last: bool = False
+    #: The place in the manifest or the listing after this chunk. None if the lines were the body of the request.
+    after: str | None = None
+    #: The version of the manifest that is read.
+    pin: Pin | None = None
 
 
 class RejectedLine(Record):

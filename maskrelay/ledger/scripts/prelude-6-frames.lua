@@ -103,6 +103,8 @@ local function add_plan_part(job, part, first, n, last, lane, items)
     set(job, 'lane', lane)
   end
   set(job, 'parts', part + 1, 'frames', first + n)
+  -- How many items a manifest or a listing has is known only when they are planned.
+  if tonumber(items) > num(job, 'total') then set(job, 'total', items) end
   redis.call('HDEL', job_key(job), 'plan_tries')
   if n > 0 then
     local bit = redis.call('GETBIT', job_key(job, 'settled'), first + n - 1)

@@ -361,6 +361,33 @@ def test_a_repeated_run_reads_no_byte_and_sends_no_score(
     assert all(outcome.reused_from for outcome in frames)
 
 
+def test_a_listing_pays_for_what_is_new_and_for_nothing_else(
+    counted: WorkerContext,
+    endpoint: RunningSimulator,
+    north: httpx.Client,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("maskrelay.rules.run_chunks.CHUNK_ITEMS", 2)
+    everything(data)
+
+    def listed() -> tuple[dict[str, Any], int, set[str]]:
+        """Run a listing of all files. Return its outcomes, the prompts that were sent, and the files that were read."""
+        before, read = calls(endpoint), without_bytes(monkeypatch)
+        body = {"listing": {"source": f"{data.as_uri()}/"}, "prompts": [PROMPT]}
+        job = north.post("/v1/jobs", json=body).json()["id"]
+        run(counted)
+        return outcomes(north, job), calls(endpoint) - before, set(read)
+
+    first, sent, _ = listed()
+    assert set(first.values()) == {"succeeded"}
+    assert (len(first), sent) == (5, 9)  # two of the eleven frames equal others, and are scored once
+    assert listed() == (first, 0, set())
+    new = {put(data, f"new/{number}.png", picture(5 + number)) for number in range(3)}
+    extended, sent, read = listed()
+    assert (len(extended), sent, read) == (8, 3, new)
+
+
 @pytest.mark.parametrize("change", ["refused", "prompt", "content", "outputs", "undeclared", "another tenant"])
 def test_what_differs_is_scored_again(
     worker: WorkerContext,

@@ -1,8 +1,9 @@
--- count_work(task) → how much work there is for the task's loops: frames that can be claimed now (segment), else due steps
---   or deliveries
-local task = ARGV[1]
+-- count_work(task, what) → how much work there is for the task's loops: frames that can be claimed now (segment), else due
+--   steps or deliveries, and for plan also the surveys of chunks, unless `what` is 'steps'
+local task, what = ARGV[1], ARGV[2]
 if task == 'deliver' then return redis.call('ZCOUNT', 'mr:outbox', '-inf', now) end
 if task == 'assemble' then return count_due('mr:assembling') end
+if task == 'plan' and what ~= 'steps' then return count_due('mr:step:plan') + count_due('mr:surveying') end
 if task ~= 'segment' then return count_due('mr:step:' .. task) end
 local JOBS_MOST = 100 -- jobs that are looked at in each lane
 local waiting, jobs, exactly = 0, 0, string.format('%.3f', exact)

@@ -77,7 +77,7 @@ def test_outputs_and_events_come_in_one_order_whatever_was_asked() -> None:
 def test_an_absent_member_and_a_null_are_the_same() -> None:
     item = {"upload": "a" * 26, "custom_id": None, "prompts": None}
     body = {"items": [item], "prompts": ["liver"], "options": None}
-    assert read_body(json.dumps(body).encode(), LIMITS) == ((RequestedItem("0", ("liver",), "a" * 26),), Options())
+    assert read_body(body, LIMITS) == ((RequestedItem("0", ("liver",), "a" * 26),), Options())
 
 
 def test_a_form_without_an_image_has_no_item() -> None:
