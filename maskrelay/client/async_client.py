@@ -22,11 +22,13 @@ from maskrelay.client.exchange import Operation
 from maskrelay.client.job_handles import AsyncItem, AsyncJob
 from maskrelay.client.mapped_items import MappedItems
 from maskrelay.client.responses import Pages
+from maskrelay.client.run_operations import submitted_run
 from maskrelay.client.service_events import JobEvent, JobEvents
 from maskrelay.client.submission import submit, texts
 from maskrelay.client.upload_sources import Source
 from maskrelay.client.watch_operations import added_watch, removed_watch, watches_shown
 from maskrelay.contract.records.job import Lane
+from maskrelay.contract.records.runs import ManifestFormat
 from maskrelay.contract.views.dead_letter_views import DeadLetterList, DeadLetterShown, RedriveList
 from maskrelay.contract.views.delivery_views import DeliveryShown
 from maskrelay.contract.views.endpoint_views import EndpointShown
@@ -119,6 +121,26 @@ class AsyncClient:
         while (items := await self._run(mapped.following())) is not None:
             for item in items:
                 yield AsyncItem.of(self._read, item)
+
+    async def run(
+        self,
+        source: str,
+        prompts: str | Sequence[str] = (),
+        *,
+        credential: str | None = None,
+        manifest_format: ManifestFormat | None = None,
+        outputs: Output | Sequence[Output] | None = None,
+        options: dict[str, Any] | None = None,
+        idempotency_key: str | None = None,
+        wait_s: int = 0,
+    ) -> AsyncJob:
+        """Submit the objects of a listing, or the rows of a manifest, as one job, and return the accepted job.
+
+        See `Client.run`.
+        """
+        wanted = job_options(outputs, options)
+        operation = submitted_run(source, prompts, credential, manifest_format, wanted, idempotency_key, wait_s)
+        return AsyncJob.of(self, await self._run(operation))
 
     async def job(self, job_id: str) -> AsyncJob:
         """Return the job in its current state."""

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import entry_points, version
 
-from maskrelay.client import completion_command, job_commands, mcp_command, submit_commands, watch_commands
+from maskrelay.client import (
+    completion_command,
+    job_commands,
+    mcp_command,
+    run_commands,
+    submit_commands,
+    watch_commands,
+)
 from maskrelay.client.output import add_common_options
 from maskrelay.errors import ClientError, MaskrelayError
 
@@ -60,6 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_common_options(parser)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     submit_commands.add(subparsers)
+    run_commands.add(subparsers)
     job_commands.add(subparsers)
     watch_commands.add(subparsers)
     mcp_command.add(subparsers)

@@ -16,12 +16,14 @@ from maskrelay.client.exchange import Operation
 from maskrelay.client.job_handles import Item, Job
 from maskrelay.client.mapped_items import MappedItems
 from maskrelay.client.responses import Pages
+from maskrelay.client.run_operations import submitted_run
 from maskrelay.client.service_connection import Connection
 from maskrelay.client.service_events import JobEvent, JobEvents
 from maskrelay.client.submission import submit, texts
 from maskrelay.client.upload_sources import Source
 from maskrelay.client.watch_operations import added_watch, removed_watch, watches_shown
 from maskrelay.contract.records.job import Lane
+from maskrelay.contract.records.runs import ManifestFormat
 from maskrelay.contract.views.dead_letter_views import DeadLetterList, DeadLetterShown, RedriveList
 from maskrelay.contract.views.delivery_views import DeliveryShown
 from maskrelay.contract.views.endpoint_views import EndpointShown
@@ -140,6 +142,31 @@ class Client:
         mapped = MappedItems(files, texts(prompts, "Prompt"), job_options(outputs, options), batch, jobs)
         while (items := self._run(mapped.following())) is not None:
             yield from (Item.of(self._read, item) for item in items)
+
+    def run(
+        self,
+        source: str,
+        prompts: str | Sequence[str] = (),
+        *,
+        credential: str | None = None,
+        manifest_format: ManifestFormat | None = None,
+        outputs: Output | Sequence[Output] | None = None,
+        options: dict[str, Any] | None = None,
+        idempotency_key: str | None = None,
+        wait_s: int = 0,
+    ) -> Job:
+        """Submit the objects of a listing, or the rows of a manifest, as one job, and return the accepted job.
+
+        `source` is a pattern such as `s3://bucket/ct/**/*.dcm`, a DICOMweb URL, or the URL of a manifest, which ends
+        with `.ndjson`, `.jsonl`, `.csv` or `.parquet`. `manifest_format` says that it is a manifest although it ends
+        otherwise. The rows of a manifest can have prompts of their own. The other arguments are those of `submit`.
+
+        The service reads the source when the job is planned. Raises SourceInvalid, SourceNotAllowed and
+        CredentialUnknown.
+        """
+        wanted = job_options(outputs, options)
+        operation = submitted_run(source, prompts, credential, manifest_format, wanted, idempotency_key, wait_s)
+        return Job.of(self, self._run(operation))
 
     def job(self, job_id: str) -> Job:
         """Return the job in its current state."""
