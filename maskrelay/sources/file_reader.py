@@ -7,11 +7,10 @@ import os
 import stat as modes
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from urllib.parse import quote
 
 from maskrelay.contract.records.source_pins import Pin
-from maskrelay.errors import SourceChanged, SourceForbidden, SourceNotFound, SourceUnavailable
+from maskrelay.errors import SourceChanged, SourceForbidden, SourceInvalid, SourceNotFound, SourceUnavailable
 from maskrelay.sources.source_reader import SourceFacts
 from maskrelay.sources.source_urls import read_source_url
 
@@ -48,20 +47,31 @@ class FileReader:
         return url.endswith("/")
 
     def list(self, url: str, after: str | None) -> Iterator[SourceFacts]:
-        folder = Path(read_source_url(url).file_path)
+        yield from self._below(read_source_url(url).file_path, url, after)
+
+    def _below(self, folder: str, url: str, after: str | None) -> Iterator[SourceFacts]:
+        """Yield the files below a folder, whose URL is `url`."""
         with _errors():
-            self._real(str(folder))
+            self._real(folder)
             # The order is that of the URLs: `a.png` comes before `a/b.png`.
-            entries = sorted(os.scandir(folder), key=lambda entry: quote(entry.name) + "/" * entry.is_dir())
+            entries = sorted(os.scandir(folder), key=lambda entry: _encoded(entry.name) + "/" * entry.is_dir())
         for entry in entries:
-            here = url + quote(entry.name)
+            here = url + _encoded(entry.name)
             if entry.is_dir():
                 is_later = after is None or f"{here}/" >= after or after.startswith(f"{here}/")
                 if is_later and not entry.is_symlink():  # a link to a folder above would never end
-                    yield from self.list(f"{here}/", after)
+                    yield from self._below(entry.path, f"{here}/", after)
             elif after is None or here > after:
                 with suppress(SourceNotFound, SourceForbidden):  # a file that is gone, or is not a regular file
-                    yield self.stat(here)
+                    yield self._listed(here, entry)
+
+    def _listed(self, url: str, entry: os.DirEntry[str]) -> SourceFacts:
+        """Return the facts of a file. If its URL is too long, the file is listed, but reading it is refused."""
+        try:
+            return self.stat(url)
+        except SourceInvalid:
+            with _errors():
+                return _facts(url, entry.stat())
 
     @contextmanager
     def _opened(self, url: str) -> Iterator[int]:
@@ -102,6 +112,11 @@ def _open_without_links(path: str) -> int:
         return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     finally:
         os.close(folder)
+
+
+def _encoded(name: str) -> str:
+    """Return the name of a file as a segment of a URL. A name that is no text is encoded byte by byte."""
+    return quote(os.fsencode(name))
 
 
 def _facts(url: str, facts: os.stat_result) -> SourceFacts:

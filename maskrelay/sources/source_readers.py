@@ -20,6 +20,8 @@ from maskrelay.sources.source_reader import SourceFacts, SourceReader
 from maskrelay.sources.source_urls import read_source_url
 
 T = TypeVar("T")
+#: A tenant, the name of a credential, and the beginning of the URLs of a store.
+Store = tuple[str, str, str]
 #: The number of attempts at a request, and the pause between two of them in seconds. A read continues where it ended.
 _TRIES, _PAUSE_S = 2, 0.5
 #: The seconds for which a store is not tried again after its last attempt has failed.
@@ -40,8 +42,9 @@ class SourceReaders:
         self._clock = clock
         self._lock = threading.Lock()
         self._readers: dict[tuple[str, str], tuple[CredentialBase, SourceReader]] = {}
-        #: The time until which a store is not tried again, by credential and place.
-        self._rests: dict[tuple[str, str], float] = {}
+        #: The time until which a store is not tried again, by tenant, credential and place. A tenant's requests can make
+        #: a server fail, and must not keep other tenants from it.
+        self._rests: dict[Store, float] = {}
 
     def stat(self, tenant: str, url: str, credential: str | None) -> SourceFacts:
         """Return the facts of an object, without reading its bytes.
@@ -49,7 +52,7 @@ class SourceReaders:
         Raises SourceNotFound, SourceUnpinned, SourceForbidden or SourceUnavailable.
         """
         name, reader = self._reader(tenant, url, credential)
-        return self._tried(self._store_of(name, url), lambda: reader.stat(url))
+        return self._tried(_store_of(tenant, name, url), lambda: reader.stat(url))
 
     def stream(self, source: PinnedSource, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of the pinned version, from `start` to the end, or at most `length` of them.
@@ -57,7 +60,7 @@ class SourceReaders:
         Raises SourceChanged, SourceNotFound, SourceForbidden or SourceUnavailable, possibly after some bytes.
         """
         name, reader = self._reader(source.tenant, source.url, source.credential)
-        store, end = self._store_of(name, source.url), source.size
+        store, end = _store_of(source.tenant, name, source.url), source.size
         if length is not None:
             end = min(end, start + length)
         began, tries = self._clock(), 0
@@ -86,7 +89,7 @@ class SourceReaders:
         With `after`, begin after this URL. Raises SourceForbidden or SourceUnavailable, possibly after some objects.
         """
         name, reader = self._reader(tenant, url, credential)
-        store, tries = self._store_of(name, url), 0
+        store, tries = _store_of(tenant, name, url), 0
         while True:
             self._check_rest(store)
             try:
@@ -100,7 +103,7 @@ class SourceReaders:
             else:
                 return
 
-    def _tried(self, store: tuple[str, str], call: Callable[[], T]) -> T:
+    def _tried(self, store: Store, call: Callable[[], T]) -> T:
         tries = 0
         while True:
             self._check_rest(store)
@@ -115,21 +118,17 @@ class SourceReaders:
         if self._clock() > latest:
             raise SourceUnavailable(reason="slow")
 
-    def _check_rest(self, store: tuple[str, str]) -> None:
+    def _check_rest(self, store: Store) -> None:
         if self._rests.get(store, 0.0) > self._clock():
             raise SourceUnavailable(reason="resting")
 
-    def _again(self, store: tuple[str, str], tries: int) -> bool:
+    def _again(self, store: Store, tries: int) -> bool:
         """Wait before the next attempt. After the last attempt, let the store rest and return False."""
         if tries >= _TRIES:
             self._rests[store] = self._clock() + _REST_S
             return False
         time.sleep(_PAUSE_S)
         return True
-
-    def _store_of(self, name: str, url: str) -> tuple[str, str]:
-        place = read_source_url(url)
-        return name, f"{place.scheme}://{place.place}"
 
     def _reader(self, tenant: str, url: str, name: str | None) -> tuple[str, SourceReader]:
         try:
@@ -142,6 +141,11 @@ class SourceReaders:
             if known is None or known[0] != credential:
                 known = self._readers[key] = (credential, _open(credential, tenant))
         return credential.name, known[1]
+
+
+def _store_of(tenant: str, name: str, url: str) -> Store:
+    place = read_source_url(url)
+    return tenant, name, f"{place.scheme}://{place.place}"
 
 
 def _open(credential: CredentialBase, tenant: str) -> SourceReader:

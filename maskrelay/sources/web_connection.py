@@ -55,7 +55,7 @@ class WebConnection:
         response.
 
         Errors while the body is read inside the block are translated too. Raises SourceUnavailable for an outage, and
-        SourceForbidden if the address is not allowed.
+        SourceForbidden if the address is not allowed, or if the URL or the secret cannot be sent by HTTP.
         """
         secret = self._credential.secret_text()
         sent = {"User-Agent": "maskrelay", "Accept-Encoding": "identity", **headers}
@@ -72,6 +72,8 @@ class WebConnection:
                 yield response
         except CallbackForbidden:
             raise SourceForbidden("the server of the source is at an address that may not be reached") from None
+        except (httpcore.LocalProtocolError, UnicodeEncodeError):  # for example, a secret with a line break
+            raise SourceForbidden("the URL or the secret contains characters that HTTP cannot send") from None
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise SourceUnavailable(reason=type(error).__name__) from None
 

@@ -172,11 +172,13 @@ class SourceSurvey:
         begun = [source for source in self._begun if source.upload == upload]
         after = begun[-1].pinned.url if begun and begun[-1].pinned is not None else None
         found = [self._one(upload, partial(_same, source)) for source in begun]
-        for number, pinned in enumerate(self._references.listed(item, after), len(found)):
-            if number == MOST_MEMBERS:
-                failure = failure_of(ArchiveTooLarge(f"the source contains more than {MOST_MEMBERS} files"))
-                return [Surveyed(upload=upload, kind="still", size=0, error=failure)]
-            found.append(self._one(upload, partial(self._listed, upload, item, number, pinned)))
+        try:
+            for number, pinned in enumerate(self._references.listed(item, after), len(found)):
+                if number == MOST_MEMBERS:
+                    raise ArchiveTooLarge(f"the source contains more than {MOST_MEMBERS} files")
+                found.append(self._one(upload, partial(self._listed, upload, item, number, pinned)))
+        except ItemError as error:  # without a complete list, a series could lack slices unnoticed
+            return [Surveyed(upload=upload, kind="still", size=0, error=failure_of(error))]
         if all(_is_hidden(source) for source in found):
             failure = failure_of(SourceNotFound("there are no files below the source"))
             found.append(Surveyed(upload=upload, kind="still", size=0, error=failure))

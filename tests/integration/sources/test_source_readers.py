@@ -267,6 +267,56 @@ def test_a_store_that_is_away_is_unavailable_and_rests(of: str, reading: Callabl
     assert [caught.value.reason == "resting" for caught in (first, second, third)] == [False, True, False]
 
 
+def test_the_requests_of_one_tenant_do_not_keep_another_from_a_store(
+    web_place: Place, reading: Callable[..., SourceReaders]
+) -> None:
+    web_place.put("a.png", b"content")
+    readers = reading({**web_place.entry, "reads": {"north": [web_place.base], "south": [web_place.base]}})
+    pinned_by_north = pinned(readers, f"{web_place.base}a.png", web_place.entry["name"])
+    readers._rests[("south", web_place.entry["name"], web_place.base.removesuffix("/"))] = float("inf")
+    with pytest.raises(SourceUnavailable):
+        readers.stat("south", pinned_by_north.url, None)
+    assert b"".join(readers.stream(pinned_by_north)) == b"content"
+
+
+@pytest.mark.parametrize("secret", ["Bearer a\nb", "Bearer \u00fc\u20ac"])
+def test_a_secret_that_http_cannot_send_is_a_refusal_and_no_outage(
+    secret: str, web_place: Place, reading: Callable[..., SourceReaders]
+) -> None:
+    web_place.put("a.png", b"content")
+    with pytest.raises(SourceForbidden) as caught:
+        reading({**web_place.entry, "secret": secret}).stat("north", f"{web_place.base}a.png", None)
+    assert secret not in caught.value.detail
+
+
+def test_the_name_of_a_file_may_be_any_bytes(
+    file_place: Place, reading: Callable[..., SourceReaders], tmp_path: Path
+) -> None:
+    names = [b"a\\b.png", b"latin-\xfc.png", b"line\nbreak.png", b"semi;colon.png"]
+    for name in names:
+        (tmp_path / "data" / os.fsdecode(name)).write_bytes(name)
+    readers = reading(file_place.entry)
+    found = list(readers.list("north", file_place.base, None))
+    read = [b"".join(readers.stream(pinned(readers, facts.url, "disk"))) for facts in found]
+    assert sorted(read) == sorted(names)
+
+
+def test_a_file_whose_url_is_too_long_is_listed_and_refused(
+    file_place: Place, reading: Callable[..., SourceReaders], tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    for _ in range(6):  # each byte takes three letters of the URL
+        folder = folder / ("\u00fc" * 120)
+    folder.mkdir(parents=True)
+    (folder / "a.png").write_bytes(b"content")
+    file_place.put("b.png", b"content")
+    readers = reading(file_place.entry)
+    *_, long = sorted(readers.list("north", file_place.base, None), key=lambda facts: len(facts.url))
+    assert len(long.url) > 4096
+    with pytest.raises(SourceForbidden):
+        readers.stat("north", long.url, None)
+
+
 def scripted(authority: Authority, answers: list[bytes], monkeypatch: pytest.MonkeyPatch) -> Any:
     """A web server that gives these answers, one to each request, and then hangs up."""
     monkeypatch.setenv("MASKRELAY_CA_FILE", str(authority.file))

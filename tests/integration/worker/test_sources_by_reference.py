@@ -209,6 +209,17 @@ def test_what_cannot_be_read_is_an_error_of_its_item(
     assert outcomes(north, job) == {"good": "succeeded", "gone": "source_not_found", "link": "source_forbidden"}
 
 
+def test_a_folder_may_have_files_with_any_names_and_a_missing_one_is_an_error_of_its_item(
+    worker: WorkerContext, north: httpx.Client, data: Path
+) -> None:
+    for name in (b"latin-\xfc.png", b"back\\slash.png"):
+        put(data, f"study/{os.fsdecode(name)}", picture(len(name)))
+    job = submitted(north, *({"source": f"{data.as_uri()}/{name}/", "custom_id": name} for name in ("study", "gone")))
+    run(worker)
+    found = outcomes(north, job)
+    assert found == {"study": "succeeded", "study/1": "succeeded", "gone": "source_not_found"}
+
+
 @pytest.mark.parametrize("change", ["replaced", "deleted", "withdrawn"])
 def test_a_source_that_changes_after_planning_fails_its_item_only(
     worker: WorkerContext, north: httpx.Client, data: Path, credentials: Path, change: str
