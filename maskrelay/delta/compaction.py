@@ -1,13 +1,19 @@
-"""The merging of small files of a Delta table. The rows of the table stay the same."""
+"""The merging of small files of a Delta table. The rows of the table stay the same.
+
+Merging is an application of the table, whose parts are numbered like those of others. So two processes never merge the
+same files, and a file that an interrupted merge has left is found by its name.
+"""
 
 import secrets
 from collections.abc import Iterator
 
-from maskrelay.delta.delta_table import OWNER, DeltaTable, removal
+from maskrelay.delta.delta_table import OWNER, DeltaTable, part_path, removal, txn
 from maskrelay.delta.parquet_rows import rewritten
 from maskrelay.delta.table_snapshot import Action, TableSnapshot
 from maskrelay.errors import ObjectMissing
 
+#: The name of the application that merges files. No job has this name.
+MERGED = "merged"
 #: Small files are merged when there are this many of them.
 FEWEST = 32
 #: The most bytes of the files that are merged at once. Together, they are in memory.
@@ -28,17 +34,18 @@ def compact(table: DeltaTable) -> int:
         bodies = [table.storage.get(table.prefix + file["path"]) for file in chosen]
     except ObjectMissing:  # another process has merged this file long ago, and it was deleted
         return 0
-    merged = table.store(f"merged-{secrets.token_hex(8)}", rewritten(table.columns, bodies), {}, data_change=False)
+    number = snapshot.part_of(MERGED) + 1
+    path = part_path(MERGED, number, secrets.token_hex(4), 0)
+    merged = table.store(path, rewritten(table.columns, bodies), {}, data_change=False)
 
     def actions(current: TableSnapshot) -> list[Action] | None:
-        if any(file["path"] not in current.files for file in chosen):
+        if current.part_of(MERGED) >= number or any(file["path"] not in current.files for file in chosen):
             return None
-        return [*(removal(file, data_change=False) for file in chosen), {"add": merged}]
+        return [txn(MERGED, number), *(removal(file, data_change=False) for file in chosen), {"add": merged}]
 
-    if table.commit(actions, "OPTIMIZE"):
-        return len(chosen)
-    table.storage.delete(table.prefix + merged["path"])
-    return 0
+    is_merged = table.commit(actions, "OPTIMIZE")
+    table.remove_leftovers(MERGED)
+    return len(chosen) if is_merged else 0
 
 
 def _small_files(snapshot: TableSnapshot) -> Iterator[Action]:

@@ -79,30 +79,49 @@ class DeltaTable:
         return self._log.refresh()
 
     def add(self, part: TablePart) -> bool:
-        """Add the rows of the part in one step. Return False if the table has this or a later part already."""
+        """Add the rows of the part in one step. Return False if the table has this or a later part already.
+
+        Files that interrupted calls for this application have left are removed (see `remove_leftovers`).
+        """
         if self.refresh().part_of(part.application) >= part.number:
+            self.remove_leftovers(part.application)
             return False
         tags = {**part.tags, **({OWNER: part.application} if part.owned else {})}
         token = secrets.token_hex(4)
         stored = [
-            self.store(f"{part.application}-{part.number}-{token}-{number}", file, tags)
+            self.store(part_path(part.application, part.number, token, number), file, tags)
             for number, file in enumerate(part.files)
         ]
 
         def actions(snapshot: TableSnapshot) -> list[Action] | None:
             if snapshot.part_of(part.application) >= part.number:
                 return None
-            return [_txn(part), *_removals(snapshot, part), *({"add": file} for file in stored)]
+            return [txn(part.application, part.number), *_removals(snapshot, part), *({"add": file} for file in stored)]
 
         added = self.commit(actions, "WRITE")
-        if not added:  # another process has added the part meanwhile
-            for file in stored:
-                self.storage.delete(self.prefix + file["path"])
+        self.remove_leftovers(part.application)  # if another process has added the part meanwhile, also of this call
         return added
 
-    def store(self, name: str, file: ParquetFile, tags: Mapping[str, str], *, data_change: bool = True) -> Action:
+    def remove_leftovers(self, application: str) -> None:
+        """Delete the files of the application that no commit refers to and none can refer to any more.
+
+        The name of a file contains the number of its part. When the log has this part, every other attempt to commit it
+        fails, because its version of the log exists already or follows the one with the part. Files of a later part are
+        left alone: another process may be about to commit them. If this fails, the next call makes up for it.
+        """
+        snapshot = self._log.snapshot
+        try:
+            for key in list(self.storage.list(f"{self.prefix}{application}-")):
+                path = key.removeprefix(self.prefix)
+                number = part_number(application, path)
+                is_over = number is not None and number <= snapshot.part_of(application)
+                if is_over and path not in snapshot.files and path not in snapshot.removed:
+                    self.storage.delete(key)
+        except StorageError as error:
+            log.warning("files that were left of a table %s are not removed: %s", self.name, error.code)
+
+    def store(self, path: str, file: ParquetFile, tags: Mapping[str, str], *, data_change: bool = True) -> Action:
         """Store a file, which is not part of the table yet. Return the action that adds it."""
-        path = f"{name}.parquet"
         self.storage.put(self.prefix + path, file.body, "application/vnd.apache.parquet")
         return {
             "path": path,
@@ -167,6 +186,17 @@ class DeltaTable:
             log.warning("a checkpoint of the table %s is not written: %s", self.name, error.code)
 
 
+def part_path(application: str, number: int, token: str, file: int) -> str:
+    """Return the path of a file of a part. `token` differs in every attempt to add the part."""
+    return f"{application}-{number}-{token}-{file}.parquet"
+
+
+def part_number(application: str, path: str) -> int | None:
+    """Return the number of the part whose file has this path, or None if it is no such file of the application."""
+    number, *rest = path.removeprefix(f"{application}-").removesuffix(".parquet").split("-")
+    return int(number) if len(rest) == 2 and number.isdecimal() else None
+
+
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
@@ -188,8 +218,9 @@ def _removals(snapshot: TableSnapshot, part: TablePart) -> list[Action]:
     return [removal(file, data_change=True) for file in owned_files(snapshot, part.application)]
 
 
-def _txn(part: TablePart) -> Action:
-    return {"txn": {"appId": part.application, "version": part.number, "lastUpdated": now_ms()}}
+def txn(application: str, number: int) -> Action:
+    """Return the action that records the part that is committed with it."""
+    return {"txn": {"appId": application, "version": number, "lastUpdated": now_ms()}}
 
 
 def _schema_string(fields: Sequence[Action]) -> str:

@@ -51,6 +51,16 @@ def once(*runs: tuple[str, int]) -> Counter[tuple[str, int]]:
     return Counter((run, number) for run, rows in runs for number in range(rows))
 
 
+def stored(folder: Path) -> set[str]:
+    """Return the names of the table's files in the store."""
+    return {path.name for path in (folder / PREFIX).glob("*.parquet")}
+
+
+def referenced(folder: Path) -> set[str]:
+    """Return the names of the files that the table has."""
+    return {Path(uri).name for uri in DeltaReader(url(folder)).file_uris()}
+
+
 def test_deltalake_polars_pandas_and_duckdb_read_the_same_rows(tmp_path: Path):
     table = table_in(tmp_path)
     assert table.add(part_of("a", 1, 6))
@@ -104,6 +114,7 @@ def test_six_writers_at_once_add_every_row_once(tmp_path: Path):
         assert writer.exitcode == 0
     assert numbers(tmp_path) == once(("a", 24), ("b", 24), ("c", 24), ("d", 24))
     assert DeltaReader(url(tmp_path)).version() == 4 * 6 - 1
+    assert stored(tmp_path) == referenced(tmp_path)
 
 
 def test_a_writer_killed_at_any_call_leaves_a_table_that_the_repetition_completes(tmp_path: Path):
@@ -123,7 +134,37 @@ def test_a_writer_killed_at_any_call_leaves_a_table_that_the_repetition_complete
         assert numbers(folder) in (once(("a", 4 * (parts - 1))), once(("a", 4 * parts)))
         add_parts(folder, "a", parts, 4)
         assert numbers(folder) == once(("a", 4 * parts))
-    assert steps > 7  # the list, two files, the list again, the commit, and the two objects of a checkpoint
+        assert stored(folder) == referenced(folder)
+    assert steps > 8  # the list, two files, the list again, the commit, a checkpoint of two objects, the list of files
+
+
+def test_a_writer_that_is_overtaken_leaves_nothing_and_its_files_stay_until_it_cannot_commit(tmp_path: Path):
+    class Overtaken(FileStorage):
+        def create(self, key: str, body: bytes, content_type: str = "") -> None:
+            before = {name for name in stored(tmp_path) if name.startswith("a-1-")}
+            assert table_in(tmp_path).add(part_of("a", 1, 2))  # the same part, by another process
+            assert table_in(tmp_path).add(part_of("b", 1, 2))
+            assert not before & stored(tmp_path)
+            super().create(key, body, content_type)
+
+    table_in(tmp_path).add(part_of("c", 1, 2))
+    late = table_in(tmp_path)
+    late.store("a-2-0a0b0c0d-0.parquet", next(iter(part_of("a", 2, 2).files)), {})  # about to be committed
+    assert not DeltaTable(Overtaken(tmp_path), PREFIX, "masks", COLUMNS).add(part_of("a", 1, 4))
+    assert numbers(tmp_path) == once(("a", 2), ("b", 2), ("c", 2))
+    assert stored(tmp_path) - referenced(tmp_path) == {"a-2-0a0b0c0d-0.parquet"}
+    assert table_in(tmp_path).add(part_of("a", 2, 2))
+    assert stored(tmp_path) == referenced(tmp_path)
+
+
+def test_files_that_were_replaced_stay_for_readers_of_older_versions(tmp_path: Path):
+    table = table_in(tmp_path)
+    table.add(part_of("a", 1, 4, owned=True))
+    before = referenced(tmp_path)
+    table.add(TablePart("a", 2, parquet_files(COLUMNS, rows_of("a", range(5))), replaces=True))
+    table.add(part_of("a", 2, 4))
+    assert before <= stored(tmp_path)
+    assert DeltaReader(url(tmp_path), version=0).to_pyarrow_table().num_rows == 4
 
 
 def test_a_part_can_replace_the_rows_that_its_run_owns(tmp_path: Path):
@@ -187,6 +228,23 @@ def test_a_merge_is_given_up_when_another_process_has_merged_one_of_the_files(tm
                 assert compact(second) == FEWEST
 
     assert compact(DeltaTable(Overtaken(tmp_path), PREFIX, "masks", COLUMNS)) == 0
+    assert numbers(tmp_path) == once(("a", FEWEST))
+    assert len([name for name in stored(tmp_path) if name.startswith("merged-")]) == 1
+
+
+def test_a_file_that_an_interrupted_merge_has_left_is_removed_by_the_next(tmp_path: Path):
+    for number in range(1, FEWEST + 1):
+        table_in(tmp_path).add(TablePart("a", number, parquet_files(COLUMNS, rows_of("a", range(number - 1, number)))))
+
+    class Interrupted(FileStorage):
+        def create(self, key: str, body: bytes, content_type: str = "") -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compact(DeltaTable(Interrupted(tmp_path), PREFIX, "masks", COLUMNS))
+    [left] = stored(tmp_path) - referenced(tmp_path)
+    assert compact(table_in(tmp_path)) == FEWEST
+    assert left not in stored(tmp_path)
     assert numbers(tmp_path) == once(("a", FEWEST))
 
 
