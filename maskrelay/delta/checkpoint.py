@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from maskrelay.delta.table_snapshot import Action, TableSnapshot
+from maskrelay.delta.table_store import TableStore
 from maskrelay.errors import ObjectMissing, TableLogDamaged
-from maskrelay.storage.protocol import Storage
 
 _TEXTS = pa.map_(pa.string(), pa.string())
 #: The actions of the protocol as columns. Each row of a checkpoint has a value in one of them.
@@ -56,7 +56,7 @@ _SCHEMA = pa.schema(
 )
 
 
-def write_checkpoint(storage: Storage, log_prefix: str, snapshot: TableSnapshot) -> None:
+def write_checkpoint(storage: TableStore, log_prefix: str, snapshot: TableSnapshot) -> None:
     """Write the checkpoint of this state, and then the object that names it. Repeating the call does no harm."""
     rows: list[Action] = [{"protocol": snapshot.protocol}, {"metaData": snapshot.metadata}]
     rows += [{"txn": action} for action in snapshot.applications.values()]
@@ -70,7 +70,7 @@ def write_checkpoint(storage: Storage, log_prefix: str, snapshot: TableSnapshot)
     storage.put(f"{log_prefix}_last_checkpoint", json.dumps(named).encode(), "application/json")
 
 
-def last_checkpoint(storage: Storage, log_prefix: str) -> int | None:
+def last_checkpoint(storage: TableStore, log_prefix: str) -> int | None:
     """Return the version of the last checkpoint, or None if there is none that this software can read."""
     try:
         named = json.loads(storage.get(f"{log_prefix}_last_checkpoint"))
@@ -79,7 +79,7 @@ def last_checkpoint(storage: Storage, log_prefix: str) -> int | None:
         return None
 
 
-def read_checkpoint(storage: Storage, log_prefix: str, version: int) -> TableSnapshot:
+def read_checkpoint(storage: TableStore, log_prefix: str, version: int) -> TableSnapshot:
     """Return the state of the table at the version of this checkpoint. Raises ObjectMissing and TableLogDamaged."""
     body = storage.get(_key(log_prefix, version))
     try:

@@ -7,6 +7,7 @@ from importlib.metadata import version as version_of
 
 from maskrelay.delta.checkpoint import last_checkpoint, read_checkpoint
 from maskrelay.delta.table_snapshot import NO_TABLE, Action, TableSnapshot
+from maskrelay.delta.table_store import TableStore
 from maskrelay.errors import (
     ObjectExists,
     ObjectMissing,
@@ -14,7 +15,6 @@ from maskrelay.errors import (
     TableForeignCommit,
     TableLogDamaged,
 )
-from maskrelay.storage.protocol import Storage
 
 #: The beginning of the name by which this software identifies its commits.
 ENGINE = "maskrelay/"
@@ -26,7 +26,7 @@ class DeltaLog:
     The snapshot is kept, so `refresh` reads only what is new. One thread at a time may use an instance.
     """
 
-    def __init__(self, storage: Storage, prefix: str, table: str) -> None:
+    def __init__(self, storage: TableStore, prefix: str, table: str) -> None:
         self._storage = storage
         self._prefix = f"{prefix}_delta_log/"
         self._table = table

@@ -25,8 +25,8 @@ from maskrelay.delta.table_snapshot import (
     TableSnapshot,
     schema_fields,
 )
+from maskrelay.delta.table_store import TableStore
 from maskrelay.errors import StorageError, StorageUnavailable
-from maskrelay.storage.protocol import Storage
 
 log = logging.getLogger(__name__)
 #: The most attempts at one commit. An attempt fails if another process was faster.
@@ -67,7 +67,7 @@ class DeltaTable:
     TableError.
     """
 
-    def __init__(self, storage: Storage, prefix: str, name: str, columns: Sequence[Column]) -> None:
+    def __init__(self, storage: TableStore, prefix: str, name: str, columns: Sequence[Column]) -> None:
         self.storage = storage
         self.prefix = prefix
         self.name = name

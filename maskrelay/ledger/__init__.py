@@ -29,6 +29,7 @@ from maskrelay.ledger.senders import Senders
 from maskrelay.ledger.step_leases import StepLeases
 from maskrelay.ledger.survey_leases import SurveyLeases
 from maskrelay.ledger.sweep_state import SweepState
+from maskrelay.ledger.table_rests import TableRests
 from maskrelay.ledger.wakeups import WakeUps
 from maskrelay.ledger.watch_state import Watches
 
@@ -56,6 +57,7 @@ class Ledger:
     score_index: ScoreIndex
     slot_reports: Senders
     watches: Watches
+    table_rests: TableRests
     notifications: Notifications
     metrics: Metrics
     scripts: Scripts
@@ -106,6 +108,7 @@ def open_ledger(
         score_index=ScoreIndex(scripts),
         slot_reports=Senders(scripts),
         watches=Watches(scripts),
+        table_rests=TableRests(scripts),
         notifications=Notifications(redis_url),
         metrics=Metrics(scripts),
         scripts=scripts,

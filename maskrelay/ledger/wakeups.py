@@ -14,6 +14,9 @@ from maskrelay.ledger.step_leases import Kind
 
 Task = Literal["segment", "plan", "assemble", "finish", "tabulate", "deliver"]
 TASKS: tuple[Task, ...] = ("segment", "plan", "assemble", "finish", "tabulate", "deliver")
+#: The task of which at most one loop runs at a time. Its work waits for stores outside of the service, which may hang,
+#: and must not occupy all child processes of its role.
+ALONE: Task = "tabulate"
 #: The time after which a wake-up that has started no loop is regarded as lost.
 LOST_AFTER = timedelta(seconds=4)
 _MS = timedelta(milliseconds=1)
@@ -35,13 +38,14 @@ class WakeUps:
         For the task `segment`, `wanted` is the total number of loops that should run. For any other task, each running
         loop is busy with one job, item or delivery. There, `wanted` is the amount of waiting work, which is the number
         of loops that should start. Each loop that starts sends the next wake-up. Recent wake-ups whose loops have not
-        started yet are counted as loops.
+        started yet are counted as loops. Of the task ALONE, at most one loop runs, so `wanted` counts as 1.
 
         If two messages of the task already wait in the broker, nothing is sent. Waiting messages mean that all child
         processes are busy, so more messages would not help.
         """
         if wanted < 1:
             return False
+        wanted = min(wanted, 1) if task == ALONE else wanted
         sent = self._scripts.run("wake", task, wanted, secrets.token_hex(8), LOST_AFTER // _MS)
         if sent:
             self.send(task)

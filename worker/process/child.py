@@ -10,11 +10,13 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from maskrelay.errors import LedgerUnavailable
-from maskrelay.ledger.wakeups import Task
+from maskrelay.ledger.wakeups import ALONE, Task
 from maskrelay.settings import Settings
 from worker.context import WorkerContext, build
+from worker.context.lease_renewal import LeaseRenewal
 
 #: A task that runs for longer than this many times its time budget is regarded as hanging (see `time_limit`). The
 #: worker then kills the child process and forks another. The number is small for a segment task, which ends when its
@@ -42,22 +44,30 @@ class WorkerChild:
 
     def run_stage(self, task: Task, work: Callable[[WorkerContext, float], None]) -> None:
         """Call `work`, the function of a stage, with the time until which it may begin new work."""
-        with self.outliving(), self._counted(task):
-            work(self.parts(), self.until())
+        with self.outliving(), self._counted(task) as may_work:
+            if may_work:
+                work(self.parts(), self.until())
 
     @contextlib.contextmanager
-    def _counted(self, task: Task) -> Iterator[None]:
-        """Count as a running loop of this task during the block.
+    def _counted(self, task: Task) -> Iterator[bool]:
+        """Count as a running loop of this task during the block. Yield whether the loop may work.
+
+        It may not if the task is ALONE and another loop of it is running.
 
         Before the block, wake another loop if more than one job, item or delivery is waiting, because this loop
         processes only one of them at a time. After the block, wake another loop if any work is still waiting, because
         the time of this loop may be over before all work is done.
         """
         wakes, loop = self.parts().ledger.wake_ups, secrets.token_hex(8)
-        wakes.running(task, loop, self.settings.task_budget * 2)
+        report = partial(wakes.running, task, loop, self.settings.task_budget * 2)
+        running = report()
         try:
-            wakes.wake(task, wakes.work(task) - 1)
-            yield
+            if task != ALONE:
+                wakes.wake(task, wakes.work(task) - 1)
+                yield True
+            else:
+                with LeaseRenewal(self.settings.task_budget, report):
+                    yield running == 1
         finally:
             wakes.ended(task, loop)
             wakes.wake(task, wakes.work(task))

@@ -20,6 +20,9 @@ from maskrelay.errors import (
     MaskrelayError,
     ObjectExists,
     ObjectMissing,
+    SettingsError,
+    StorageUnavailable,
+    TableError,
     code_of,
 )
 from maskrelay.ledger.step_leases import StepLease
@@ -35,8 +38,10 @@ from worker.tabulate.running_rows import add_running_rows
 from worker.tabulate.tenant_tables import OpenTables, ResultTables
 
 log = logging.getLogger(__name__)
-#: The longest pause before a failed step is tried again. The place of a tenant's tables may be unusable for days.
+#: The longest pause before a failed step is tried again.
 _LONGEST_PAUSE_S = 300
+#: The errors that say that a place of tables cannot be used, whatever the job. It may be unusable for days.
+_OF_PLACE = (TableError, StorageUnavailable, SettingsError)
 
 
 class Tabulated(Record):
@@ -68,13 +73,16 @@ def _attempt(context: WorkerContext, opened: OpenTables, lease: StepLease, until
         steps.excuse(lease, OUTAGE)
         raise
     except Exception as error:
-        about = {"job_id": lease.job, "step": "tabulate", "tries": lease.tries, "code": code_of(error)}
-        if isinstance(error, MaskrelayError):
-            log.error("rows of a job cannot be added to the tables", extra=about)  # noqa: TRY400 - the code says all
-        else:
-            log.exception("rows of a job cannot be added to the tables", extra=about)
-        context.recorder.happened("step failed", "tabulate")
-        steps.put_off(lease, timedelta(seconds=min(2 ** min(lease.tries, 20), _LONGEST_PAUSE_S)))
+        _failed(context, lease, error, timedelta(seconds=min(2 ** min(lease.tries, 20), _LONGEST_PAUSE_S)))
+
+
+def _failed(context: WorkerContext, lease: StepLease, error: Exception, pause: timedelta) -> None:
+    """Report the failure, and return the step to the queue."""
+    about = {"job_id": lease.job, "step": "tabulate", "tries": lease.tries, "code": code_of(error)}
+    trace = None if isinstance(error, MaskrelayError) else error  # a code says all
+    log.error("rows of a job cannot be added to the tables", extra=about, exc_info=trace)
+    context.recorder.happened("step failed", "tabulate")
+    context.ledger.step_leases.put_off(lease, pause)
 
 
 def tabulate_job(context: WorkerContext, opened: OpenTables, lease: StepLease, until: float) -> None:
@@ -82,14 +90,33 @@ def tabulate_job(context: WorkerContext, opened: OpenTables, lease: StepLease, u
     steps, job = context.ledger.step_leases, lease.job
     try:
         submission = read_submission(context.storage, job)
-        tables = opened.of(submission.tenant) if awaits_tables(context, submission) else None
-        if tables is None or tombstone_of(context.storage, job) is not None:
+        if not awaits_tables(context, submission) or tombstone_of(context.storage, job) is not None:
             _complete(context, submission, lease)
             return
         with context.spans.span("tabulate", submission.traceparent, kind="consumer", job_id=job):
-            _tabulate(context, submission, tables, lease, until)
+            _tabulate_in_place(context, submission, opened, lease, until)
     except ObjectMissing:  # the job is being removed
         steps.end(lease)
+
+
+def _tabulate_in_place(
+    context: WorkerContext, submission: Submission, opened: OpenTables, lease: StepLease, until: float
+) -> None:
+    """Tabulate the job, unless the place of its tables could not be used a moment ago.
+
+    A failure of the place lets it rest for all jobs and all workers, so a place that hangs does not occupy the child
+    processes that plan and finish jobs.
+    """
+    rests, place = context.ledger.table_rests, opened.place_of(submission.tenant)
+    if left := rests.left(place):
+        context.ledger.step_leases.excuse(lease, left)
+        return
+    try:
+        _tabulate(context, submission, opened.of(submission.tenant), lease, until)
+    except _OF_PLACE as error:
+        _failed(context, lease, error, rests.begin(place))
+    else:
+        rests.succeeded(place)
 
 
 def _tabulate(

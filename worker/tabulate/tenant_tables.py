@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from maskrelay.contract.records import keys
 from maskrelay.contract.tables.table_schema import TABLES
 from maskrelay.delta.delta_table import DeltaTable
+from maskrelay.delta.table_store import BoundedStore, TableStore
 from maskrelay.storage.factory import open_configured
-from maskrelay.storage.protocol import Storage
 from worker.context import WorkerContext
 from worker.context.job_records.plans import LruCache
 
@@ -24,7 +24,7 @@ class ResultTables:
     runs: DeltaTable
 
     @classmethod
-    def below(cls, storage: Storage, prefix: str) -> "ResultTables":
+    def below(cls, storage: TableStore, prefix: str) -> "ResultTables":
         """Return the tables below `prefix`, which is empty or ends in `/`."""
         return cls(*(DeltaTable(storage, f"{prefix}{name}/", name, columns) for name, columns in TABLES.items()))
 
@@ -42,12 +42,16 @@ class OpenTables:
         self._context = context
         self._opened = LruCache[tuple[str, str | None], ResultTables](lambda place: self._open(*place), _MOST_PLACES)
 
+    def place_of(self, tenant: str) -> str:
+        """Return a name of the place of this tenant's tables. Raises SettingsError if the file of places is not valid."""
+        return self._context.table_places.of(tenant).tables_url or keys.tables(tenant)
+
     def of(self, tenant: str) -> ResultTables:
         """Return the tables of this tenant. No request is sent. Raises SettingsError if their place is not valid."""
         return self._opened((tenant, self._context.table_places.of(tenant).tables_url))
 
     def _open(self, tenant: str, url: str | None) -> ResultTables:
         if url is None:
-            return ResultTables.below(self._context.storage, keys.tables(tenant))
+            return ResultTables.below(BoundedStore(self._context.storage), keys.tables(tenant))
         place = self._context.settings.model_copy(update={"storage_url": url})
-        return ResultTables.below(open_configured(place), "")
+        return ResultTables.below(BoundedStore(open_configured(place)), "")

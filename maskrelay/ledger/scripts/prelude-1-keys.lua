@@ -82,6 +82,8 @@
 --   mr:sweep               hash run_id last reconciled_run reconciled listed_run listing_run at_{walk}, and extend_to
 --                          back_ms back_from (claims/lapse.lua)
 --   mr:sweep:lock, mr:sweep:{duty}  strings, locks of the sweep
+--   mr:tables:{place}:rests  string, exists until the place of result tables may be used again
+--   mr:tables:{place}:failures  string, its consecutive failures
 --   mr:uncompared          set of the jobs that the next pass of the sweep compares with storage
 --   mr:reconciling         zset "run_id token" → when this comparison of storage and ledger was last heard of
 --   mr:reconciling:began   hash "run_id token" → when it began

@@ -3,15 +3,15 @@
 -- Return whether a message should be sent that wakes a loop of the task. It should be if fewer loops
 -- were woken than are wanted, and fewer than two messages of the task are in Celery's list. Messages
 -- in that list mean that every child is busy, so more of them would only pile up. The running loops
--- of the segment task count as woken, since each of them takes many frames. A loop of another task
--- is busy with one thing.
+-- of the segment task count as woken, since each of them takes many frames, and so does the only loop
+-- of the tabulate task. A loop of another task is busy with one thing.
 local function should_wake(task, wanted, wake_up, ttl_ms)
   local loops, woken = 'mr:loops:' .. task, 'mr:woken:' .. task
   for _, key in ipairs({loops, woken}) do
     redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
     redis.call('ZREMRANGEBYSCORE', key, '(' .. string.format('%.0f', now + FAR_MS), '+inf')
   end
-  local running = task == 'segment' and redis.call('ZCARD', loops) or 0
+  local running = (task == 'segment' or task == 'tabulate') and redis.call('ZCARD', loops) or 0
   if running + redis.call('ZCARD', woken) >= wanted or redis.call('LLEN', task) >= 2 then return false end
   redis.call('ZADD', woken, now + ttl_ms, wake_up)
   return true

@@ -25,6 +25,14 @@ def test_a_step_that_waits_is_woken_for_however_many_loops_are_busy(ledger: Ledg
     assert ledger.wake_ups.wake("finish", 2)
 
 
+def test_a_second_loop_that_adds_rows_to_tables_is_never_woken(ledger: Ledger) -> None:
+    assert [ledger.wake_ups.wake("tabulate", 5) for _ in range(2)] == [True, False]
+    ledger.wake_ups.running("tabulate", "loop-1", timedelta(seconds=30))
+    assert not ledger.wake_ups.wake("tabulate", 5)
+    ledger.wake_ups.ended("tabulate", "loop-1")
+    assert ledger.wake_ups.wake("tabulate", 5)
+
+
 def test_messages_that_nobody_takes_do_not_pile_up(valkey: RunningValkey) -> None:
     ledger = valkey.ledger()
     for task in ("deliver", "segment"):

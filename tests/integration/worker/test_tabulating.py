@@ -3,6 +3,7 @@
 import json
 import time
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.drivers.driven_jobs import finished, planned
 from tests.support.servers.apis import RunningApi, make_ledger, make_settings
 from worker.context import WorkerContext
+from worker.process.child import WorkerChild
 from worker.sweep.reconcile import reconcile
 from worker.tabulate.final_rows import FINAL
 from worker.tabulate.running_rows import frames_in, ranges_text
@@ -35,6 +37,8 @@ def tabulated(api: RunningApi, context: WorkerContext | None = None) -> None:
     with redis.Redis.from_url(api.settings.redis_url.get_secret_value()) as client:
         for job in client.zrange("mr:step:tabulate", 0, -1):
             client.zadd("mr:step:tabulate", {job: 1})
+        for key in client.keys("mr:tables:*:rests"):
+            client.delete(key)
     tabulate_jobs(context or parts_of(api), time.monotonic() + 60)
 
 
@@ -209,6 +213,40 @@ def test_a_place_that_cannot_be_used_delays_the_rows_and_nothing_else(
     file.write_text('{"north": {}}')
     tabulated(api, context)
     assert frames(api) == Counter([(job, 0, True)])
+
+
+def test_a_place_that_cannot_be_used_is_tried_once_for_all_its_jobs(
+    api: RunningApi, north: httpx.Client, south: httpx.Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    lake, file = tmp_path / "lake", tmp_path / "tables.json"
+    lake.write_text("no folder")
+    file.write_text(json.dumps({"north": {"tables_url": lake.as_uri()}}))
+    settings = make_settings(api.folder, api.settings.redis_url.get_secret_value(), tables_file=str(file))
+    context = WorkerContext(settings, api.storage, make_ledger(settings))
+    jobs = [accepted(client, b"a", options=TABLE) for client in (north, north, north, south)]
+    planned(api)
+    for number, job in enumerate(jobs):
+        settle(api, job, number, succeeded(api, job, 0))
+        finished(api, job)
+    tabulated(api, context)
+    assert caplog.text.count("rows of a job cannot be added") == 1
+    assert {row["run"] for row in rows(api, "masks", api.folder / "tables/south")} == {jobs[3]}
+    assert context.ledger.wake_ups.work("tabulate") == 0  # the other jobs wait until the place is tried again
+    lake.unlink()
+    lake.mkdir()
+    tabulated(api, context)
+    assert {row["run"] for row in rows(api, "masks", lake)} == set(jobs[:3])
+
+
+def test_one_loop_at_a_time_adds_rows(api: RunningApi):
+    child, worked = WorkerChild(api.settings, "control", lambda: True), list[str]()
+    wakes = api.ledger.wake_ups
+    wakes.running("tabulate", "other", timedelta(seconds=60))
+    child.run_stage("tabulate", lambda *_: worked.append("beside another"))
+    wakes.ended("tabulate", "other")
+    child.run_stage("tabulate", lambda *_: worked.append(f"{wakes.loops('tabulate')} loop"))
+    assert worked == ["1 loop"]
+    assert wakes.loops("tabulate") == 0
 
 
 def test_a_foreign_commit_is_reported_and_the_rows_are_added_when_it_is_gone(
