@@ -2,14 +2,13 @@
 
 import hashlib
 import hmac
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 from api.auth.scopes import Caller
 from maskrelay.contract.records.api_key_file import KeyEntry, read_keys
-from maskrelay.ledger.quotas import Usage
+from maskrelay.ledger.quotas import Usage, quotas_in
 from maskrelay.reread_file import RereadFile
 
 
@@ -41,5 +40,4 @@ class KeysFile:
 
     def quotas(self, tenant: str, default: Usage) -> Usage:
         """Return the tenant's quotas from the file. Quotas that the file does not set are taken from `default`."""
-        given = [entry.quotas for entry in self._file.current() if entry.tenant == tenant and entry.quotas is not None]
-        return replace(default, **given[0].model_dump(exclude_none=True)) if given else default
+        return quotas_in(self._file.current(), tenant, default)

@@ -21,12 +21,14 @@ HANDED_OUT = {
     "api": (*_WORKER, "keys.json", "api-key"),
     "segment": (*_WORKER, "endpoint-key"),
     "assemble": _WORKER,
-    "control": _WORKER,
+    "control": (*_WORKER, "keys.json"),
     "deliver": _WORKER,
     "grafana": ("grafana-password",),
 }
 #: Made once, and from then on the operator's to edit.
 _EDITED = {"keys.json"}
+#: The service whose copy the operator edits. The others get that copy at each start.
+_EDITOR = "api"
 
 
 def make_secrets(kept: Path, endpoint_key: str) -> None:
@@ -58,6 +60,8 @@ def hand_out(kept: Path, services: Path) -> None:
         for name in names:
             if name not in _EDITED or not (folder / name).exists():
                 write_private(folder / name, (kept / name).read_text())
+            elif folder != services / _EDITOR:
+                write_private(folder / name, (services / _EDITOR / name).read_text())
         for file in folder.iterdir():
             if file.name not in names:
                 file.unlink()

@@ -4,11 +4,12 @@ import json
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import timedelta
 from typing import Self
 
 from maskrelay.contract.records import keys
+from maskrelay.contract.records.api_key_file import KeyEntry
 from maskrelay.contract.records.job import Submission
 from maskrelay.errors import (
     BytesQuotaReached,
@@ -78,6 +79,12 @@ def default_quotas(settings: Settings) -> Usage:
         interactive=settings.tenant_interactive,
         bytes=settings.tenant_bytes,
     )
+
+
+def quotas_in(entries: Iterable[KeyEntry], tenant: str, default: Usage) -> Usage:
+    """Return the tenant's limits in the entries of a keys file. Limits that they do not set are taken from `default`."""
+    given = [entry.quotas for entry in entries if entry.tenant == tenant and entry.quotas is not None]
+    return replace(default, **given[0].model_dump(exclude_none=True)) if given else default
 
 
 class Quotas:

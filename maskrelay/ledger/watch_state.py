@@ -1,7 +1,8 @@
 """When watches are due, and what was seen of their folders.
 
 If Redis loses this, every folder waits for its settle time again. Folders that were submitted are recognised by the ids
-of their jobs.
+of their jobs. What was seen is kept in two generations: a complete look replaces the older one by what it has seen
+itself, so folders that are gone are forgotten.
 """
 
 import hashlib
@@ -17,6 +18,8 @@ _MS = timedelta(milliseconds=1)
 _SEEN = struct.Struct(">16sQ?")
 #: The life of the mark of an event. A look at a watch takes less time, or renews its lease.
 _WOKEN = timedelta(days=1)
+#: The time for which it is kept what was seen of folders. A watch looks at its prefix at least once a week.
+_KEPT = timedelta(days=30)
 
 
 class Watches:
@@ -34,9 +37,12 @@ class Watches:
         """Return whether this process still looks at the watch."""
         return bool(self._scripts.run("renew_watch", watch, token, lease // _MS))
 
-    def end(self, watch: str, token: str, pause: timedelta) -> None:
-        """End a look. The watch is due after `pause`, or at once if an event has arrived since the look began."""
-        self._scripts.run("end_watch", watch, token, pause // _MS)
+    def end(self, watch: str, token: str, pause: timedelta, *, complete: bool) -> None:
+        """End a look. The watch is due after `pause`, or at once if an event has arrived since the look began.
+
+        If the look was complete, folders that it has not seen are forgotten.
+        """
+        self._scripts.run("end_watch", watch, token, pause // _MS, complete, _KEPT // _MS)
 
     def wake(self, watch: str) -> None:
         """Make the watch due now, because an event has arrived."""
@@ -44,7 +50,7 @@ class Watches:
 
     def seen(self, watch: str, folder: str) -> Sighting | None:
         """Return what was seen of a folder before."""
-        packed = self._scripts.ask("HGET", f"mr:watch:{watch}:seen", _field(folder))
+        packed = self._scripts.run("seen_folder", watch, _field(folder))
         if packed is None:
             return None
         digest, since, submitted = _SEEN.unpack(packed)
@@ -53,11 +59,12 @@ class Watches:
     def see(self, watch: str, folder: str, sighting: Sighting) -> None:
         """Store what is seen of a folder now."""
         packed = _SEEN.pack(sighting.digest, round(sighting.since.timestamp() * 1000), sighting.submitted)
-        self._scripts.ask("HSET", f"mr:watch:{watch}:seen", _field(folder), packed)
+        self._scripts.run("see_folder", watch, _field(folder), packed, _KEPT // _MS)
 
     def forget(self, watch: str) -> None:
         """Forget a watch that was removed."""
-        self._scripts.ask("UNLINK", *(f"mr:watch:{watch}:{part}" for part in ("rests", "lease", "woken", "seen")))
+        parts = ("rests", "lease", "woken", "seen", "seen_now")
+        self._scripts.ask("UNLINK", *(f"mr:watch:{watch}:{part}" for part in parts))
 
 
 def _field(folder: str) -> bytes:

@@ -60,7 +60,8 @@ def rendered() -> dict[str, dict[str, Any]]:
     every = {name: another(FIELDS[name]) for name in NAMES}
     every |= {"MASKRELAY_STORAGE_URL": "s3://elsewhere/runs", "MASKRELAY_ENDPOINT_AUTH": "key"}
     cases = {role: with_own(role, {"MASKRELAY_LOG_LEVEL": "debug"}) for role in ["api", *ROLES]}
-    sources = {"secret": {"keys": {"credentials": "credentials.json"}}}
+    files = {"credentials": "credentials.json", "tables": "tables.json", "siteIdentifiers": "site-identifiers.json"}
+    sources = {"secret": {"keys": files}}
     clocks = {"MASKRELAY_TERMINATION_GRACE_S": "240.5", "MASKRELAY_SOFT_SHUTDOWN_S": "200"}
     return render({**VALUES, **cases, "every": {"settings": every}, "slow": {"settings": clocks}, "sources": sources})
 
@@ -126,7 +127,8 @@ def test_a_process_sees_the_secrets_that_it_needs_and_no_others(rendered: dict[s
     seen = {role: {Path(one).name for one in secret_files(rendered["default"], role)} for role in ["api", *ROLES]}
     assert seen["api"] == {"redis-url", "server-key", "keys.json"}
     assert seen["segment"] == {"redis-url", "server-key", "endpoint-key"}
-    assert seen["control"] == seen["deliver"] == seen["assemble"] == {"redis-url", "server-key"}
+    assert seen["control"] == {"redis-url", "server-key", "keys.json"}
+    assert seen["deliver"] == seen["assemble"] == {"redis-url", "server-key"}
     with_sources = {
         role: {Path(one).name for one in secret_files(rendered["sources"], role)} for role in ["api", *ROLES]
     }
@@ -135,6 +137,8 @@ def test_a_process_sees_the_secrets_that_it_needs_and_no_others(rendered: dict[s
         *sorted(set(ROLES) - {"deliver"}, key=ROLES.index),
         "deliver",
     ]
+    assert [role for role in with_sources if "tables.json" in with_sources[role]] == list(ROLES)
+    assert [role for role in with_sources if "site-identifiers.json" in with_sources[role]] == ["control"]
     several = {Path(one).name for one in secret_files(rendered["several-endpoints"], "segment")}
     assert several == {"redis-url", "server-key", "endpoints.json"}
 

@@ -180,7 +180,8 @@ def test_secrets_are_made_once_and_no_one_else_may_read_them(stack: Running):
     before = {file: file.read_text() for file in secret_files(stack)}
     once("secrets", stack.placed["secrets"])
     point_to_redis(stack.folder, stack.placed["redis"])
-    assert {file: file.read_text() for file in secret_files(stack)} == before
+    quotas = stack.folder / "services" / "control" / "keys.json"  # the copy that the operator edits is passed on
+    assert {file: file.read_text() for file in secret_files(stack)} == {**before, quotas: keys.read_text()}
 
 
 def test_a_service_sees_the_secrets_it_needs_and_no_others(stack: Running):
@@ -188,7 +189,7 @@ def test_a_service_sees_the_secrets_it_needs_and_no_others(stack: Running):
     assert seen == {name: set(files) for name, files in SECRETS.items()}
     assert seen["grafana"] == {"grafana-password"}
     assert [name for name in seen if "endpoint-key" in seen[name]] == ["segment"]
-    assert [name for name in seen if "keys.json" in seen[name]] == ["api"]
+    assert [name for name in seen if "keys.json" in seen[name]] == ["api", "control"]
 
 
 def test_a_secret_that_a_service_no_longer_needs_is_removed_from_its_volume(stack: Running):

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from maskrelay.contract.records.api_key_file import KeyEntry, read_keys
 from maskrelay.contract.vocabulary.segment_codes import CodeTable, read_code_table
 from maskrelay.endpoints import Endpoint, read_endpoints
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.ledger.flow_control import Flow
 from maskrelay.ledger.measurements import StageRecorder
+from maskrelay.ledger.quotas import Usage, default_quotas, quotas_in
+from maskrelay.reread_file import RereadFile
 from maskrelay.settings import Settings
 from maskrelay.sources.credential_file import CredentialFile
 from maskrelay.sources.source_readers import SourceReaders
@@ -57,6 +60,15 @@ class WorkerContext:
     def bad_objects(self) -> BadObjects:
         """The jobs and uploads that the passes of this process have skipped because their objects cannot be used."""
         return BadObjects(self.storage, self.ledger, self.recorder)
+
+    @cached_property
+    def _keys(self) -> RereadFile[list[KeyEntry]] | None:
+        path = self.settings.keys_file
+        return None if path is None else RereadFile.open(Path(path), "keys", read_keys)
+
+    def quotas_of(self, tenant: str) -> Usage:
+        """Return the limits of the tenant, as the API applies them. Raises SettingsError if the keys file is not valid."""
+        return quotas_in(self._keys.current() if self._keys else (), tenant, default_quotas(self.settings))
 
     @cached_property
     def credentials(self) -> CredentialFile:

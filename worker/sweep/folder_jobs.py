@@ -15,7 +15,6 @@ from maskrelay.contract.records.job import INTERACTIVE_ITEMS, Item, Submission, 
 from maskrelay.contract.records.source_pins import name_in
 from maskrelay.contract.records.watch_records import Watch
 from maskrelay.errors import LedgerUnavailable, ObjectExists
-from maskrelay.ledger.quotas import default_quotas
 from maskrelay.rules.arrivals import Arrival
 from maskrelay.sources.source_reader import SourceFacts
 from maskrelay.storage.protocol import has
@@ -38,7 +37,7 @@ def submit_folder(context: WorkerContext, watch: Watch, arrival: Arrival, facts:
             return job
     items = [_item(watch, arrival, each) for each in facts]
     submission = _submission(context, watch, newest, items)
-    with context.ledger.quotas.kept(submission, default_quotas(context.settings), _HOLD):
+    with context.ledger.quotas.kept(submission, context.quotas_of(watch.tenant), _HOLD):
         write_before_acceptance(context.storage, submission, item_lines(items))
         with suppress(ObjectExists):
             context.storage.create(keys.accepted(newest), record_body(submission), "application/json")

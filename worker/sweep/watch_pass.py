@@ -1,106 +1,161 @@
-"""The passes over all watches, in a thread of the sweep process."""
+"""The passes over all watches, in a thread of the sweep process.
 
-import fnmatch
+A look at a watch lists its prefix once. A listing of any length is made in slices, one in each pass, so the watches of
+one tenant never keep those of others waiting for longer than their slices take.
+"""
+
 import logging
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from posixpath import dirname
 
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.watch_records import Watch
-from maskrelay.errors import ItemError, LedgerUnavailable, QuotaReached, SourceUnavailable, StorageError
-from maskrelay.rules.arrivals import Arrival, Sighting, seen_now, time_left
-from maskrelay.sources.source_reader import SourceFacts
+from maskrelay.errors import (
+    ItemError,
+    LedgerUnavailable,
+    MaskrelayError,
+    QuotaReached,
+    SourceUnavailable,
+    StorageError,
+    TooManyItems,
+)
+from maskrelay.rules.arrivals import Sighting, seen_now, time_left
 from maskrelay.storage.stored_records import parsed
 from worker.context import WorkerContext
 from worker.sweep.folder_jobs import submit_folder
+from worker.sweep.watched_folders import WatchedFolder, watched_folders
 
 log = logging.getLogger(__name__)
-#: How long one process keeps others from listing the same watch. It is renewed for every folder.
-LEASE = timedelta(seconds=60)
+#: How long one process keeps others from looking at the same watch. It is renewed in every slice.
+LEASE = timedelta(seconds=120)
+#: The seconds that one slice of a look takes. A call to the store that has begun is completed.
+SLICE_S = 2.0
+#: The seconds between two passes while looks are not over.
+BETWEEN_SLICES_S = 0.2
 #: The time after which a folder is tried again that found the tenant's quota exhausted.
 QUOTA_PAUSE = timedelta(seconds=30)
+#: The least time after which a watch is tried again whose prefix could not be listed.
+FAILURE_PAUSE = timedelta(seconds=60)
+
+
+@dataclass(slots=True)
+class Look:
+    """A look at a watch that has begun, under the lease of `token`."""
+
+    watch: Watch
+    token: str
+    #: The folders that the look has not come to yet.
+    folders: Iterator[WatchedFolder | None]
+    #: The time until a folder may be complete, if that is before the next regular look.
+    soonest: timedelta
+
+
+#: The looks of this process that have begun, by the id of the watch. If the process ends, their leases lapse, and another
+#: process begins again.
+Looks = dict[str, Look]
 
 
 def watch_for_ever(context: WorkerContext, parent: int) -> None:
     """List the prefixes of due watches until the parent process is gone. What fails is tried again when it is due."""
-    period = context.settings.sweep_period
+    period, looks = context.settings.sweep_period, Looks()
     while os.getppid() == parent:
         try:
-            if context.ledger.sweep_state.turn("watching", period * 0.9):  # one process in each period lists them
-                watch_pass(context)
+            # One process in each period begins looks. The others go on with theirs.
+            watch_pass(context, looks, begin=context.ledger.sweep_state.turn("watching", period * 0.9))
         except (LedgerUnavailable, StorageError) as error:
             log.warning("watches postponed: %s", error.code)
         except Exception:
             log.exception("watches failed")
-        time.sleep(period.total_seconds())
+        time.sleep(BETWEEN_SLICES_S if looks else period.total_seconds())
 
 
-def watch_pass(context: WorkerContext) -> int:
-    """Look at every watch that is due. Return the number of folders that were submitted."""
-    submitted = 0
-    for key in context.storage.list(keys.WATCHES):
-        alone = context.bad_objects.alone("watches", key, partial(_look, context, key))
-        submitted += alone or 0
-    return submitted
+def watch_pass(context: WorkerContext, looks: Looks, *, begin: bool = True) -> int:
+    """Begin a look at every watch that is due, and make one slice of each look. Return the number of submitted folders.
+
+    Looks that are not over remain in `looks`.
+    """
+    if begin:
+        for key in context.storage.list(keys.WATCHES):
+            if keys.watch_of(key) not in looks:
+                context.bad_objects.alone("watches", key, partial(_begin, context, key, looks))
+    counts = [context.bad_objects.alone("watches", each, partial(_go_on, context, each, looks)) for each in tuple(looks)]
+    return sum(count or 0 for count in counts)
 
 
-def _look(context: WorkerContext, key: str) -> int:
-    """Look at one watch if it is due and no other process does. Return the number of submitted folders."""
-    watches, watch_id = context.ledger.watches, keys.watch_of(key)
-    token = watches.begin(watch_id, LEASE)
+def _begin(context: WorkerContext, key: str, looks: Looks) -> None:
+    """Begin a look at a watch if it is due and no other process looks at it."""
+    watch_id = keys.watch_of(key)
+    token = context.ledger.watches.begin(watch_id, LEASE)
     if token is None:
-        return 0
+        return
     watch = parsed(context.storage.get(key), Watch, key)
-    submitted, soonest = 0, timedelta(seconds=watch.period_s)
-    try:
-        for arrival, facts in _folders(context, watch):
-            left = _see(context, watch, arrival, facts)
-            submitted += left == timedelta(0)
-            soonest = min(soonest, left or soonest)
-            if not watches.renew(watch_id, token, LEASE):
-                return submitted  # another process has taken the watch, because this one was too slow
-    except (ItemError, SourceUnavailable) as error:  # the right to read was withdrawn, or the store does not respond
-        log.warning("a watch cannot be listed: %s", error.code, extra={"watch": watch_id})
-        context.recorder.happened("unwatched", error.code)
-    watches.end(watch_id, token, soonest)
+    listed = context.source_readers.list(watch.tenant, watch.source, watch.credential)
+    folders = watched_folders(listed, watch.pattern, context.settings.max_items)
+    looks[watch_id] = Look(watch, token, folders, timedelta(seconds=watch.period_s))
+
+
+def _go_on(context: WorkerContext, watch_id: str, looks: Looks) -> int:
+    """Make one slice of a look. Return the number of submitted folders. After an error, the lease of the look lapses."""
+    look = looks.pop(watch_id, None)
+    if look is None:
+        return 0  # it failed a moment ago, and this is the repeated call
+    submitted, is_over = _slice(context, look)
+    if not is_over:
+        looks[watch_id] = look
     return submitted
 
 
-def _see(context: WorkerContext, watch: Watch, arrival: Arrival, facts: list[SourceFacts]) -> timedelta | None:
+def _slice(context: WorkerContext, look: Look) -> tuple[int, bool]:
+    """Go on with a look until its slice is over. Return the number of submitted folders, and whether the look is over."""
+    watches, watch = context.ledger.watches, look.watch
+    submitted, ends = 0, time.monotonic() + SLICE_S
+    if not watches.renew(watch.id, look.token, LEASE):
+        return 0, True  # another process has taken the watch, because this one was too slow, or it was removed
+    try:
+        for folder in look.folders:
+            if folder is not None:
+                left = _see(context, watch, folder)
+                submitted += left == timedelta(0)
+                look.soonest = min(look.soonest, left or look.soonest)
+            if time.monotonic() > ends:
+                return submitted, False
+    except (ItemError, SourceUnavailable) as error:  # the right to read was withdrawn, or the store does not respond
+        _report(context, watch, "a watch cannot be listed", error)
+        watches.end(watch.id, look.token, max(FAILURE_PAUSE, timedelta(seconds=watch.period_s)), complete=False)
+    else:
+        watches.end(watch.id, look.token, look.soonest, complete=True)
+    return submitted, True
+
+
+def _see(context: WorkerContext, watch: Watch, folder: WatchedFolder) -> timedelta | None:
     """Compare a folder with what was seen of it before, and submit it if it is complete.
 
-    Return zero if it was submitted now, None if it was submitted before, otherwise the time until it may be complete.
+    Return zero if it was submitted now, None if it was submitted before or cannot be, otherwise the time until it may be
+    complete.
     """
-    watches, now = context.ledger.watches, datetime.now(UTC)
-    sighting = seen_now(arrival, watches.seen(watch.id, arrival.folder), now)
-    if sighting.submitted:
+    if not folder.objects:
+        _report(context, watch, "a watched folder has too many objects for a job", TooManyItems())
         return None
-    left = time_left(arrival, sighting, now, timedelta(seconds=watch.settle_s), watch.expected)
+    watches, now, arrival = context.ledger.watches, datetime.now(UTC), folder.arrival()
+    sighting = seen_now(arrival, watches.seen(watch.id, arrival.folder), now)
+    left: timedelta | None = None
+    if not sighting.submitted:
+        left = time_left(arrival, sighting, now, timedelta(seconds=watch.settle_s), watch.expected)
     if left == timedelta(0):
         try:
-            submit_folder(context, watch, arrival, facts)
+            submit_folder(context, watch, arrival, folder.objects)
         except QuotaReached:
             log.info("a folder waits for quota", extra={"watch": watch.id})
             left = QUOTA_PAUSE
-    watches.see(watch.id, arrival.folder, Sighting(sighting.digest, sighting.since, submitted=left == timedelta(0)))
+    submitted = sighting.submitted or left == timedelta(0)
+    watches.see(watch.id, arrival.folder, Sighting(sighting.digest, sighting.since, submitted=submitted))
     return left
 
 
-def _folders(context: WorkerContext, watch: Watch) -> Iterator[tuple[Arrival, list[SourceFacts]]]:
-    """Yield the folders below the prefix, with the objects that match the pattern."""
-    listed = context.source_readers.list(watch.tenant, watch.source, watch.credential)
-    wanted = (
-        facts
-        for facts in listed
-        if watch.pattern is None or fnmatch.fnmatchcase(facts.url.rsplit("/", 1)[1], watch.pattern)
-    )
-    # The objects of a folder are not always neighbours in the order of URLs: those of its subfolders come between.
-    folders: dict[str, list[SourceFacts]] = {}
-    for each in wanted:
-        folders.setdefault(dirname(each.url), []).append(each)
-    for folder, facts in folders.items():
-        yield Arrival(folder, tuple((each.url, each.size, each.etag or each.version or "") for each in facts)), facts
+def _report(context: WorkerContext, watch: Watch, what: str, error: MaskrelayError) -> None:
+    log.warning("%s: %s", what, error.code, extra={"watch": watch.id})
+    context.recorder.happened("unwatched", error.code)

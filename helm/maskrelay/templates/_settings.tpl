@@ -17,9 +17,16 @@
 {{- define "maskrelay.files" -}}
 {{- $keys := (index . 0).Values.secret.keys -}}
 {{- $files := dict "redis-url" $keys.redisUrl "server-key" $keys.serverKey "server-key-before" $keys.serverKeyBefore "redis-ca.crt" $keys.redisCa "aws-credentials" $keys.awsCredentials "azure-connection" $keys.azureConnection "ca.crt" $keys.ca "redis-client.crt" $keys.redisCert "redis-client.key" $keys.redisCertKey -}}
-{{- if eq (index . 1) "api" -}}
+{{- if has (index . 1) (list "api" "control") -}}
 {{- $_ := set $files "keys.json" $keys.apiKeys -}}
+{{- end -}}
+{{- if eq (index . 1) "api" -}}
 {{- $_ := set $files "metrics-key" $keys.metricsKey -}}
+{{- else -}}
+{{- $_ := set $files "tables.json" $keys.tables -}}
+{{- end -}}
+{{- if eq (index . 1) "control" -}}
+{{- $_ := set $files "site-identifiers.json" $keys.siteIdentifiers -}}
 {{- end -}}
 {{- $_ := set $files "credentials.json" $keys.credentials -}}
 {{- if has (index . 1) (list "api" "deliver") -}}
@@ -72,7 +79,7 @@
 {{- $_ := set $environment "MASKRELAY_PUBLIC_URL" (include "maskrelay.publicUrl" $root) -}}
 {{- end -}}
 {{- $files := include "maskrelay.files" (list $root $role) | fromYaml -}}
-{{- $named := dict "redis-url" "MASKRELAY_REDIS_URL_FILE" "server-key" "MASKRELAY_SERVER_KEY_FILE" "server-key-before" "MASKRELAY_SERVER_KEY_BEFORE_FILE" "keys.json" "MASKRELAY_KEYS_FILE" "endpoint-key" "MASKRELAY_ENDPOINT_KEY_FILE" "endpoints.json" "MASKRELAY_ENDPOINTS_FILE" "credentials.json" "MASKRELAY_CREDENTIALS_FILE" "aws-credentials" "AWS_SHARED_CREDENTIALS_FILE" "azure-connection" "MASKRELAY_AZURE_CONNECTION_STRING_FILE" "ca.crt" "MASKRELAY_CA_FILE" "endpoint-proxy" "MASKRELAY_ENDPOINT_PROXY_FILE" "callback-proxy" "MASKRELAY_CALLBACK_PROXY_FILE" "metrics-key" "MASKRELAY_METRICS_KEY_FILE" "redis-client.crt" "MASKRELAY_REDIS_CERT_FILE" "redis-client.key" "MASKRELAY_REDIS_CERT_KEY_FILE" "endpoint-client.crt" "MASKRELAY_ENDPOINT_CERT_FILE" "endpoint-client.key" "MASKRELAY_ENDPOINT_CERT_KEY_FILE" "callback-client.crt" "MASKRELAY_CALLBACK_CERT_FILE" "callback-client.key" "MASKRELAY_CALLBACK_CERT_KEY_FILE" -}}
+{{- $named := dict "redis-url" "MASKRELAY_REDIS_URL_FILE" "server-key" "MASKRELAY_SERVER_KEY_FILE" "server-key-before" "MASKRELAY_SERVER_KEY_BEFORE_FILE" "keys.json" "MASKRELAY_KEYS_FILE" "endpoint-key" "MASKRELAY_ENDPOINT_KEY_FILE" "endpoints.json" "MASKRELAY_ENDPOINTS_FILE" "credentials.json" "MASKRELAY_CREDENTIALS_FILE" "tables.json" "MASKRELAY_TABLES_FILE" "site-identifiers.json" "MASKRELAY_SITE_IDENTIFIERS_FILE" "aws-credentials" "AWS_SHARED_CREDENTIALS_FILE" "azure-connection" "MASKRELAY_AZURE_CONNECTION_STRING_FILE" "ca.crt" "MASKRELAY_CA_FILE" "endpoint-proxy" "MASKRELAY_ENDPOINT_PROXY_FILE" "callback-proxy" "MASKRELAY_CALLBACK_PROXY_FILE" "metrics-key" "MASKRELAY_METRICS_KEY_FILE" "redis-client.crt" "MASKRELAY_REDIS_CERT_FILE" "redis-client.key" "MASKRELAY_REDIS_CERT_KEY_FILE" "endpoint-client.crt" "MASKRELAY_ENDPOINT_CERT_FILE" "endpoint-client.key" "MASKRELAY_ENDPOINT_CERT_KEY_FILE" "callback-client.crt" "MASKRELAY_CALLBACK_CERT_FILE" "callback-client.key" "MASKRELAY_CALLBACK_CERT_KEY_FILE" -}}
 {{- range $file, $name := $named -}}
 {{- if hasKey $files $file -}}
 {{- $_ := set $environment $name (printf "/run/maskrelay/%s" $file) -}}

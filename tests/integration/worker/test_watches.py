@@ -1,6 +1,8 @@
 """Watches: new folders become jobs, each exactly once, over a real API, a real Valkey and real folders."""
 
+import json
 import random
+import shutil
 import threading
 import time
 from collections import Counter
@@ -19,7 +21,9 @@ from tests.support.builders.pictures import gradient, saved
 from tests.support.drivers.api_jobs import items_of, submission_of
 from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.servers.apis import SERVER_KEY, RunningApi, running_api
-from worker.sweep.watch_pass import watch_pass
+from worker.context import WorkerContext
+from worker.sweep import watch_pass as passes
+from worker.sweep.watch_pass import Looks, watch_pass
 
 PROMPT = "liver in abdomen CT"
 SECRET = "whsec_" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
@@ -70,12 +74,26 @@ def jobs_of(api: RunningApi) -> list[str]:
     return [key.split("/")[1] for key in api.storage.list(keys.JOBS) if key.endswith("/job.json")]
 
 
+def looked(context: WorkerContext) -> int:
+    """Look at every watch that is due. Return the number of submitted folders."""
+    looks = Looks()
+    submitted = watch_pass(context, looks)
+    while looks:
+        submitted += watch_pass(context, looks, begin=False)
+    return submitted
+
+
 def until(check: Callable[[], bool], api: RunningApi) -> None:
     """Make passes until the check holds."""
     context, deadline = parts_of(api), time.monotonic() + 60
     while not check():
         assert time.monotonic() < deadline
-        watch_pass(context)
+        looked(context)
+
+
+def notify(client: httpx.Client, watch: dict[str, Any], name: str) -> None:
+    body = {"Records": [{"eventName": "s3:ObjectCreated:Put", "s3": {"object": {"key": f"{name}/1.png"}}}]}
+    assert client.post(watch["events"], json=body).json() == {}
 
 
 def test_each_of_many_series_becomes_one_job_however_events_come(
@@ -88,22 +106,23 @@ def test_each_of_many_series_becomes_one_job_however_events_come(
     def look() -> None:
         context = parts_of(api)
         while not stopped.wait(0.3):
-            watch_pass(context)
+            looked(context)
 
     # Two processes look at the watch.
     lookers = [threading.Thread(target=look) for _ in range(2)]
     for looker in lookers:
         looker.start()
     try:
-        events = []
-        for name in random.Random(1).sample(names, len(names)):
+        chance, events = random.Random(1), list[str]()
+        for name in chance.sample(names, len(names)):
             (series(data, name) / "notes.txt").write_text("no image")
-            # 30 % of the events are lost, and others come twice or late.
-            events += [name] * random.Random(name).choice([0, 0, 0, 1, 1, 1, 1, 1, 2, 2])
-            random.Random(len(events)).shuffle(events)
-            if events and len(events) % 5 == 0:
-                assert client.post(watch["events"], json={"Records": [{"s3": {}}]}).json() == {}
-                events.pop()
+            # 30 % of the events are lost, 20 % come twice, and they come in any order.
+            events += [name] * chance.choices((0, 1, 2), (30, 50, 20))[0]
+            chance.shuffle(events)
+            while events and chance.random() < 0.5:
+                notify(client, watch, events.pop())
+        for name in events:
+            notify(client, watch, name)
         deadline = time.monotonic() + 120
         while len(jobs_of(api)) < len(names):
             assert time.monotonic() < deadline
@@ -134,7 +153,7 @@ def test_a_lost_ledger_doubles_nothing_and_a_changed_folder_is_another_job(
     assert all(item.pin is not None and item.credential == "disk" for item in items_of(api, first))
     api.ledger.watches.forget(watch["id"])
     context = parts_of(api)
-    assert watch_pass(context) == 1  # it was submitted again, under the same id
+    assert looked(context) == 1  # it was submitted again, under the same id
     assert jobs_of(api) == [first]
     (folder / "2.png").write_bytes(PICTURE)
     client.post(watch["events"])
@@ -174,17 +193,97 @@ def test_a_full_quota_and_a_withdrawn_right_postpone_and_lose_nothing(
     context = parts_of(api)
     most = Usage(jobs=1000, frames=100_000, interactive=100_000, bytes=1 << 60)
     context.ledger.quotas.keep("north", keys.new_id(), Usage(jobs=1000), most, context.settings.step_lease)
-    assert watch_pass(context) == 0
+    assert looked(context) == 0
     assert jobs_of(api) == []
     write_credentials(credentials, {**folder_credential(data), "reads": {"south": [f"{data.as_uri()}/"]}})
     context.ledger.watches.forget(watch["id"])
-    assert watch_pass(parts_of(api)) == 0
+    assert looked(parts_of(api)) == 0
     write_credentials(credentials, folder_credential(data))
     for reserved in context.ledger.scripts.ask("ZRANGE", "mr:holds:north", 0, -1):
         context.ledger.quotas.release("north", reserved.decode())
     context.ledger.watches.forget(watch["id"])
-    assert watch_pass(parts_of(api)) == 1
+    assert looked(parts_of(api)) == 1
     assert len(jobs_of(api)) == 1
+
+
+def test_the_keys_file_limits_the_jobs_of_watches_too(api: RunningApi, client: httpx.Client, data: Path) -> None:
+    watch = add(client, data)
+    series(data, "one")
+    keys_file = Path(str(api.settings.keys_file))
+    entries = json.loads(keys_file.read_text())
+    limited = [{**entry, "quotas": {"jobs": 0}} if entry["tenant"] == "north" else entry for entry in entries]
+    keys_file.write_text(json.dumps(limited))
+    assert looked(parts_of(api)) == 0
+    keys_file.write_text(json.dumps(entries))
+    api.ledger.watches.forget(watch["id"])
+    assert looked(parts_of(api)) == 1
+
+
+def test_a_long_listing_is_made_in_slices_and_others_are_not_kept_waiting(
+    api: RunningApi, client: httpx.Client, data: Path, credentials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    reads = {"north": [f"{data.as_uri()}/"], "south": [f"{other.as_uri()}/"]}
+    write_credentials(credentials, {**folder_credential(data), "reads": reads})
+    add(client, data)
+    with api.client("south") as south:
+        add(south, other)
+    for number in range(5):
+        series(data, f"series-{number}")
+    series(other, "one")
+    monkeypatch.setattr(passes, "SLICE_S", 0.0)  # one folder in each slice
+    context, looks = parts_of(api), Looks()
+    assert watch_pass(context, looks) == 2
+    assert {submission_of(api, job).tenant for job in jobs_of(api)} == {"north", "south"}
+    assert [watch_pass(context, looks, begin=False) for _ in range(6)] == [1, 1, 1, 1, 0, 0]
+    assert not looks
+    assert len(jobs_of(api)) == 6
+
+
+def test_a_look_that_its_process_has_left_is_begun_again_by_another(
+    api: RunningApi, client: httpx.Client, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = add(client, data)
+    for number in range(3):
+        series(data, f"series-{number}")
+    monkeypatch.setattr(passes, "SLICE_S", 0.0)
+    first, second = Looks(), Looks()
+    assert watch_pass(parts_of(api), first) == 1
+    assert watch_pass(parts_of(api), second) == 0
+    assert not second
+    api.ledger.scripts.ask("UNLINK", f"mr:watch:{watch['id']}:lease")  # as if it had lapsed
+    assert looked(parts_of(api)) == 2
+    assert watch_pass(parts_of(api), first, begin=False) == 0  # the first process has been too slow
+    assert not first
+    assert len(jobs_of(api)) == 3
+
+
+def test_what_was_seen_of_folders_that_are_gone_is_forgotten(
+    api: RunningApi, client: httpx.Client, data: Path
+) -> None:
+    watch = add(client, data)
+    for name in ("one", "two"):
+        series(data, name)
+    until(lambda: len(jobs_of(api)) == 2, api)
+    shutil.rmtree(data / "one")
+    for _ in range(2):
+        client.post(watch["events"])
+        assert looked(parts_of(api)) == 0
+    assert api.ledger.scripts.ask("HLEN", f"mr:watch:{watch['id']}:seen") == 1
+    assert api.ledger.scripts.ask("EXISTS", f"mr:watch:{watch['id']}:seen_now") == 0
+    assert api.ledger.scripts.ask("PTTL", f"mr:watch:{watch['id']}:seen") > 0
+
+
+def test_a_folder_with_more_objects_than_a_job_may_have_is_reported_and_the_others_become_jobs(
+    api: RunningApi, client: httpx.Client, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    add(client, data)
+    series(data, "large", objects=4)
+    series(data, "small", objects=3)
+    settings = api.settings.model_copy(update={"max_items": 3})
+    assert looked(WorkerContext(settings, api.storage, api.ledger)) == 1
+    assert "too_many_items" in caplog.text
 
 
 def test_options_reach_the_jobs_and_a_callback_secret_is_sealed_for_each(
@@ -215,7 +314,7 @@ def test_watches_are_listed_and_removed_by_their_tenant_alone(
     assert client.delete(f"/v1/watches/{watch['id']}").status_code == 204
     assert client.delete(f"/v1/watches/{watch['id']}").status_code == 404
     series(data, "one")
-    assert watch_pass(parts_of(api)) == 0
+    assert looked(parts_of(api)) == 0
 
 
 def test_event_grid_validates_the_address(api: RunningApi, client: httpx.Client, data: Path) -> None:
