@@ -119,8 +119,9 @@ class Settings(BaseModel):
         None,
         description='The places of result tables: a JSON object with an object for each tenant. `"tables_url"` is '
         "where the tenant's tables are, in the form of `MASKRELAY_STORAGE_URL`. The default is below `tables/` in the "
-        'result store. With `"always": true`, every job of the tenant adds its rows, even without the output '
-        "`table`. The file is read again when it changes.",
+        'result store. `"credential"` names the credential of `MASKRELAY_CREDENTIALS_FILE` with which they are '
+        'written, instead of those of the result store. With `"always": true`, every job of the tenant adds its rows, '
+        "even without the output `table`. The file is read again when it changes.",
     )
     oidc_issuer: str | None = Field(
         None,

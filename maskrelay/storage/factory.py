@@ -4,8 +4,10 @@ import logging
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from maskrelay.contract.records.keys import TRIALS
@@ -13,6 +15,9 @@ from maskrelay.errors import KeyInvalid, ObjectExists, SettingsError, StorageUna
 from maskrelay.settings import Settings
 from maskrelay.storage.file_store import FileStorage
 from maskrelay.storage.protocol import Storage, check_key
+
+if TYPE_CHECKING:
+    from maskrelay.storage.s3_clients import S3Account
 
 log = logging.getLogger(__name__)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -34,13 +39,20 @@ def open_configured(settings: Settings, *, before_fork: bool = False) -> Storage
 
 
 def open_storage(
-    url: str, s3_endpoint_url: str | None, azure_connection_string: str | None = None, *, before_fork: bool = False
+    url: str,
+    s3_endpoint_url: str | None,
+    azure_connection_string: str | None = None,
+    *,
+    before_fork: bool = False,
+    s3_account: "S3Account | None" = None,
+    azure_values: Mapping[str, str | None] | None = None,
 ) -> Storage:
     """Return the store at a URL in one of the forms of the setting `storage_url`. A folder must exist.
 
     No request is sent yet. `s3_endpoint_url` is the URL of an S3-compatible server, or None for AWS. Without a
     connection string, the environment describes the account of Azure, see `azure_account`. `before_fork` says that this
-    process will fork. In this case, the store starts no threads, and each child process must open its own store. Raises
+    process will fork. In this case, the store starts no threads, and each child process must open its own store.
+    `s3_account`, or `azure_values` (the arguments of `azure_account`), replaces the credentials of the process. Raises
     SettingsError if the URL, or the configuration of boto3, cannot be used.
     """
     parts = urlsplit(url)
@@ -53,15 +65,17 @@ def open_storage(
 
         try:
             endpoint_url = _endpoint(s3_endpoint_url)
-            return S3Storage.open(parts.netloc, _prefix(parts.path), endpoint_url, before_fork=before_fork)
+            chosen: dict[str, Any] = {"before_fork": before_fork, "account": s3_account}
+            return S3Storage.open(parts.netloc, _prefix(parts.path), endpoint_url, **chosen)
         except StorageUnavailable as error:
             raise SettingsError(f"boto3's configuration cannot be used ({error.reason})") from None
     if parts.scheme in {"az", "abfss", "https"}:
-        return _open_azure(parts, azure_connection_string)
+        values = azure_values or ({"connection_string": azure_connection_string} if azure_connection_string else None)
+        return _open_azure(parts, values)
     raise SettingsError(_FORMS)
 
 
-def _open_azure(parts: SplitResult, connection_string: str | None) -> Storage:
+def _open_azure(parts: SplitResult, values: Mapping[str, str | None] | None) -> Storage:
     from maskrelay.storage.azure_account import account_of_environment, azure_account  # noqa: PLC0415 - as for boto3
     from maskrelay.storage.azure_store import AzureStorage  # noqa: PLC0415
 
@@ -75,8 +89,8 @@ def _open_azure(parts: SplitResult, connection_string: str | None) -> Storage:
         raise SettingsError(_FORMS)
     name = where["account"] if where else None
     url = where and f"https://{where['account']}{where['zone'] or ''}.blob.{where['suffix']}"
-    if connection_string:
-        account = azure_account(name=name, url=url, connection_string=connection_string)
+    if values:
+        account = azure_account(**{**values, "name": name or values.get("name"), "url": values.get("url") or url})
     else:
         account = account_of_environment(os.environ, name, url)
     return AzureStorage.open(account, container, _prefix(path))

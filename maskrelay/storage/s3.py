@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Self, TypeVar
 
 from maskrelay.storage.bucket_store import BucketStorage, ObjectRequests
-from maskrelay.storage.s3_clients import S3Clients
+from maskrelay.storage.s3_clients import S3Account, S3Clients
 from maskrelay.storage.s3_errors import s3_errors
 from maskrelay.storage.s3_upload import S3Upload
 
@@ -28,9 +28,17 @@ class S3Storage(BucketStorage):
         self._bucket = bucket
 
     @classmethod
-    def open(cls, bucket: str, prefix: str = "", endpoint_url: str | None = None, *, before_fork: bool = False) -> Self:
+    def open(
+        cls,
+        bucket: str,
+        prefix: str = "",
+        endpoint_url: str | None = None,
+        *,
+        before_fork: bool = False,
+        account: S3Account | None = None,
+    ) -> Self:
         """Return the store with new clients, see `S3Clients.open`. No request is sent."""
-        return cls(S3Clients.open(bucket, endpoint_url, before_fork=before_fork), bucket, prefix)
+        return cls(S3Clients.open(bucket, endpoint_url, before_fork=before_fork, account=account), bucket, prefix)
 
     @property
     def _client(self) -> Any:

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -42,6 +42,16 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class S3Account:
+    """An access key and a region that replace those of the environment and of boto3's files. None is not replaced."""
+
+    region: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Clients:
     """The clients in use."""
 
@@ -71,9 +81,11 @@ class S3Clients:
         self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, bucket: str, endpoint_url: str | None, *, before_fork: bool = False) -> Self:
+    def open(
+        cls, bucket: str, endpoint_url: str | None, *, before_fork: bool = False, account: S3Account | None = None
+    ) -> Self:
         """Read boto3's configuration and create the first clients. Raises StorageUnavailable."""
-        make = partial(_make, bucket, endpoint_url, before_fork=before_fork)
+        make = partial(_make, bucket, endpoint_url, account or S3Account(), before_fork=before_fork)
         with s3_errors():
             return cls(make, make())
 
@@ -121,10 +133,17 @@ class S3Clients:
         return replace(self._made, stamps=stamps)
 
 
-def _make(bucket: str, endpoint_url: str | None, *, before_fork: bool) -> Clients:
+def _make(bucket: str, endpoint_url: str | None, account: S3Account, *, before_fork: bool) -> Clients:
     core = _core()
-    stamps = {path: _stamp(path) for path in _files(core)}
-    session = boto3.session.Session(botocore_session=core)
+    # With an access key of its own, the clients do not depend on the files.
+    stamps = {} if account.access_key_id else {path: _stamp(path) for path in _files(core)}
+    session = boto3.session.Session(
+        account.access_key_id,
+        account.secret_access_key,
+        account.session_token,
+        account.region,
+        botocore_session=core,
+    )
     client = session.client("s3", endpoint_url=endpoint_url, config=_config(core, endpoint_url, 3))
     if endpoint_url is None and not _is_aws(client.meta.endpoint_url):  # for example, by AWS_ENDPOINT_URL_S3
         endpoint_url = client.meta.endpoint_url

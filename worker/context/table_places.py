@@ -2,25 +2,9 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, StrictBool, TypeAdapter, ValidationError
-
-from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import Submission
+from maskrelay.delta.places_file import TenantTables, read_tables_file
 from maskrelay.errors import SettingsError
-
-
-class TenantTables(BaseModel):
-    """The entry of one tenant in the file of places."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    #: The URL of the folder or bucket of the tables. None means a prefix of the result store.
-    tables_url: str | None = None
-    #: Whether every job of the tenant adds its rows.
-    always: StrictBool = False
-
-
-_FILE = TypeAdapter(dict[str, TenantTables])
 
 
 class TablePlaces:
@@ -52,15 +36,3 @@ class TablePlaces:
             return "table" in submission.outputs or self.of(submission.tenant).always
         except SettingsError:
             return True
-
-
-def read_tables_file(path: Path) -> dict[str, TenantTables]:
-    """Return the entries by tenant. Raises OSError, and SettingsError, which names the place but quotes no value."""
-    try:
-        entries = _FILE.validate_json(path.read_bytes())
-    except ValidationError as error:
-        places = (".".join(map(str, problem["loc"])) + ": " + problem["msg"] for problem in error.errors())
-        raise SettingsError(f"the file of tables is not valid: {'; '.join(places)}") from None
-    if not all(keys.TENANT.fullmatch(tenant) for tenant in entries):
-        raise SettingsError("the file of tables is not valid: a name is not that of a tenant")
-    return entries

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from maskrelay.contract.records import keys
 from maskrelay.contract.tables.table_schema import TABLES
 from maskrelay.delta.delta_table import DeltaTable
+from maskrelay.delta.places_file import TenantTables, open_place
 from maskrelay.delta.table_store import BoundedStore, TableStore
-from maskrelay.storage.factory import open_configured
 from worker.context import WorkerContext
 from worker.context.job_records.plans import LruCache
 
@@ -40,18 +40,21 @@ class OpenTables:
 
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
-        self._opened = LruCache[tuple[str, str | None], ResultTables](lambda place: self._open(*place), _MOST_PLACES)
+        self._opened = LruCache[tuple[str, TenantTables], ResultTables](lambda place: self._open(*place), _MOST_PLACES)
 
     def place_of(self, tenant: str) -> str:
         """Return a name of the place of this tenant's tables. Raises SettingsError if the file of places is not valid."""
         return self._context.table_places.of(tenant).tables_url or keys.tables(tenant)
 
     def of(self, tenant: str) -> ResultTables:
-        """Return the tables of this tenant. No request is sent. Raises SettingsError if their place is not valid."""
-        return self._opened((tenant, self._context.table_places.of(tenant).tables_url))
+        """Return the tables of this tenant. No request is sent.
 
-    def _open(self, tenant: str, url: str | None) -> ResultTables:
-        if url is None:
+        Raises SettingsError if their place is not valid, or if its credential may not write to it.
+        """
+        return self._opened((tenant, self._context.table_places.of(tenant)))
+
+    def _open(self, tenant: str, place: TenantTables) -> ResultTables:
+        if place.tables_url is None:
             return ResultTables.below(BoundedStore(self._context.storage), keys.tables(tenant))
-        place = self._context.settings.model_copy(update={"storage_url": url})
-        return ResultTables.below(BoundedStore(open_configured(place)), "")
+        store = open_place(self._context.settings, self._context.credentials, tenant, place)
+        return ResultTables.below(BoundedStore(store), "")

@@ -10,15 +10,18 @@ from maskrelay.admin.checks.finding import Finding, ok, skip, warn, wrong
 from maskrelay.callbacks.address_guard import AddressGuard
 from maskrelay.contract.records.api_key_file import read_keys
 from maskrelay.contract.vocabulary.segment_codes import read_code_table
-from maskrelay.errors import CodesInvalid, SettingsError, SourceUnavailable
+from maskrelay.delta.places_file import TenantTables, open_place, read_tables_file
+from maskrelay.errors import CodesInvalid, SettingsError, SourceUnavailable, StorageUnavailable
 from maskrelay.network.certificates import ca_file, client_context
 from maskrelay.network.proxies import read_proxy
 from maskrelay.scoring.url_checks import LOOPBACK
 from maskrelay.settings import Settings, name_of
-from maskrelay.sources.credential_file import read_credentials
+from maskrelay.sources.credential_file import CredentialFile, read_credentials
+from maskrelay.storage.factory import check_usable
 
 _KEYS = 'the file is a JSON list of {"tenant", "sha256", "scopes"}; see docs/reference/settings.md'
 _CREDENTIALS = "see docs/howto/sources-by-reference.md for the members of an entry"
+_TABLES = "docs/howto/tables.md shows the file"
 _SHOWN = ("redis_cert_file", "callback_cert_file")
 #: The number of file descriptors that the API needs: 4,096 for the connections that it accepts, and more for Redis and
 #: the store.
@@ -32,6 +35,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield _callbacks(settings)
     yield _codes(settings)
     yield _credentials(settings)
+    yield from _tables(settings)
     yield _certificates(settings)
     yield _descriptors()
 
@@ -107,6 +111,36 @@ def _credentials(settings: Settings) -> Finding:
     except SourceUnavailable:
         return wrong("credentials file", "the file with the secret of a credential cannot be read", _CREDENTIALS)
     return ok("credentials file", f"{len(entries)} credentials")
+
+
+def _tables(settings: Settings) -> Iterator[Finding]:
+    """Check the file with the places of result tables, and write and delete an object in each place."""
+    if settings.tables_file is None:
+        yield ok("tables file", "not set; result tables are in the result store")
+        return
+    try:
+        places, credentials = read_tables_file(Path(settings.tables_file)), CredentialFile.open(settings.credentials_file)
+    except OSError as error:
+        yield wrong("tables file", f"MASKRELAY_TABLES_FILE cannot be read: {error.strerror}", _TABLES)
+    except SettingsError as error:
+        yield wrong("tables file", error.detail, _TABLES)
+    else:
+        yield ok("tables file", f"{len(places)} tenants")
+        for tenant, place in places.items():
+            if place.tables_url is not None:
+                yield _place(settings, credentials, tenant, place)
+
+
+def _place(settings: Settings, credentials: CredentialFile, tenant: str, place: TenantTables) -> Finding:
+    what = f"tables of {tenant}"
+    try:
+        check_usable(open_place(settings, credentials, tenant, place))
+    except SettingsError as error:
+        return wrong(what, error.detail, _TABLES)
+    except StorageUnavailable as error:
+        hint = "check tables_url, and whether the credential may read, list, create, replace and delete objects there"
+        return wrong(what, error.detail, hint)
+    return ok(what, "objects can be written there")
 
 
 def _certificates(settings: Settings) -> Finding:

@@ -350,6 +350,33 @@ def test_a_file_of_codes_that_is_none(environment: Environment, tmp_path: Path) 
     planted(environment, "codes file", "wrong", "table of codes")
 
 
+@pytest.mark.parametrize(
+    ("content", "check", "state", "word"),
+    [
+        ('{"north": {"tables_url": "ftp://hidden"}}', "tables of north", "wrong", "storage URL must be"),
+        ('{"north": {"tables_url": "file:///hidden", "credential": "c"}}', "tables of north", "wrong", "credential"),
+        ('{"north": {"tables_url": "file:///hidden/none"}}', "tables of north", "wrong", "tables_url"),
+        ('{"north": {"always": "hidden"}}', "tables file", "wrong", "north.always"),
+        (None, "tables file", "wrong", "cannot be read: No such file"),
+    ],
+)
+def test_places_of_tables_that_cannot_be_used(
+    environment: Environment, tmp_path: Path, content: str | None, check: str, state: str, word: str
+) -> None:
+    environment["MASKRELAY_TABLES_FILE"] = str(tmp_path / "tables.json")
+    if content is not None:
+        (tmp_path / "tables.json").write_text(content)
+    planted(environment, check, state, word)
+
+
+def test_places_of_tables_that_can_be_used(environment: Environment, tmp_path: Path) -> None:
+    environment["MASKRELAY_TABLES_FILE"] = str(tmp_path / "tables.json")
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "tables.json").write_text(json.dumps({"north": {"tables_url": (tmp_path / "lake").as_uri()}}))
+    assert {finding.state for finding in findings(environment, "tables of north")} == {"ok"}
+    assert [path for path in (tmp_path / "lake").rglob("*") if path.is_file()] == []
+
+
 def test_a_ledger_that_nobody_looks_after(environment: Environment, good_valkey: RunningValkey) -> None:
     good_valkey.client.delete("mr:sweep")
     planted(environment, "sweep", "warn", "no sweep has run", "worker control")
