@@ -123,6 +123,13 @@ class Settings(BaseModel):
         'written, instead of those of the result store. With `"always": true`, every job of the tenant adds its rows, '
         "even without the output `table`. The file is read again when it changes.",
     )
+    site_identifiers_file: str | None = Field(
+        None,
+        description="The pseudonyms of studies and series for `identifiers: site`: a JSON object with an object for each "
+        'tenant. It has one of `"key"` or `"key_file"`, for keyed hashes, and `"mapping"` (an object) or '
+        '`"mapping_file"` (CSV). `docs/howto/tables.md` describes it. Control workers need it. It is read again when it '
+        "changes.",
+    )
     oidc_issuer: str | None = Field(
         None,
         description="The URL of an OpenID Connect issuer whose bearer tokens are accepted too, exactly as in `iss`.",

@@ -24,7 +24,9 @@ _RULES = """\
 - Rows stay when the job is deleted or expires. To remove them, delete them in the table's store.
 - Every column is flat. The name of a column with JSON text ends in `_json`.
 - A column is never renamed, and its type never changes. New columns are added at the end.
-- UIDs are in the form that the option `identifiers` chose: as they are, as keyed hashes, or left out (null).
+- UIDs are in the form that the option `identifiers` chose: as they are, as keyed hashes, as your site's own pseudonyms,
+  or left out (null). With pseudonyms, the tables [join your other
+  tables](../howto/tables.md#join-your-own-tables).
 - Names are those of the index of the NCI Imaging Data Commons (IDC) where it has a column for the value."""
 _FORMAT = """\
 The tables have reader version 1 and writer version 2 of the Delta protocol, no partitions, and statistics about the

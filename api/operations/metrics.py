@@ -76,6 +76,13 @@ _COUNTED: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
         ("comparison",),
         "Times that a pass left out a job because its stored objects cannot be used, by pass.",
     ),
+    (
+        "unwatched",
+        "watch_failures",
+        "code",
+        ("source_unavailable", "source_forbidden", "too_many_items"),
+        "Times that a watched prefix could not be listed, or that a folder in it could not become a job, by code.",
+    ),
 )
 
 

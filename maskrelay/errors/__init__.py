@@ -70,6 +70,7 @@
     │   ├── SourceForbidden
     │   ├── SourceChanged
     │   ├── SourceUnpinned
+    │   ├── IdentifierUnmapped
     │   ├── SourceTooLarge
     │   ├── DecoderCrashed
     │   ├── DecodeTimeout

@@ -92,6 +92,10 @@ class SourceUnpinned(ItemError):
     """The server of the item's source gives no ETag and no time of change, so a change could not be noticed."""
 
 
+class IdentifierUnmapped(ItemError):
+    """The site has no pseudonym for the item's study or series, and `identifiers: site` shows nothing else."""
+
+
 class SourceTooLarge(ItemError):
     """The file is larger than a worker may open."""
 

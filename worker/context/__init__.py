@@ -17,6 +17,7 @@ from maskrelay.ledger.measurements import StageRecorder
 from maskrelay.ledger.quotas import Usage, default_quotas, quotas_in
 from maskrelay.reread_file import RereadFile
 from maskrelay.settings import Settings
+from maskrelay.site_identifiers import SiteIdentifiers
 from maskrelay.sources.credential_file import CredentialFile
 from maskrelay.sources.source_readers import SourceReaders
 from maskrelay.storage.audit_log import AuditLog
@@ -98,6 +99,11 @@ class WorkerContext:
     def table_places(self) -> TablePlaces:
         """The places of the tenants' result tables."""
         return TablePlaces(self.settings.tables_file)
+
+    @cached_property
+    def site_identifiers(self) -> SiteIdentifiers:
+        """The pseudonyms of the tenants' sites."""
+        return SiteIdentifiers(self.settings.site_identifiers_file)
 
     def flow(self) -> Flow:
         """Return the flow control of the configured endpoints."""

@@ -7,9 +7,11 @@ the items are numbered and divided into parts.
 import hmac
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 
+from maskrelay.contract.record import Failure
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import (
     FRAMES_PER_PART,
@@ -22,10 +24,12 @@ from maskrelay.contract.records.runs import ChunkStart
 from maskrelay.contract.records.source_frames import Reading
 from maskrelay.contract.records.source_pins import is_reference
 from maskrelay.contract.vocabulary.outputs import OF_JOB, outputs_of
+from maskrelay.errors import IdentifierUnmapped
 from maskrelay.rules.series.arrangement import Draft, arrange
 from maskrelay.storage.stored_records import write_records
 from maskrelay.storage.submitted_items import expansion_of, read_chunks, read_items, read_start, write_start
 from worker.context import WorkerContext
+from worker.context.job_records.outcome_parts import failure_of
 from worker.context.source_cache import SourceCache
 from worker.plan.chunk_surveys import await_survey
 from worker.plan.guarded_opening import GuardedOpener
@@ -136,6 +140,7 @@ class PlanLayout:
         self._surveys = SourceSurvey(context, sources, submission, self._asked, opening, check_time, chunk)
         self._windows = WindowChooser(context, sources, submission, self._asked, opening)
         self._server_key = context.settings.server_keys[0]
+        self._site = context.site_identifiers
         self._named: Counter[int] = Counter()
         self.ignored: list[IgnoredFile] = []
 
@@ -198,13 +203,15 @@ class PlanLayout:
         source = draft.sources[0]
         asked = self._submission.outputs
         form = {"volume": draft.grid is not None, "placed": "mosaic" not in draft.findings}
-        outputs = outputs_of(asked, source.kind, frames, **form) if draft.error is None else ()
+        error = draft.error or self._unmapped(draft)
+        outputs = outputs_of(asked, source.kind, frames, **form) if error is None else ()
         uploads = sorted({member.upload for member in draft.sources})
-        left_out = [output for output in asked if output not in {*outputs, *OF_JOB}] if draft.error is None else []
+        left_out = [output for output in asked if output not in {*outputs, *OF_JOB}] if error is None else []
         item = PlannedItem(
             item=number,
             custom_id=custom_id,
             source_name=self._source_name(source),
+            source=self._shown_source(source),
             members=tuple(self._asked[upload].custom_id for upload in uploads) if len(uploads) > 1 else (),
             first=first,
             frames=frames,
@@ -216,12 +223,15 @@ class PlanLayout:
             held=draft.held,
             grid=draft.grid,
         )
-        return item, self._frames(item, draft)
+        return item, self._frames(item, draft, error)
 
-    def _frames(self, item: PlannedItem, draft: Draft) -> list[PlannedFrame]:
-        if draft.error is not None:
-            source = draft.sources[0]
-            return [self._frame(item, 0, source, source.reading, draft).model_copy(update={"error": draft.error})]
+    def _frames(self, item: PlannedItem, draft: Draft, error: Failure | None) -> list[PlannedFrame]:
+        if error is not None:
+            # The number of frames depends on the sources alone. A mapping of the site may change between two attempts.
+            places = [place for place, _ in draft.frames] if draft.error is None else [0]
+            sources = [draft.sources[place] for place in places]
+            frames = [self._frame(item, index, each, each.reading, draft) for index, each in enumerate(sources)]
+            return [frame.model_copy(update={"error": error}) for frame in frames]
         window = self._windows.of(item, draft)
         frames: list[PlannedFrame] = []
         for index, (place, picture) in enumerate(draft.frames):
@@ -256,6 +266,23 @@ class PlanLayout:
         """
         return source.name or self._asked[source.upload].source_name
 
+    def _shown_source(self, source: Surveyed) -> str | None:
+        """Return the URL of a source by reference, unless it may contain identifiers that the caller does not want."""
+        url = self._asked[source.upload].source
+        return url if is_reference(url) and self._submission.pixels.identifiers == "uids" else None
+
+    def _unmapped(self, draft: Draft) -> Failure | None:
+        """Return an error if the site has no pseudonym for the study or the series of the item, although it should."""
+        if self._submission.pixels.identifiers != "site" or draft.facts is None:
+            return None
+        try:
+            for uid in (draft.facts.study, draft.facts.series):
+                if uid:
+                    self._site.pseudonym(self._submission.tenant, uid)
+        except IdentifierUnmapped as error:
+            return failure_of(error)
+        return None
+
     def _identifiers(self, draft: Draft) -> dict[str, str]:
         """Return the UIDs that link the item to its study and series, in the form that the caller chose."""
         if draft.facts is None:
@@ -266,11 +293,15 @@ class PlanLayout:
         return {name: uid for name, uid in named.items() if uid is not None}
 
     def _name(self, uid: str) -> str | None:
-        """Return a UID in the form that the caller chose: the UID itself, its keyed hash, or None.
+        """Return a UID in the form that the caller chose: the UID itself, its keyed hash, the site's pseudonym, or None.
 
-        The hash is the first 32 hex digits of HMAC-SHA256.
+        The hash is the first 32 hex digits of HMAC-SHA256. A UID without a pseudonym is left out.
         """
         how = self._submission.pixels.identifiers
+        if how == "site":
+            with suppress(IdentifierUnmapped):
+                return self._site.pseudonym(self._submission.tenant, uid)
+            return None
         if how == "hashed":
             return hmac.digest(self._server_key, f"uid\0{self._submission.tenant}\0{uid}".encode(), "sha256").hex()[:32]
         return uid if how == "uids" else None

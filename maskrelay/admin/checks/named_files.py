@@ -16,12 +16,13 @@ from maskrelay.network.certificates import ca_file, client_context
 from maskrelay.network.proxies import read_proxy
 from maskrelay.scoring.url_checks import LOOPBACK
 from maskrelay.settings import Settings, name_of
+from maskrelay.site_identifiers import read_key, read_mapping, read_site_file
 from maskrelay.sources.credential_file import CredentialFile, read_credentials
 from maskrelay.storage.factory import check_usable
 
 _KEYS = 'the file is a JSON list of {"tenant", "sha256", "scopes"}; see docs/reference/settings.md'
 _CREDENTIALS = "see docs/howto/sources-by-reference.md for the members of an entry"
-_TABLES = "docs/howto/tables.md shows the file"
+_TABLES = "docs/howto/tables.md describes the file"
 _SHOWN = ("redis_cert_file", "callback_cert_file")
 #: The number of file descriptors that the API needs: 4,096 for the connections that it accepts, and more for Redis and
 #: the store.
@@ -36,6 +37,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield _codes(settings)
     yield _credentials(settings)
     yield from _tables(settings)
+    yield _site_identifiers(settings)
     yield _certificates(settings)
     yield _descriptors()
 
@@ -141,6 +143,21 @@ def _place(settings: Settings, credentials: CredentialFile, tenant: str, place: 
         hint = "check tables_url, and whether the credential may read, list, create, replace and delete objects there"
         return wrong(what, error.detail, hint)
     return ok(what, "objects can be written there")
+
+
+def _site_identifiers(settings: Settings) -> Finding:
+    if settings.site_identifiers_file is None:
+        return ok("site identifiers", "not set; items of jobs with identifiers: site fail")
+    try:
+        entries = read_site_file(Path(settings.site_identifiers_file))
+        for entry in entries.values():
+            if entry.mapping_file is not None:
+                read_mapping(Path(entry.mapping_file))
+            if entry.key_file is not None:
+                read_key(Path(entry.key_file))
+    except SettingsError as error:
+        return wrong("site identifiers", error.detail, _TABLES)
+    return ok("site identifiers", f"{len(entries)} tenants")
 
 
 def _certificates(settings: Settings) -> Finding:

@@ -33,6 +33,8 @@ class ItemLine(Record):
     custom_id: str
     source_name: str | None = None
     #: The value in the plan (see `PlannedItem`).
+    source: str | None = None
+    #: The value in the plan (see `PlannedItem`).
     members: tuple[str, ...] = ()
     state: ItemState
     #: The error of the first failed frame.
@@ -81,6 +83,7 @@ def item_line(planned: PlannedItem, outcomes: tuple[Outcome, ...], assembled: As
         item=planned.item,
         custom_id=planned.custom_id,
         source_name=planned.source_name,
+        source=planned.source,
         members=planned.members,
         state=item_state(outcomes, whole=not errors and not planned.held),
         error=error,

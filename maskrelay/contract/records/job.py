@@ -26,7 +26,7 @@ Lane = Literal["interactive", "bulk"]
 PartialSeries = Literal["fail", "best_effort", "hold"]
 SliceAxis = Literal["axial", "coronal", "sagittal", 0, 1, 2]
 BurnedIn = Literal["allow", "warn", "refuse"]
-Identifiers = Literal["uids", "hashed", "none"]
+Identifiers = Literal["uids", "hashed", "none", "site"]
 
 TERMINAL: frozenset[str] = frozenset({"succeeded", "partial", "failed", "cancelled"})
 #: The largest number of items, and also of frames, that a job in the interactive lane has.

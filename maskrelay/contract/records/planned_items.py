@@ -66,6 +66,9 @@ class PlannedItem(Record):
     item: Number
     custom_id: str
     source_name: str | None = None
+    #: The URL of a source by reference. None for an upload, and if the results must not contain UIDs, because a URL can
+    #: contain some.
+    source: str | None = None
     #: The custom ids of the submitted items from which this item was made. Empty if the item was made from only one.
     members: tuple[str, ...] = ()
     #: The number of the item's first frame within the job.

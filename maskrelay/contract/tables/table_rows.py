@@ -248,7 +248,7 @@ def _item_columns(context: RowContext, line: ItemLine) -> Row:
         "run": context.run,
         "item": line.item,
         "custom_id": line.custom_id,
-        "source": None,
+        "source": line.source,
         "source_name": line.source_name,
     }
 

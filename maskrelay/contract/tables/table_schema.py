@@ -56,7 +56,11 @@ _ITEM: Final = (
     _RUN,
     _number("item", "The number of the item in the job, counted from 0.", filtered=True),
     _text("custom_id", "The item's `custom_id`.", filtered=True),
-    _text("source", "The reference to the source, as the caller gave it. Null for an upload."),
+    _text(
+        "source",
+        "The URL of the source, if it was submitted by reference. Null unless `options.identifiers` is `uids`, because a "
+        "URL can contain identifiers.",
+    ),
     _text("source_name", "The file name of the source."),
 )
 _ALGORITHM: Final = (
@@ -185,7 +189,7 @@ RUNS: Final = (
     _number("rescored", "The number of scores that were made again after a failure."),
     _text("reason", "Why the job was cancelled."),
     _text("error_code", "The error code of a job that ended without a result."),
-    _text("identifiers", "The form of UIDs: `uids`, `hashed` or `none`."),
+    _text("identifiers", "The form of UIDs: `uids`, `hashed`, `site` or `none`."),
     _text("outputs_json", "The requested outputs."),
     _text("options_json", "The options that determine the pixels of the frames."),
     _text("software_json", "The versions of the software."),

@@ -377,6 +377,23 @@ def test_places_of_tables_that_can_be_used(environment: Environment, tmp_path: P
     assert [path for path in (tmp_path / "lake").rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        ('{"north": {"key": "hidden"}}', "north.key"),
+        ('{"north": {"mapping_file": "/hidden/map.csv"}}', "mapping cannot be read"),
+        ('{"north": {"key_file": "/hidden/key"}}', "key cannot be read"),
+        ("[", "not valid"),
+    ],
+)
+def test_pseudonyms_of_a_site_that_cannot_be_read(
+    environment: Environment, tmp_path: Path, content: str, word: str
+) -> None:
+    environment["MASKRELAY_SITE_IDENTIFIERS_FILE"] = str(tmp_path / "site.json")
+    (tmp_path / "site.json").write_text(content)
+    planted(environment, "site identifiers", "wrong", word)
+
+
 def test_a_ledger_that_nobody_looks_after(environment: Environment, good_valkey: RunningValkey) -> None:
     good_valkey.client.delete("mr:sweep")
     planted(environment, "sweep", "warn", "no sweep has run", "worker control")

@@ -3,6 +3,8 @@
 import asyncio
 import gzip
 import hashlib
+import io
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -11,6 +13,8 @@ from typing import Any
 
 import httpx
 import numpy as np
+import polars as pl
+import pydicom
 import pytest
 
 from maskrelay.contract.records import keys
@@ -31,8 +35,10 @@ from worker.assemble.assemble_step import assemble_items
 from worker.context import WorkerContext
 from worker.finish.finish_step import finish_jobs
 from worker.plan.plan_step import plan_jobs
+from worker.tabulate.tabulate_step import tabulate_jobs
 
 PROMPT = "liver"
+LEVELS = ("Study", "Series")
 RASTER = oblique((24, 20, 4), (1.0, 1.0, 3.0))
 SLICES = voxels(RASTER, ball((0, 0, 0), 6))
 
@@ -102,6 +108,10 @@ def outcomes(client: httpx.Client, job: str) -> dict[str, Any]:
     """Return the state of each item, or the code of its error, by its custom id."""
     page = client.get(f"/v1/jobs/{job}/items").json()
     return {item["custom_id"]: item.get("error", {}).get("code") or item["state"] for item in page["items"]}
+
+
+def header(body: bytes) -> pydicom.Dataset:
+    return pydicom.dcmread(io.BytesIO(body), stop_before_pixels=True)
 
 
 def picture(shade: int = 0) -> bytes:
@@ -298,6 +308,57 @@ def test_a_source_is_left_alone_when_its_job_is_removed(
     removed(api)
     assert (data / "a.png").exists()
     assert not [key for key in api.objects() if job in key and key != keys.gone(job)]
+
+
+def table(api: RunningApi, name: str) -> list[dict[str, Any]]:
+    return pl.read_delta(str(api.folder / "tables/north" / name)).to_dicts()
+
+
+def test_results_have_the_pseudonyms_of_the_site_or_none(
+    api: RunningApi, worker: WorkerContext, north: httpx.Client, data: Path, tmp_path: Path
+) -> None:
+    uids, file = dict[str, str](), tmp_path / "site.json"
+    for name in ("good", "unmapped"):
+        slices = series(RASTER, SLICES, np.arange(4))
+        uids |= {str(getattr(header(slices[0]), f"{level}InstanceUID")): f"{name} {level}" for level in LEVELS}
+        for number, body in enumerate(slices):
+            put(data, f"{name}/{number}.dcm", body)
+    known = {uid: pseudonym for uid, pseudonym in uids.items() if pseudonym != "unmapped Series"}
+    file.write_text(json.dumps({"north": {"mapping": known}}))
+    settings = worker.settings.model_copy(update={"site_identifiers_file": str(file)})
+    site = WorkerContext(settings, worker.storage, worker.ledger)
+    sources = [{"source": f"{data.as_uri()}/{name}/", "custom_id": name} for name in ("good", "unmapped")]
+    job = submitted(north, *sources, options={"identifiers": "site", "outputs": ["mask", "nifti", "table"]})
+    run(site)
+    assert outcomes(north, job) == {"good": "succeeded", "unmapped": "identifier_unmapped"}
+    shown = north.get(f"/v1/jobs/{job}/items").text
+    assert not any(uid in shown for uid in uids)
+    assert north.get(f"/v1/jobs/{job}").json()["frames"]["failed"] == 4
+    tabulate_jobs(site, time.monotonic() + 60)
+    rows = table(api, "masks")
+    assert {(row["StudyInstanceUID"], row["segmented_SeriesInstanceUID"]) for row in rows} == {
+        ("good Study", "good Series")
+    }
+    assert {(row["source"], row["segmented_SOPInstanceUID"]) for row in rows} == {(None, None)}
+    file.write_text(json.dumps({"north": {"mapping": uids}}))
+    again = north.post(f"/v1/jobs/{job}/redrive").json()["id"]
+    run(site)
+    assert outcomes(north, again) == {"unmapped": "succeeded"}
+
+
+def test_the_tables_name_the_source_unless_identifiers_are_hidden(
+    api: RunningApi, worker: WorkerContext, north: httpx.Client, data: Path
+) -> None:
+    url = put(data, "a.png", picture())
+    jobs = {
+        how: submitted(north, url, options={"identifiers": how, "outputs": ["mask", "table"]})
+        for how in ("uids", "hashed", "none")
+    }
+    run(worker)
+    tabulate_jobs(worker, time.monotonic() + 60)
+    for name in ("masks", "segments", "items"):
+        found = {row["run"]: row["source"] for row in table(api, name)}
+        assert found == {jobs["uids"]: url, jobs["hashed"]: None, jobs["none"]: None}
 
 
 @pytest.fixture
