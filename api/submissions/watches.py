@@ -28,22 +28,28 @@ from maskrelay.errors import (
     NotFound,
     ObjectMissing,
     OptionInvalid,
+    SourceForbidden,
     SourceInvalid,
     SourceNotAllowed,
     TooManyWatches,
 )
 from maskrelay.rules.run_lines import checked_prompts
+from maskrelay.sources.dicomweb_urls import read_dicomweb_url
 from maskrelay.sources.source_urls import read_source_url
 from maskrelay.storage.stored_records import parsed, record_body
 
 #: The largest number of watches of a tenant.
 MOST = 100
 _LONGEST_S = 7 * 86400.0
+_DICOMWEB = "dicomweb+https"
 _VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
 
 
 class WatchAsked(StrictModel):
-    source: str = Field(description="The URL of a prefix that ends with `/`, for example `s3://bucket/incoming/`.")
+    source: str = Field(
+        description="The URL of a prefix that ends with `/`, for example `s3://bucket/incoming/`, or of a DICOMweb study or "
+        "query, whose series then count as folders."
+    )
     credential: str | None = Field(None, description="The name of the credential. The default is that of the prefix.")
     prompts: Prompts
     options: OptionsAsked | None = Field(None, description="The options of every job, without `deadline`.")
@@ -59,6 +65,11 @@ class WatchAsked(StrictModel):
     expected: int | None = Field(None, ge=1, description="A folder with this number of objects becomes a job at once.")
     period_s: float = Field(
         300, ge=1, le=_LONGEST_S, description="The seconds between two listings if no notification arrives."
+    )
+    changes: str | None = Field(
+        None,
+        description="For a source in an Orthanc: the URL of its list of changes, such as "
+        "`dicomweb+https://orthanc.example/changes`. It is asked every few seconds, and a change causes a listing.",
     )
 
 
@@ -132,6 +143,7 @@ def _created(dependencies: Dependencies, asking: accept.SubmissionContext, body:
         settle_s=asked.settle_s,
         expected=asked.expected,
         period_s=asked.period_s,
+        changes=_changes(dependencies, asking.tenant, asked.changes, credential),
         template=accept.template(dependencies, asking, SubmissionRequest((), (), options), watch_id),
     )
     dependencies.storage.create(keys.watch(asking.tenant, watch_id), record_body(watch), "application/json")
@@ -150,18 +162,36 @@ def _check_options(options: Options) -> None:
 
 
 def _source(dependencies: Dependencies, tenant: str, asked: WatchAsked) -> tuple[str, str]:
-    """Return the canonical URL of the prefix, and the name of its credential."""
-    if not asked.source.endswith("/"):
-        raise SourceInvalid("A watch needs a prefix that ends with `/`.", pointer=pointer("source"))
+    """Return the canonical URL of the prefix or query, and the name of its credential."""
     try:
-        url = read_source_url(asked.source).text
-        return url, dependencies.credentials.readable(tenant, url, asked.credential).name
+        place = read_source_url(asked.source)
+        if not (read_dicomweb_url(place.text).level if place.scheme == _DICOMWEB else place.text.endswith("/")):
+            raise SourceInvalid("A watch needs a prefix that ends with `/`, or a DICOMweb study or query.")
+        return place.text, dependencies.credentials.readable(tenant, place.text, asked.credential).name
+    except SourceForbidden as error:
+        raise SourceInvalid(f"{error.detail[:1].upper()}{error.detail[1:]}.", pointer=pointer("source")) from None
     except CredentialUnknown as error:
         raise CredentialUnknown(error.detail, pointer=pointer("credential")) from None
     except SourceNotAllowed as error:
         raise SourceNotAllowed(error.detail, pointer=pointer("source")) from None
     except SourceInvalid as error:
         raise SourceInvalid(error.detail, pointer=pointer("source")) from None
+
+
+def _changes(dependencies: Dependencies, tenant: str, changes: str | None, credential: str) -> str | None:
+    """Return the canonical URL of a list of changes, which the credential of the watch must allow to be read."""
+    if changes is None:
+        return None
+    try:
+        place = read_source_url(changes)
+        if place.scheme != _DICOMWEB or place.query:
+            raise SourceInvalid("The list of changes is a URL such as dicomweb+https://orthanc.example/changes.")
+        dependencies.credentials.readable(tenant, place.text, credential)
+    except SourceInvalid as error:
+        raise SourceInvalid(error.detail, pointer=pointer("changes")) from None
+    except (SourceNotAllowed, CredentialUnknown) as error:
+        raise SourceNotAllowed(error.detail, pointer=pointer("changes")) from None
+    return place.text
 
 
 def _listed(dependencies: Dependencies, tenant: str) -> list[Watch]:
@@ -211,6 +241,7 @@ def _validation_code(body: bytes) -> str | None:
 
 
 def _shown(watch: Watch, base: str) -> WatchShown:
-    about = watch.model_dump(include={"id", "created_at", "source", "credential", "pattern", "settle_s", "expected"})
+    shown = {"id", "created_at", "source", "credential", "pattern", "settle_s", "expected", "changes"}
+    about = watch.model_dump(include=shown)
     events = f"{base}/v1/watches/{watch.id}/events"
     return WatchShown(**about, prompts=list(watch.prompts), period_s=watch.period_s, events=events)

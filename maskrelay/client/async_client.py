@@ -168,6 +168,7 @@ class AsyncClient:
         settle_s: float | None = None,
         expected: int | None = None,
         period_s: float | None = None,
+        changes: str | None = None,
         options: dict[str, Any] | None = None,
     ) -> WatchShown:
         """Watch a prefix of a store. Every folder in it becomes a job when its objects have arrived.
@@ -175,7 +176,7 @@ class AsyncClient:
         See `Client.watch`.
         """
         more: dict[str, Any] = {"credential": credential, "pattern": pattern, "options": options}
-        more |= {"settle_s": settle_s, "expected": expected, "period_s": period_s}
+        more |= {"settle_s": settle_s, "expected": expected, "period_s": period_s, "changes": changes}
         return await self._run(added_watch(source, texts(prompts, "Prompt"), more))
 
     async def watches(self) -> list[WatchShown]:

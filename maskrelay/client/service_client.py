@@ -193,6 +193,7 @@ class Client:
         settle_s: float | None = None,
         expected: int | None = None,
         period_s: float | None = None,
+        changes: str | None = None,
         options: dict[str, Any] | None = None,
     ) -> WatchShown:
         """Watch a prefix of a store. Every folder in it becomes a job when its objects have arrived.
@@ -201,7 +202,7 @@ class Client:
         prefix, and CredentialUnknown.
         """
         more: dict[str, Any] = {"credential": credential, "pattern": pattern, "options": options}
-        more |= {"settle_s": settle_s, "expected": expected, "period_s": period_s}
+        more |= {"settle_s": settle_s, "expected": expected, "period_s": period_s, "changes": changes}
         return self._run(added_watch(source, texts(prompts, "Prompt"), more))
 
     def watches(self) -> list[WatchShown]:

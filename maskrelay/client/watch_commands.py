@@ -25,6 +25,7 @@ def add(subparsers: Any) -> None:
     new.add_argument("--settle", type=float, metavar="SECONDS", help="how long a folder must not change (60)")
     new.add_argument("--expected", type=int, metavar="N", help="a folder with so many objects is complete at once")
     new.add_argument("--period", type=float, metavar="SECONDS", help="the time between two listings (300)")
+    new.add_argument("--changes", metavar="URL", help="the list of changes of an Orthanc, in which the source is")
     new.add_argument(
         "--option", action="append", type=named_value, default=[], metavar="NAME=VALUE", help="an option of each job"
     )
@@ -43,6 +44,7 @@ def _add(given: argparse.Namespace) -> int:
             settle_s=given.settle,
             expected=given.expected,
             period_s=given.period,
+            changes=given.changes,
             options=dict(given.option) or None,
         )
         _show(given, [watch])

@@ -48,6 +48,16 @@ class Watches:
         """Make the watch due now, because an event has arrived."""
         self._scripts.run("wake_watch", watch, _WOKEN // _MS)
 
+    def last_change(self, watch: str) -> int | None:
+        """Return the last change that was noticed in the Orthanc of the watch."""
+        known: bytes | None = self._scripts.ask("GET", f"mr:watch:{watch}:change")
+        return int(known) if known else None
+
+    def noticed_change(self, watch: str, change: int) -> None:
+        """Make the watch due now, and store the number of the change."""
+        self.wake(watch)
+        self._scripts.ask("SET", f"mr:watch:{watch}:change", change, "PX", _KEPT // _MS)
+
     def seen(self, watch: str, folder: str) -> Sighting | None:
         """Return what was seen of a folder before."""
         packed = self._scripts.run("seen_folder", watch, _field(folder))
@@ -63,7 +73,7 @@ class Watches:
 
     def forget(self, watch: str) -> None:
         """Forget a watch that was removed."""
-        parts = ("rests", "lease", "woken", "seen", "seen_now")
+        parts = ("rests", "lease", "woken", "seen", "seen_now", "change")
         self._scripts.ask("UNLINK", *(f"mr:watch:{watch}:{part}" for part in parts))
 
 

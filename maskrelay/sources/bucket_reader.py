@@ -71,7 +71,7 @@ class BucketReader:
     def is_collection(self, url: str) -> bool:
         return url.endswith("/")
 
-    def list(self, url: str, after: str | None) -> Iterator[SourceFacts]:
+    def list(self, url: str, after: str | None, *, pinned: bool = True) -> Iterator[SourceFacts]:  # noqa: ARG002
         place = read_source_url(url)
         base = url[: len(url) - len(place.path)]
         offset = None if after is None else after.removeprefix(base)

@@ -22,6 +22,8 @@ _JSON = "application/dicom+json"
 _STUDY, _SERIES, _INSTANCE = "0020000D", "0020000E", "00080018"
 #: The number of results in one page of a query, and the largest page in bytes.
 _PAGE, _LONGEST_PAGE = 1000, 64 << 20
+#: The largest answer about the last change, in bytes.
+_LONGEST_CHANGES = 64 << 10
 
 
 class DicomwebReader:
@@ -59,13 +61,30 @@ class DicomwebReader:
     def is_collection(self, url: str) -> bool:
         return read_dicomweb_url(url).level is not None
 
-    def list(self, url: str, after: str | None) -> Iterator[SourceFacts]:
+    def list(self, url: str, after: str | None, *, pinned: bool = True) -> Iterator[SourceFacts]:
         """Yield the instances of a study, a series or the results of a query. See `SourceReader`."""
         where = read_dicomweb_url(url)
         for series in self._series(where):
             for instance in series:
                 if after is None or instance > after:
-                    yield self.stat(instance)
+                    yield self.stat(instance) if pinned else SourceFacts(instance, 0, None)
+
+    def last_change(self, url: str) -> int:
+        """Return the number of the last change that Orthanc has recorded at `url`, that of its resource `/changes`.
+
+        Raises SourceUnavailable, SourceForbidden or SourceNotFound.
+        """
+        body = bytearray()
+        with self._connection.response("GET", f"{url.removeprefix('dicomweb+')}?last", {}) as response:
+            check_status(response.status)
+            for chunk in response.iter_stream():
+                body += chunk
+                if len(body) > _LONGEST_CHANGES:
+                    raise SourceUnavailable(reason="changes")
+        try:
+            return int(json.loads(body)["Last"])
+        except (ValueError, TypeError, KeyError):
+            raise SourceUnavailable(reason="changes") from None
 
     @contextmanager
     def _content(self, where: DicomwebUrl) -> Iterator[tuple[FirstPart, str | None]]:

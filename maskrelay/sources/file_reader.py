@@ -46,7 +46,7 @@ class FileReader:
     def is_collection(self, url: str) -> bool:
         return url.endswith("/")
 
-    def list(self, url: str, after: str | None) -> Iterator[SourceFacts]:
+    def list(self, url: str, after: str | None, *, pinned: bool = True) -> Iterator[SourceFacts]:  # noqa: ARG002
         yield from self._below(read_source_url(url).file_path, url, after)
 
     def _below(self, folder: str, url: str, after: str | None) -> Iterator[SourceFacts]:

@@ -57,7 +57,7 @@ class HttpsReader:
     def is_collection(self, url: str) -> bool:  # noqa: ARG002
         return False
 
-    def list(self, url: str, after: str | None) -> Iterator[SourceFacts]:  # noqa: ARG002
+    def list(self, url: str, after: str | None, *, pinned: bool = True) -> Iterator[SourceFacts]:  # noqa: ARG002
         raise SourceForbidden("the files of a web server cannot be listed")
 
 

@@ -9,7 +9,7 @@ from maskrelay.contract.records.source_pins import Pin
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """The metadata of an object. `etag`, `version` or both are present."""
+    """The metadata of an object. `etag`, `version` or both are present, unless a listing left them out."""
 
     url: str
     size: int
@@ -19,6 +19,10 @@ class SourceFacts:
     @property
     def pin(self) -> Pin:
         return Pin(size=self.size, etag=self.etag, version=self.version)
+
+    @property
+    def is_pinned(self) -> bool:
+        return self.etag is not None or self.version is not None
 
 
 class SourceReader(Protocol):
@@ -41,5 +45,8 @@ class SourceReader(Protocol):
     def is_collection(self, url: str) -> bool:
         """Return whether the URL names several objects, which `list` yields, and not one."""
 
-    def list(self, url: str, after: str | None) -> Iterator[SourceFacts]:
-        """Yield the objects of the collection `url`, in the order of their URLs, beginning after the URL `after`."""
+    def list(self, url: str, after: str | None, *, pinned: bool = True) -> Iterator[SourceFacts]:
+        """Yield the objects of the collection `url`, in the order of their URLs, beginning after the URL `after`.
+
+        Without `pinned`, a reader that would have to ask for each object leaves out their sizes and versions.
+        """

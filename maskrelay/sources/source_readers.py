@@ -83,17 +83,31 @@ class SourceReaders:
         """Return whether the URL names several objects, such as a prefix that ends with `/`. Raises SourceForbidden."""
         return self._reader(tenant, url, credential)[1].is_collection(url)
 
-    def list(self, tenant: str, url: str, credential: str | None, after: str | None = None) -> Iterator[SourceFacts]:
+    def last_change(self, tenant: str, url: str, credential: str | None) -> int:
+        """Return the number of the last change in an Orthanc, whose resource `/changes` is at `url`.
+
+        Raises SourceForbidden, also if the credential is not one for DICOMweb, SourceNotFound or SourceUnavailable.
+        """
+        name, reader = self._reader(tenant, url, credential)
+        ask = getattr(reader, "last_change", None)
+        if ask is None:
+            raise SourceForbidden("only an Orthanc has a list of changes")
+        return int(self._tried(_store_of(tenant, name, url), lambda: ask(url)))
+
+    def list(
+        self, tenant: str, url: str, credential: str | None, after: str | None = None, *, pinned: bool = True
+    ) -> Iterator[SourceFacts]:
         """Yield the objects of a collection, in the order of their URLs.
 
-        With `after`, begin after this URL. Raises SourceForbidden or SourceUnavailable, possibly after some objects.
+        With `after`, begin after this URL. Without `pinned`, sizes and versions may be left out (see `SourceReader`).
+        Raises SourceForbidden or SourceUnavailable, possibly after some objects.
         """
         name, reader = self._reader(tenant, url, credential)
         store, tries = _store_of(tenant, name, url), 0
         while True:
             self._check_rest(store)
             try:
-                for facts in reader.list(url, after):
+                for facts in reader.list(url, after, pinned=pinned):
                     after, tries = facts.url, 0
                     yield facts
             except SourceUnavailable:

@@ -58,7 +58,7 @@ def _item(watch: Watch, arrival: Arrival, facts: SourceFacts) -> Item:
         size=0,
         sha256="",
         credential=watch.credential,
-        pin=facts.pin,
+        pin=facts.pin if facts.is_pinned else None,
         custom_id=facts.url.removeprefix(f"{arrival.folder}/"),
         source_name=name_in(facts.url),
         prompts=watch.prompts,

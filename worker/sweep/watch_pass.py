@@ -26,6 +26,7 @@ from maskrelay.errors import (
 from maskrelay.rules.arrivals import Sighting, seen_now, time_left
 from maskrelay.storage.stored_records import parsed
 from worker.context import WorkerContext
+from worker.context.job_records.plans import LruCache
 from worker.sweep.folder_jobs import submit_folder
 from worker.sweep.watched_folders import WatchedFolder, watched_folders
 
@@ -38,6 +39,8 @@ SLICE_S = 2.0
 BETWEEN_SLICES_S = 0.2
 #: The time after which a folder is tried again that found the tenant's quota exhausted.
 QUOTA_PAUSE = timedelta(seconds=30)
+#: The number of watches whose records are in memory. A record never changes.
+_MOST_RECORDS = 1000
 #: The least time after which a watch is tried again whose prefix could not be listed.
 FAILURE_PAUSE = timedelta(seconds=60)
 
@@ -54,59 +57,78 @@ class Look:
     soonest: timedelta
 
 
-#: The looks of this process that have begun, by the id of the watch. If the process ends, their leases lapse, and another
-#: process begins again.
-Looks = dict[str, Look]
-
-
 def watch_for_ever(context: WorkerContext, parent: int) -> None:
     """List the prefixes of due watches until the parent process is gone. What fails is tried again when it is due."""
-    period, looks = context.settings.sweep_period, Looks()
+    period, watch_pass = context.settings.sweep_period, WatchPass(context)
     while os.getppid() == parent:
         try:
             # One process in each period begins looks. The others go on with theirs.
-            watch_pass(context, looks, begin=context.ledger.sweep_state.turn("watching", period * 0.9))
+            watch_pass.make(begin=context.ledger.sweep_state.turn("watching", period * 0.9))
         except (LedgerUnavailable, StorageError) as error:
             log.warning("watches postponed: %s", error.code)
         except Exception:
             log.exception("watches failed")
-        time.sleep(BETWEEN_SLICES_S if looks else period.total_seconds())
+        time.sleep(BETWEEN_SLICES_S if watch_pass.looks else period.total_seconds())
 
 
-def watch_pass(context: WorkerContext, looks: Looks, *, begin: bool = True) -> int:
-    """Begin a look at every watch that is due, and make one slice of each look. Return the number of submitted folders.
+class WatchPass:
+    """The passes of one process. If the process ends, the leases of its looks lapse, and another process begins again."""
 
-    Looks that are not over remain in `looks`.
-    """
-    if begin:
-        for key in context.storage.list(keys.WATCHES):
-            if keys.watch_of(key) not in looks:
-                context.bad_objects.alone("watches", key, partial(_begin, context, key, looks))
-    counts = [context.bad_objects.alone("watches", each, partial(_go_on, context, each, looks)) for each in tuple(looks)]
-    return sum(count or 0 for count in counts)
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
+        self._records = LruCache[str, Watch](lambda key: parsed(context.storage.get(key), Watch, key), _MOST_RECORDS)
+        #: When a list of changes that did not respond is asked again, by the id of the watch (monotonic seconds).
+        self._asked_again: dict[str, float] = {}
+        #: The looks that are not over, by the id of the watch.
+        self.looks: dict[str, Look] = {}
 
+    def make(self, *, begin: bool = True) -> int:
+        """Begin a look at every watch that is due, and make one slice of each look.
 
-def _begin(context: WorkerContext, key: str, looks: Looks) -> None:
-    """Begin a look at a watch if it is due and no other process looks at it."""
-    watch_id = keys.watch_of(key)
-    token = context.ledger.watches.begin(watch_id, LEASE)
-    if token is None:
-        return
-    watch = parsed(context.storage.get(key), Watch, key)
-    listed = context.source_readers.list(watch.tenant, watch.source, watch.credential)
-    folders = watched_folders(listed, watch.pattern, context.settings.max_items)
-    looks[watch_id] = Look(watch, token, folders, timedelta(seconds=watch.period_s))
+        Return the number of submitted folders.
+        """
+        alone = self._context.bad_objects.alone
+        if begin:
+            for key in self._context.storage.list(keys.WATCHES):
+                if keys.watch_of(key) not in self.looks:
+                    alone("watches", key, partial(self._begin, key))
+        counts = [alone("watches", watch, partial(self._go_on, watch)) for watch in tuple(self.looks)]
+        return sum(count or 0 for count in counts)
 
+    def _begin(self, key: str) -> None:
+        """Begin a look at a watch if it is due and no other process looks at it."""
+        context, watch = self._context, self._records(key)
+        self._notice_changes(watch)
+        token = context.ledger.watches.begin(watch.id, LEASE)
+        if token is None:
+            return
+        listed = context.source_readers.list(watch.tenant, watch.source, watch.credential, pinned=False)
+        folders = watched_folders(listed, watch.pattern, context.settings.max_items)
+        self.looks[watch.id] = Look(watch, token, folders, timedelta(seconds=watch.period_s))
 
-def _go_on(context: WorkerContext, watch_id: str, looks: Looks) -> int:
-    """Make one slice of a look. Return the number of submitted folders. After an error, the lease of the look lapses."""
-    look = looks.pop(watch_id, None)
-    if look is None:
-        return 0  # it failed a moment ago, and this is the repeated call
-    submitted, is_over = _slice(context, look)
-    if not is_over:
-        looks[watch_id] = look
-    return submitted
+    def _notice_changes(self, watch: Watch) -> None:
+        """Make the watch due if its Orthanc has changed."""
+        if watch.changes is None or self._asked_again.get(watch.id, 0) > time.monotonic():
+            return
+        watches = self._context.ledger.watches
+        try:
+            change = self._context.source_readers.last_change(watch.tenant, watch.changes, watch.credential)
+        except (ItemError, SourceUnavailable) as error:
+            self._asked_again[watch.id] = time.monotonic() + FAILURE_PAUSE.total_seconds()
+            _report(self._context, watch, "the changes of a watch cannot be read", error)
+        else:
+            if change != watches.last_change(watch.id):
+                watches.noticed_change(watch.id, change)
+
+    def _go_on(self, watch_id: str) -> int:
+        """Make one slice of a look. Return the number of submitted folders. After an error, its lease lapses."""
+        look = self.looks.pop(watch_id, None)
+        if look is None:
+            return 0  # it failed a moment ago, and this is the repeated call
+        submitted, is_over = _slice(self._context, look)
+        if not is_over:
+            self.looks[watch_id] = look
+        return submitted
 
 
 def _slice(context: WorkerContext, look: Look) -> tuple[int, bool]:

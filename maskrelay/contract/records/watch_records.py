@@ -15,7 +15,7 @@ class Watch(Record):
     id: str
     tenant: str
     created_at: datetime
-    #: The URL of the prefix, which ends with `/`.
+    #: The URL of the prefix, which ends with `/`, or of a DICOMweb study, series or query.
     source: str
     #: The name of the credential with which the prefix is listed and its objects are read.
     credential: str
@@ -28,5 +28,7 @@ class Watch(Record):
     expected: int | None = None
     #: The seconds between two listings if no event arrives.
     period_s: Annotated[float, Field(ge=1)]
+    #: The URL of the resource `/changes` of the Orthanc that `source` is in. A change there lets the watch look at once.
+    changes: str | None = None
     #: The job without its items. Its id, time and fingerprint are replaced.
     template: Submission

@@ -20,9 +20,13 @@ from maskrelay.sources.dicomweb_urls import read_dicomweb_url
 from maskrelay.sources.source_readers import SourceReaders
 from tests.support.builders.certificates import Authority, server_context
 from tests.support.builders.credentials import write_credentials
+from tests.support.drivers.api_jobs import items_of
+from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.proxies.tls_proxies import tls_before
+from tests.support.servers.apis import running_api
 from tests.support.servers.orthancs import running_orthanc
 from tests.support.servers.scripted_server import http, serving
+from worker.sweep.watch_pass import WatchPass
 
 PASSWORD = "a-password-of-the-archive"
 AUTHORIZATION = httpx.BasicAuth("maskrelay", PASSWORD)._auth_header
@@ -183,3 +187,63 @@ def test_an_answer_that_is_cut_off_is_an_outage_and_not_a_short_instance(
         assert source.size == 8
         with pytest.raises(SourceUnavailable):
             b"".join(readers.stream(source))
+
+
+def test_a_listing_for_a_watch_asks_for_no_instance(archive: Archive, readers: SourceReaders) -> None:
+    url = f"{archive.root}studies?PatientID=patient-1.2.3"
+    listed = list(readers.list("north", url, "pacs", pinned=False))
+    assert [facts.url for facts in listed] == sorted(url for url in archive.files if "/studies/1.2.3/" in url)
+    assert not any(facts.is_pinned for facts in listed)
+
+
+def test_the_last_change_of_an_orthanc_is_read(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASKRELAY_CA_FILE", str(archive.authority))
+    base = archive.root.removesuffix("dicom-web/")
+    readers = readers_of({**archive.entry, "reads": {"north": [base]}}, tmp_path)
+    assert readers.last_change("north", f"{base}changes", None) > 0
+    with pytest.raises(SourceNotFound):
+        readers.last_change("north", f"{base}no-changes", None)
+    with pytest.raises(SourceForbidden):
+        readers.last_change("south", f"{base}changes", None)
+
+
+def test_a_watch_of_an_orthanc_looks_as_soon_as_it_changes(
+    empty_valkey: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("MASKRELAY_CA_FILE", str(authority.file))
+    (tmp_path / "orthanc").mkdir()
+    with (
+        running_orthanc(tmp_path / "orthanc", PASSWORD) as url,
+        tls_before(urlsplit(url).port or 0, *authority.issue("pacs", "127.0.0.1")) as port,
+        httpx.Client(auth=("maskrelay", PASSWORD), base_url=url.removesuffix("dicom-web")) as orthanc,
+    ):
+        base = f"dicomweb+https://127.0.0.1:{port}/"
+        reads = {"reads": {"north": [base]}, "allow": ["127.0.0.1"], "secret": AUTHORIZATION}
+        credentials = write_credentials(tmp_path / "credentials.json", {"name": "pacs", "kind": "dicomweb", **reads})
+        asked = {
+            "source": f"{base}dicom-web/studies?PatientID=patient-1.2.3",
+            "changes": f"{base}changes",
+            "prompts": ["liver"],
+            "settle_s": 0,
+            "period_s": 3600,
+        }
+        with (
+            running_api(tmp_path / "store", empty_valkey, credentials_file=str(credentials)) as api,
+            api.client() as client,
+        ):
+            for wrong in ({"changes": f"{base}changes?last"}, {"changes": "https://127.0.0.1/changes"}):
+                answer = client.post("/v1/watches", json={**asked, **wrong})
+                assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/changes")
+            everything = client.post("/v1/watches", json={**asked, "source": f"{base}dicom-web/studies"})
+            assert (everything.status_code, everything.json()["code"]) == (422, "source_invalid")
+            assert client.post("/v1/watches", json=asked).json()["changes"] == f"{base}changes"
+            watch_pass = WatchPass(parts_of(api))
+            assert [watch_pass.make() for _ in range(2)] == [0, 0]
+            for body in instances().values():
+                assert orthanc.post("instances", content=body).status_code == 200
+            assert [watch_pass.make() for _ in range(3)] == [2, 0, 0]  # a job of each of the two series
+            jobs = [key.split("/")[1] for key in api.storage.list("jobs/") if key.endswith("/job.json")]
+            items = [items_of(api, job) for job in jobs]
+            assert [len(each) for each in items] == [3, 3]
+            assert all(item.pin is None for each in items for item in each)

@@ -23,7 +23,7 @@ from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.servers.apis import SERVER_KEY, RunningApi, running_api
 from worker.context import WorkerContext
 from worker.sweep import watch_pass as passes
-from worker.sweep.watch_pass import Looks, watch_pass
+from worker.sweep.watch_pass import WatchPass
 
 PROMPT = "liver in abdomen CT"
 SECRET = "whsec_" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
@@ -76,10 +76,10 @@ def jobs_of(api: RunningApi) -> list[str]:
 
 def looked(context: WorkerContext) -> int:
     """Look at every watch that is due. Return the number of submitted folders."""
-    looks = Looks()
-    submitted = watch_pass(context, looks)
-    while looks:
-        submitted += watch_pass(context, looks, begin=False)
+    watch_pass = WatchPass(context)
+    submitted = watch_pass.make()
+    while watch_pass.looks:
+        submitted += watch_pass.make(begin=False)
     return submitted
 
 
@@ -233,11 +233,11 @@ def test_a_long_listing_is_made_in_slices_and_others_are_not_kept_waiting(
         series(data, f"series-{number}")
     series(other, "one")
     monkeypatch.setattr(passes, "SLICE_S", 0.0)  # one folder in each slice
-    context, looks = parts_of(api), Looks()
-    assert watch_pass(context, looks) == 2
+    watch_pass = WatchPass(parts_of(api))
+    assert watch_pass.make() == 2
     assert {submission_of(api, job).tenant for job in jobs_of(api)} == {"north", "south"}
-    assert [watch_pass(context, looks, begin=False) for _ in range(6)] == [1, 1, 1, 1, 0, 0]
-    assert not looks
+    assert [watch_pass.make(begin=False) for _ in range(6)] == [1, 1, 1, 1, 0, 0]
+    assert not watch_pass.looks
     assert len(jobs_of(api)) == 6
 
 
@@ -248,14 +248,14 @@ def test_a_look_that_its_process_has_left_is_begun_again_by_another(
     for number in range(3):
         series(data, f"series-{number}")
     monkeypatch.setattr(passes, "SLICE_S", 0.0)
-    first, second = Looks(), Looks()
-    assert watch_pass(parts_of(api), first) == 1
-    assert watch_pass(parts_of(api), second) == 0
-    assert not second
+    first, second = WatchPass(parts_of(api)), WatchPass(parts_of(api))
+    assert first.make() == 1
+    assert second.make() == 0
+    assert not second.looks
     api.ledger.scripts.ask("UNLINK", f"mr:watch:{watch['id']}:lease")  # as if it had lapsed
     assert looked(parts_of(api)) == 2
-    assert watch_pass(parts_of(api), first, begin=False) == 0  # the first process has been too slow
-    assert not first
+    assert first.make(begin=False) == 0  # the first process has been too slow
+    assert not first.looks
     assert len(jobs_of(api)) == 3
 
 
