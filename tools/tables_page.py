@@ -6,9 +6,8 @@ from maskrelay.contract.tables.table_schema import TABLES, Column
 
 _ABOUT = {
     "masks": "One row for each frame and prompt. A frame that failed has no rows.",
-    "segments": "One row for each item and prompt. The rows appear when the job has ended.",
-    "items": "One row for each item, with its geometry, its errors and its versions. The rows appear when the job has "
-    "ended.",
+    "segments": "One row for each item and prompt.",
+    "items": "One row for each item, with its geometry, its errors and its versions.",
     "runs": "One row for each job.",
 }
 _INTRODUCTION = """\
@@ -16,9 +15,10 @@ A job with `table` among its `outputs` adds its results to four tables of the te
 `runs`. They are [Delta tables](https://delta.io) in object storage, so you open them as they are, with DuckDB, Polars,
 pandas, Spark, Databricks, Fabric or BigQuery. [Work with the tables](../howto/tables.md) shows how."""
 _RULES = """\
-- While a job runs, its new masks are added about once a minute, with `final` false. When the job has ended, its final
-  rows replace them in one step for each table. The row of `runs` is replaced last, so if it has `final` true, all rows
-  of the job are there.
+- While a job runs, rows are added about once a minute, with `final` false: to `masks` for each new frame, and to
+  `segments` and `items` for each item whose frames are all done. Links to files of whole items are missing there. When
+  the job has ended, its final rows replace these in one step for each table. The row of `runs` is replaced last, so if
+  it has `final` true, all rows of the job are there.
 - Every row is there exactly once, whatever was repeated, killed or lost meanwhile: the log of a table records which
   part of which job it contains.
 - Rows stay when the job is deleted or expires. To remove them, delete them in the table's store.

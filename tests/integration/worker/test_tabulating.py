@@ -13,11 +13,12 @@ import pytest
 import redis
 from deltalake import DeltaTable as DeltaReader
 
-import worker.tabulate.running_rows
+import worker.tabulate.outcome_reader
 from maskrelay.contract.records import keys
 from maskrelay.contract.tables.table_schema import TABLES
 from maskrelay.delta.delta_table import DeltaTable
 from maskrelay.storage.protocol import has
+from tests.support.builders.pictures import three_pages
 from tests.support.drivers.api_jobs import accepted, failed, settle, succeeded
 from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.drivers.driven_jobs import finished, planned
@@ -26,7 +27,7 @@ from worker.context import WorkerContext
 from worker.process.child import WorkerChild
 from worker.sweep.reconcile import reconcile
 from worker.tabulate.final_rows import FINAL
-from worker.tabulate.running_rows import frames_in, ranges_text
+from worker.tabulate.outcome_reader import frames_in, ranges_text
 from worker.tabulate.tabulate_step import tabulate_jobs
 
 TABLE = {"outputs": ["mask", "table"]}
@@ -111,6 +112,62 @@ def test_rows_of_a_running_job_appear_and_are_replaced_at_the_end(api: RunningAp
     assert (run["state"], run["final"]) == ("partial", True)
 
 
+def items(api: RunningApi) -> Counter[tuple[int, str, bool]]:
+    """Return how often the table of items has each item, and whether those of segments agree."""
+    found = rows(api, "items")
+    assert {row["item"] for row in rows(api, "segments")} == {row["item"] for row in found if row["frames_succeeded"]}
+    return Counter((row["item"], row["state"], row["final"]) for row in found)
+
+
+def test_rows_of_items_and_segments_appear_when_all_frames_of_an_item_have_an_outcome(
+    api: RunningApi, north: httpx.Client, empty_valkey: str
+):
+    job = accepted(north, b"a", three_pages(), b"b", options=TABLE)
+    planned(api)
+    settle(api, job, 1, succeeded(api, job, 1), succeeded(api, job, 0), failed(4))
+    tabulated(api)
+    assert items(api) == Counter([(0, "succeeded", False), (2, "failed", False)])
+    settle(api, job, 2, succeeded(api, job, 3))
+    tabulated(api)
+    settle(api, job, 3, succeeded(api, job, 2))
+    tabulated(api)
+    tabulated(api)  # nothing is new
+    first = Counter([(0, "succeeded", False), (1, "succeeded", False), (2, "failed", False)])
+    assert items(api) == first
+    [segment] = [row for row in rows(api, "segments") if row["item"] == 1]
+    assert (segment["frames"], segment["final"]) == (3, False)
+    with redis.Redis.from_url(empty_valkey) as client:
+        client.flushall()
+    reconcile(parts_of(api))
+    planned(api)
+    tabulated(api)
+    assert items(api) == first
+    finished(api, job)
+    tabulated(api)
+    assert items(api) == Counter((item, state, True) for item, state, _ in first)
+
+
+def test_a_step_that_dies_between_segments_and_items_is_completed_by_the_next(
+    api: RunningApi, north: httpx.Client, monkeypatch: pytest.MonkeyPatch
+):
+    job = job_of(api, north, 3)
+    settle(api, job, 1, succeeded(api, job, 0))
+    add = DeltaTable.add
+
+    def dying(table: DeltaTable, part: Any) -> bool:
+        if table.name == "items":
+            raise KeyboardInterrupt
+        return add(table, part)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(DeltaTable, "add", dying)
+        tabulated(api)
+    settle(api, job, 2, succeeded(api, job, 1))
+    tabulated(api)
+    assert items(api) == Counter([(0, "succeeded", False), (1, "succeeded", False)])
+    assert Counter(row["item"] for row in rows(api, "segments")) == Counter([0, 1])
+
+
 def test_the_first_rows_of_a_running_job_are_due_within_two_minutes(api: RunningApi, north: httpx.Client):
     job_of(api, north, 2)
     with redis.Redis.from_url(api.settings.redis_url.get_secret_value()) as client:
@@ -142,13 +199,15 @@ def test_a_loss_of_redis_neither_loses_nor_doubles_rows(api: RunningApi, north: 
 def test_many_frames_are_added_in_several_commits(
     api: RunningApi, north: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(worker.tabulate.running_rows, "FRAMES_PER_COMMIT", 2)
+    monkeypatch.setattr(worker.tabulate.outcome_reader, "FRAMES_PER_COMMIT", 2)
     job = job_of(api, north, 5)
     for frame in range(5):
         settle(api, job, frame, succeeded(api, job, frame))
     tabulated(api)
     assert frames(api) == Counter((job, frame, False) for frame in range(5))
-    assert DeltaReader(str(api.folder / "tables/north/masks")).version() == 2
+    for table in ("masks", "segments", "items"):
+        assert DeltaReader(str(api.folder / "tables/north" / table)).version() == 2
+    assert sorted(row["item"] for row in rows(api, "items")) == list(range(5))
 
 
 def test_a_step_that_dies_between_two_tables_is_completed_by_the_next(
