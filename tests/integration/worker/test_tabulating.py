@@ -124,12 +124,13 @@ def test_rows_of_items_and_segments_appear_when_all_frames_of_an_item_have_an_ou
 ):
     job = accepted(north, b"a", three_pages(), b"b", options=TABLE)
     planned(api)
-    settle(api, job, 1, succeeded(api, job, 1), succeeded(api, job, 0), failed(4))
+    pages = [succeeded(api, job, frame, item=1, index=frame - 1) for frame in (1, 2, 3)]
+    settle(api, job, 1, pages[0], succeeded(api, job, 0), failed(4))
     tabulated(api)
     assert items(api) == Counter([(0, "succeeded", False), (2, "failed", False)])
-    settle(api, job, 2, succeeded(api, job, 3))
+    settle(api, job, 2, pages[2])
     tabulated(api)
-    settle(api, job, 3, succeeded(api, job, 2))
+    settle(api, job, 3, pages[1])
     tabulated(api)
     tabulated(api)  # nothing is new
     first = Counter([(0, "succeeded", False), (1, "succeeded", False), (2, "failed", False)])
@@ -274,6 +275,13 @@ def test_a_place_that_cannot_be_used_delays_the_rows_and_nothing_else(
     assert frames(api) == Counter([(job, 0, True)])
 
 
+def job_with_a_result(api: RunningApi, client: httpx.Client, number: int) -> str:
+    job = job_of(api, client, 1)
+    settle(api, job, number, succeeded(api, job, 0))
+    finished(api, job)
+    return job
+
+
 def test_a_place_that_cannot_be_used_is_tried_once_for_all_its_jobs(
     api: RunningApi, north: httpx.Client, south: httpx.Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
@@ -282,11 +290,7 @@ def test_a_place_that_cannot_be_used_is_tried_once_for_all_its_jobs(
     file.write_text(json.dumps({"north": {"tables_url": lake.as_uri()}}))
     settings = make_settings(api.folder, api.settings.redis_url.get_secret_value(), tables_file=str(file))
     context = WorkerContext(settings, api.storage, make_ledger(settings))
-    jobs = [accepted(client, b"a", options=TABLE) for client in (north, north, north, south)]
-    planned(api)
-    for number, job in enumerate(jobs):
-        settle(api, job, number, succeeded(api, job, 0))
-        finished(api, job)
+    jobs = [job_with_a_result(api, client, number) for number, client in enumerate((north, north, north, south))]
     tabulated(api, context)
     assert caplog.text.count("rows of a job cannot be added") == 1
     assert {row["run"] for row in rows(api, "masks", api.folder / "tables/south")} == {jobs[3]}
