@@ -20,7 +20,7 @@ def check_options(dependencies: Dependencies, tenant: str, options: Options) -> 
     """
     if isinstance(options.deadline, datetime) and options.deadline <= datetime.now(UTC):
         raise OptionInvalid("The deadline has passed.", pointer=pointer("options", "deadline"))
-    check_destination(dependencies.credentials, tenant, options.store_to)
+    check_destination(dependencies.credentials, tenant, options.store_to, options.store_prefix)
     callback = options.callback
     check_targets(dependencies, tenant, options.endpoint, callback.url if callback else None)
 
@@ -52,6 +52,7 @@ def fields_of(
         "reuse": options.reuse,
         "dry_run": options.dry_run,
         "store_to": options.store_to,
+        "store_prefix": options.store_prefix,
         "metadata": options.metadata,
         "callback": _target(dependencies, options, job),
         "deadline": _deadline(options.deadline, now),

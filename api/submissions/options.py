@@ -192,7 +192,12 @@ class OptionsAsked(StrictModel):
     ] = Field(
         None,
         description="The name of the credential of a DICOMweb service. When the job has ended, its DICOM segmentations "
-        "are sent there (STOW-RS).",
+        "are sent there (STOW-RS). With the credential of a store, all files of the job are written there.",
+    )
+    store_prefix: Annotated[str | None, Expected("Expected the URL of a prefix.")] = Field(
+        None,
+        description="The prefix, such as `s3://bucket/results/`, below which the files are written with the credential "
+        "`store_to`. It is required if the credential has several prefixes.",
     )
     metadata: Annotated[dict[str, Any], AfterValidator(_check_metadata), Expected("Expected a JSON object.")] = Field(
         default={}, description="Your own JSON object, returned with the job. At most 16 KiB."
@@ -229,6 +234,7 @@ class Options:
     dry_run: bool = False
     max_rejected_share: float = 0.0
     store_to: str | None = None
+    store_prefix: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
@@ -264,6 +270,7 @@ def read_options(value: Any) -> Options:
         dry_run=asked.dry_run,
         max_rejected_share=asked.max_rejected_share,
         store_to=asked.store_to,
+        store_prefix=asked.store_prefix,
         metadata=asked.metadata,
     )
 

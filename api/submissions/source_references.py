@@ -3,15 +3,19 @@
 Only the form of a URL and the tenant's rights are checked. The API never reads a source.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from api.http.json_pointer import pointer
 from api.submissions.uploads import Upload
-from maskrelay.errors import CredentialUnknown, Malformed, SourceInvalid, SourceNotAllowed
+from maskrelay.errors import CredentialUnknown, Malformed, OptionInvalid, SourceInvalid, SourceNotAllowed
 from maskrelay.sources.credential_file import CredentialFile
 from maskrelay.sources.source_urls import read_source_url
+
+#: The characters that the key of an object of this service may contain.
+_KEYS = re.compile(r"[A-Za-z0-9._/-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +57,21 @@ def credential_names(
     ]
 
 
-def check_destination(credentials: CredentialFile, tenant: str, name: str | None) -> None:
-    """Raise CredentialUnknown or SourceNotAllowed if the tenant may not send segmentations to this archive."""
+def check_destination(credentials: CredentialFile, tenant: str, name: str | None, prefix: str | None) -> None:
+    """Raise an error if the tenant may not store results there: CredentialUnknown, SourceNotAllowed or SourceInvalid."""
+    here = pointer("options", "store_to" if prefix is None else "store_prefix")
+    if name is None:
+        if prefix is not None:
+            raise OptionInvalid("A prefix needs the credential `store_to`.", pointer=here)
+        return
     try:
-        if name is not None:
-            credentials.destination(tenant, name)
-    except (CredentialUnknown, SourceNotAllowed) as error:
-        raise type(error)(error.detail, pointer=pointer("options", "store_to")) from None
+        place = credentials.destination(tenant, name, prefix)
+    except CredentialUnknown as error:
+        raise CredentialUnknown(error.detail, pointer=pointer("options", "store_to")) from None
+    except (SourceInvalid, SourceNotAllowed) as error:
+        raise type(error)(error.detail, pointer=here) from None
+    if prefix is not None and not _KEYS.fullmatch(place.root.split("://", 1)[1].partition("/")[2]):
+        raise SourceInvalid("The prefix may contain only letters, digits and the characters . _ - and /.", pointer=here)
 
 
 def _name(credentials: CredentialFile, tenant: str, number: int, source: Reference) -> str:

@@ -17,6 +17,7 @@ from api.http.json_pointer import pointer
 from api.http.middleware.request_audit import note
 from api.submissions import accept, request_bodies
 from api.submissions.options import Options, OptionsAsked, StrictModel, members, read_json, read_options
+from api.submissions.source_references import check_destination
 from api.submissions.parse import Prompts, SubmissionRequest
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.watch_records import Watch
@@ -129,6 +130,7 @@ def _created(dependencies: Dependencies, asking: accept.SubmissionContext, body:
         place = error.errors()[0]
         raise OptionInvalid(place["msg"], pointer=pointer(*place["loc"])) from None
     source, credential = _source(dependencies, asking.tenant, asked)
+    _check_destination(dependencies, asking.tenant, options, source)
     if len(list(dependencies.storage.list(keys.watches(asking.tenant)))) >= MOST:
         raise TooManyWatches(f"A tenant may have at most {MOST} watches.")
     watch_id = keys.new_id()
@@ -159,6 +161,18 @@ def _check_options(options: Options) -> None:
             "The callback of a watch needs a secret, because no response could contain a generated one.",
             pointer=pointer("options", "callback", "secret"),
         )
+
+
+def _check_destination(dependencies: Dependencies, tenant: str, options: Options, source: str) -> None:
+    """Raise OptionInvalid if the results of the jobs would be written below the watched prefix and become jobs."""
+    check_destination(dependencies.credentials, tenant, options.store_to, options.store_prefix)
+    if options.store_to is not None:
+        root = dependencies.credentials.destination(tenant, options.store_to, options.store_prefix).root
+        if root.startswith(source):
+            raise OptionInvalid(
+                "The results would be written below the watched prefix, and become jobs.",
+                pointer=pointer("options", "store_to"),
+            )
 
 
 def _source(dependencies: Dependencies, tenant: str, asked: WatchAsked) -> tuple[str, str]:

@@ -3,16 +3,24 @@
 The file is a JSON list. `docs/howto/sources-by-reference.md` describes it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from maskrelay.errors import CredentialUnknown, SettingsError, SourceNotAllowed
+from maskrelay.errors import CredentialUnknown, SettingsError, SourceInvalid, SourceNotAllowed
 from maskrelay.reread_file import RereadFile
 from maskrelay.settings import name_of
-from maskrelay.sources.credential_kinds import Credential, CredentialBase, DicomwebCredential
+from maskrelay.sources.credential_kinds import (
+    AzureCredential,
+    Credential,
+    CredentialBase,
+    DicomwebCredential,
+    FileCredential,
+    S3Credential,
+)
 from maskrelay.sources.source_urls import read_source_url
 
 _ENTRIES: TypeAdapter[tuple[Credential, ...]] = TypeAdapter(tuple[Credential, ...])
@@ -21,9 +29,12 @@ Right = Literal["reads", "writes"]
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A DICOMweb service. `root` is its `https` URL, which ends with `/`."""
+    """Where the results of a job are stored: a DICOMweb service, or a prefix of a store.
 
-    credential: DicomwebCredential
+    `root` is the `https` URL of the service, or the URL of the prefix. Both end with `/`.
+    """
+
+    credential: CredentialBase
     root: str
 
 
@@ -54,17 +65,16 @@ class CredentialFile:
         """Return the credential with which objects may be written at this URL for the tenant, like `readable`."""
         return self._allowed("writes", tenant, url, name)
 
-    def destination(self, tenant: str, name: str) -> "Destination":
-        """Return the DICOMweb service to which this credential may write for the tenant.
+    def destination(self, tenant: str, name: str, prefix: str | None = None) -> "Destination":
+        """Return the DICOMweb service, or the prefix of a store, to which this credential may write for the tenant.
 
-        Raises CredentialUnknown if the tenant has no such credential, and SourceNotAllowed if the credential does not
-        name exactly one service.
+        `prefix` is a URL that ends with `/`, below a prefix of the credential. It may be None if the credential has only
+        one prefix. Raises CredentialUnknown if the tenant has no such credential, SourceInvalid for an invalid prefix,
+        and SourceNotAllowed if the credential does not allow it.
         """
         for entry in self._current():
             if entry.name == name and tenant in entry.writes:
-                if not isinstance(entry, DicomwebCredential) or len(entry.writes[tenant]) != 1:
-                    raise SourceNotAllowed("The credential does not name one DICOMweb service to write to.")
-                return Destination(entry, entry.writes[tenant][0].removeprefix("dicomweb+"))
+                return _destination(entry, entry.writes[tenant], prefix)
         raise CredentialUnknown
 
     def _allowed(self, right: Right, tenant: str, url: str, name: str | None) -> CredentialBase:
@@ -84,6 +94,25 @@ class CredentialFile:
 
     def _current(self) -> tuple[CredentialBase, ...]:
         return () if self._file is None else self._file.current()
+
+
+def _destination(entry: CredentialBase, allowed: Sequence[str], prefix: str | None) -> Destination:
+    if isinstance(entry, DicomwebCredential):
+        if len(allowed) != 1 or prefix is not None:
+            raise SourceNotAllowed("The credential does not name one DICOMweb service to write to.")
+        return Destination(entry, allowed[0].removeprefix("dicomweb+"))
+    if not isinstance(entry, S3Credential | AzureCredential | FileCredential):
+        raise SourceNotAllowed("Objects cannot be written with a credential of this kind.")
+    if prefix is None:
+        if len(allowed) != 1:
+            raise SourceNotAllowed("The credential has several prefixes. Choose one.")
+        return Destination(entry, allowed[0])
+    root = read_source_url(prefix).text
+    if not root.endswith("/"):
+        raise SourceInvalid("The prefix must end with `/`.")
+    if not any(root.startswith(each) for each in allowed):
+        raise SourceNotAllowed("The credential does not allow objects to be written below this prefix.")
+    return Destination(entry, root)
 
 
 def read_credentials(path: Path) -> tuple[CredentialBase, ...]:

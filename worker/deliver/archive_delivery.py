@@ -9,7 +9,6 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pydicom.filereader import read_partial
@@ -18,58 +17,42 @@ from maskrelay.contract.records import keys
 from maskrelay.contract.records.delivery_records import DeliveryEnd
 from maskrelay.contract.records.job import Submission
 from maskrelay.contract.records.planned_items import Assembled
-from maskrelay.errors import (
-    CredentialUnknown,
-    ObjectExists,
-    ObjectMissing,
-    SourceNotAllowed,
-)
+from maskrelay.errors import ObjectExists, ObjectMissing
 from maskrelay.sources.credential_file import Destination
+from maskrelay.sources.credential_kinds import DicomwebCredential
 from maskrelay.sources.stow_sender import StowResult, StowSender
 from maskrelay.storage.protocol import Storage
 from maskrelay.storage.stored_records import read_record
 from worker.context import WorkerContext
+from worker.deliver.storing_result import CONTINUES, StoringResult
 
 log = logging.getLogger(__name__)
 #: The bytes at the beginning of a file that contain its SOP Instance UID.
 _HEAD_BYTES = 16 << 10
 _SOP_INSTANCE_UID = 0x00080018
 _SEG = "seg"
-#: The reason of a result if the time of an attempt ended before all objects were sent.
-CONTINUES = "continues"
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveResult:
-    """The result of one attempt. `is_over` says that no object is left to be sent."""
-
-    is_over: bool
-    #: `ok`, or the reason of the last object that is not in the archive.
-    reason: str
-    status: int | None = None
-
-
-def send_to_archive(context: WorkerContext, submission: Submission, until: float) -> ArchiveResult:
+def send_to_archive(
+    context: WorkerContext, submission: Submission, destination: Destination, until: float
+) -> StoringResult:
     """Send the objects of the job that are not in the archive yet, until `until` (monotonic seconds).
 
     Raises StorageUnavailable and LedgerUnavailable.
     """
-    try:
-        destination = context.credentials.destination(submission.tenant, submission.store_to or "")
-    except (CredentialUnknown, SourceNotAllowed):
-        return ArchiveResult(is_over=False, reason="credential")
+    assert isinstance(destination.credential, DicomwebCredential)
     sender = StowSender(destination.credential)
-    total = ArchiveResult(is_over=True, reason="ok")
+    total = StoringResult(is_over=True, reason="ok")
     for record in _assembled(context.storage, submission.id):
         end = _end_of(context.storage, submission.id, record.item)
         is_over = end is not None
         if end is None:
             if time.monotonic() > until:
-                return ArchiveResult(is_over=False, reason=CONTINUES)
+                return StoringResult(is_over=False, reason=CONTINUES)
             sent = _send(context, submission.id, record, sender, destination)
             end, is_over = _marked(context.storage, submission.id, record.item, sent), sent.state != "later"
         if end.how != "ok" or total.reason == "ok":
-            total = ArchiveResult(total.is_over and is_over, end.how, end.status)
+            total = StoringResult(total.is_over and is_over, end.how, end.status)
     return total
 
 

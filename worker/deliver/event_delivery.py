@@ -20,13 +20,25 @@ from maskrelay.contract.records import keys
 from maskrelay.contract.records.delivery_records import DeliveryEnd
 from maskrelay.contract.records.events import EVENT_TYPES, STORED_EVENT, event_id
 from maskrelay.contract.records.job import CallbackTarget, Submission
-from maskrelay.errors import LedgerUnavailable, ObjectExists, ObjectMissing, SealInvalid, StorageUnavailable
+from maskrelay.errors import (
+    CredentialUnknown,
+    LedgerUnavailable,
+    ObjectExists,
+    ObjectMissing,
+    SealInvalid,
+    SourceInvalid,
+    SourceNotAllowed,
+    StorageUnavailable,
+)
 from maskrelay.ledger.outbox import Delivery
 from maskrelay.rules.lanes import callbacks_share
+from maskrelay.sources.credential_kinds import DicomwebCredential
 from maskrelay.storage.markers import tombstone_of
 from maskrelay.storage.stored_records import read_submission
 from worker.context import WorkerContext
 from worker.context.job_records.event_records import is_delivered, leave_live
+from worker.deliver.prefix_delivery import store_below_prefix
+from worker.deliver.storing_result import CONTINUES, StoringResult
 
 log = logging.getLogger(__name__)
 #: The delay until the next try if storage is unavailable. The failed try does not count as an attempt.
@@ -96,18 +108,16 @@ def deliver(context: WorkerContext, sender: CallbackSender, delivery: Delivery) 
 
 
 def _store(context: WorkerContext, submission: Submission, delivery: Delivery) -> None:
-    """Make one attempt to send the segmentations to the archive, unless that is already over."""
+    """Make one attempt to store the results where the caller wants them, unless that is already over."""
     if tombstone_of(context.storage, delivery.job):
         context.ledger.outbox.over(delivery)
         return
     if submission.store_to is None or is_delivered(context.storage, delivery.job, delivery.event):
         _close(context, submission, delivery)
         return
-    from worker.deliver.archive_delivery import CONTINUES, send_to_archive  # noqa: PLC0415 - pydicom is needed only here
-
     until = time.monotonic() + context.settings.delivery_lease.total_seconds() / 2
     with context.recorder.timed("deliver"):
-        sent = send_to_archive(context, submission, until)
+        sent = _stored(context, submission, until)
     if sent.reason == CONTINUES:
         context.ledger.outbox.again(delivery, timedelta(0), charge=False)
         return
@@ -118,6 +128,18 @@ def _store(context: WorkerContext, submission: Submission, delivery: Delivery) -
         return
     _mark(context, delivery.job, delivery.event, sent.reason, delivery.attempt, sent.status)
     _close(context, submission, delivery)
+
+
+def _stored(context: WorkerContext, submission: Submission, until: float) -> StoringResult:
+    try:
+        place = context.credentials.destination(submission.tenant, submission.store_to or "", submission.store_prefix)
+    except (CredentialUnknown, SourceInvalid, SourceNotAllowed):
+        return StoringResult(is_over=False, reason="credential")
+    if isinstance(place.credential, DicomwebCredential):
+        from worker.deliver.archive_delivery import send_to_archive  # noqa: PLC0415 - pydicom is needed only here
+
+        return send_to_archive(context, submission, place, until)
+    return store_below_prefix(context, submission, place, until)
 
 
 def _attempt_unless_over(

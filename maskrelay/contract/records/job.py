@@ -135,8 +135,11 @@ class Submission(Record):
     fingerprint: str
     #: The finished job whose failed items this job processes again. None if this job is not a redrive.
     redrive_of: str | None = None
-    #: The name of the credential of the archive to which the segmentations are sent when the job has ended.
+    #: The name of the credential of the archive to which the segmentations are sent when the job has ended, or of the
+    #: store to which all files are then written.
     store_to: str | None = None
+    #: The prefix of that store. None if the credential has only one.
+    store_prefix: str | None = None
     traceparent: str | None = None
 
 

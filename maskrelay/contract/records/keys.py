@@ -467,6 +467,11 @@ def stored_item(job: str, item: int) -> str:
     return f"{stored(job)}{_fixed(item, 9)}.json"
 
 
+def stored_position(job: str) -> str:
+    """Return the key of the number of the first item whose files are not below the caller's prefix yet."""
+    return f"{stored(job)}position"
+
+
 def sender(child: str) -> str:
     """Return the key of the object that a segment child process creates before it sends its first score.
 
