@@ -125,10 +125,9 @@ class Settings(BaseModel):
     )
     site_identifiers_file: str | None = Field(
         None,
-        description="The pseudonyms of studies and series for `identifiers: site`: a JSON object with an object for each "
-        'tenant. It has one of `"key"` or `"key_file"`, for keyed hashes, and `"mapping"` (an object) or '
-        '`"mapping_file"` (CSV). `docs/howto/tables.md` describes it. Control workers need it. It is read again when it '
-        "changes.",
+        description="The pseudonyms of studies and series for `identifiers: site`: a JSON object with an object for "
+        'each tenant. It has one of `"key"`, `"key_file"` (keyed hashes), `"mapping"` (an object) and `"mapping_file"` '
+        "(CSV). `docs/howto/tables.md` describes it. Control workers need it. The file is read again when it changes.",
     )
     oidc_issuer: str | None = Field(
         None,

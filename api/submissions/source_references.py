@@ -58,7 +58,7 @@ def credential_names(
 
 
 def check_destination(credentials: CredentialFile, tenant: str, name: str | None, prefix: str | None) -> None:
-    """Raise an error if the tenant may not store results there: CredentialUnknown, SourceNotAllowed or SourceInvalid."""
+    """Raise CredentialUnknown, SourceNotAllowed or SourceInvalid if the tenant may not store results there."""
     here = pointer("options", "store_to" if prefix is None else "store_prefix")
     if name is None:
         if prefix is not None:

@@ -17,8 +17,8 @@ from api.http.json_pointer import pointer
 from api.http.middleware.request_audit import note
 from api.submissions import accept, request_bodies
 from api.submissions.options import Options, OptionsAsked, StrictModel, members, read_json, read_options
-from api.submissions.source_references import check_destination
 from api.submissions.parse import Prompts, SubmissionRequest
+from api.submissions.source_references import check_destination
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.watch_records import Watch
 from maskrelay.contract.views.watch_views import EventsSeen, WatchList, WatchShown
@@ -48,8 +48,8 @@ _VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
 
 class WatchAsked(StrictModel):
     source: str = Field(
-        description="The URL of a prefix that ends with `/`, for example `s3://bucket/incoming/`, or of a DICOMweb study or "
-        "query, whose series then count as folders."
+        description="The URL of a prefix that ends with `/`, for example `s3://bucket/incoming/`, or of a DICOMweb "
+        "study or query, whose series then count as folders."
     )
     credential: str | None = Field(None, description="The name of the credential. The default is that of the prefix.")
     prompts: Prompts
@@ -178,10 +178,8 @@ def _check_destination(dependencies: Dependencies, tenant: str, options: Options
 def _source(dependencies: Dependencies, tenant: str, asked: WatchAsked) -> tuple[str, str]:
     """Return the canonical URL of the prefix or query, and the name of its credential."""
     try:
-        place = read_source_url(asked.source)
-        if not (read_dicomweb_url(place.text).level if place.scheme == _DICOMWEB else place.text.endswith("/")):
-            raise SourceInvalid("A watch needs a prefix that ends with `/`, or a DICOMweb study or query.")
-        return place.text, dependencies.credentials.readable(tenant, place.text, asked.credential).name
+        url = _watchable(asked.source)
+        return url, dependencies.credentials.readable(tenant, url, asked.credential).name
     except SourceForbidden as error:
         raise SourceInvalid(f"{error.detail[:1].upper()}{error.detail[1:]}.", pointer=pointer("source")) from None
     except CredentialUnknown as error:
@@ -192,20 +190,29 @@ def _source(dependencies: Dependencies, tenant: str, asked: WatchAsked) -> tuple
         raise SourceInvalid(error.detail, pointer=pointer("source")) from None
 
 
+def _watchable(source: str) -> str:
+    """Return the canonical URL of a collection. Raises SourceInvalid, and SourceForbidden for an unlimited query."""
+    place = read_source_url(source)
+    if not (read_dicomweb_url(place.text).level if place.scheme == _DICOMWEB else place.text.endswith("/")):
+        raise SourceInvalid("A watch needs a prefix that ends with `/`, or a DICOMweb study or query.")
+    return place.text
+
+
 def _changes(dependencies: Dependencies, tenant: str, changes: str | None, credential: str) -> str | None:
     """Return the canonical URL of a list of changes, which the credential of the watch must allow to be read."""
     if changes is None:
         return None
+    if not changes.startswith(f"{_DICOMWEB}://") or "?" in changes:
+        said = "The list of changes is a URL such as dicomweb+https://orthanc.example/changes."
+        raise SourceInvalid(said, pointer=pointer("changes"))
     try:
-        place = read_source_url(changes)
-        if place.scheme != _DICOMWEB or place.query:
-            raise SourceInvalid("The list of changes is a URL such as dicomweb+https://orthanc.example/changes.")
-        dependencies.credentials.readable(tenant, place.text, credential)
+        url = read_source_url(changes).text
+        dependencies.credentials.readable(tenant, url, credential)
     except SourceInvalid as error:
         raise SourceInvalid(error.detail, pointer=pointer("changes")) from None
     except (SourceNotAllowed, CredentialUnknown) as error:
         raise SourceNotAllowed(error.detail, pointer=pointer("changes")) from None
-    return place.text
+    return url
 
 
 def _listed(dependencies: Dependencies, tenant: str) -> list[Watch]:

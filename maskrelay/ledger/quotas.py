@@ -82,7 +82,7 @@ def default_quotas(settings: Settings) -> Usage:
 
 
 def quotas_in(entries: Iterable[KeyEntry], tenant: str, default: Usage) -> Usage:
-    """Return the tenant's limits in the entries of a keys file. Limits that they do not set are taken from `default`."""
+    """Return the tenant's limits in a keys file. Limits that its entries do not set are taken from `default`."""
     given = [entry.quotas for entry in entries if entry.tenant == tenant and entry.quotas is not None]
     return replace(default, **given[0].model_dump(exclude_none=True)) if given else default
 

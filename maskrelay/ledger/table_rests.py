@@ -26,7 +26,7 @@ class TableRests:
         """Begin a pause after a failure, and return its length. It doubles with each failure in a row."""
         failures: int = self._scripts.ask("INCR", _key(place, "failures"))
         self._scripts.ask("PEXPIRE", _key(place, "failures"), _REMEMBERED // _MS)
-        length = min(_FIRST * 2 ** min(failures - 1, 10), _LONGEST)
+        length = min(_FIRST * (1 << min(failures - 1, 10)), _LONGEST)
         self._scripts.ask("SET", _key(place, "rests"), 1, "PX", length // _MS)
         return length
 

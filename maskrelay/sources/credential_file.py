@@ -68,8 +68,8 @@ class CredentialFile:
     def destination(self, tenant: str, name: str, prefix: str | None = None) -> "Destination":
         """Return the DICOMweb service, or the prefix of a store, to which this credential may write for the tenant.
 
-        `prefix` is a URL that ends with `/`, below a prefix of the credential. It may be None if the credential has only
-        one prefix. Raises CredentialUnknown if the tenant has no such credential, SourceInvalid for an invalid prefix,
+        `prefix` is a URL that ends with `/`, below a prefix of the credential. It may be None if the credential has
+        only one prefix. Raises CredentialUnknown if the tenant has no such credential, SourceInvalid for an invalid prefix,
         and SourceNotAllowed if the credential does not allow it.
         """
         for entry in self._current():

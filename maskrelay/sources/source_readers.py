@@ -42,8 +42,8 @@ class SourceReaders:
         self._clock = clock
         self._lock = threading.Lock()
         self._readers: dict[tuple[str, str], tuple[CredentialBase, SourceReader]] = {}
-        #: The time until which a store is not tried again, by tenant, credential and place. A tenant's requests can make
-        #: a server fail, and must not keep other tenants from it.
+        #: The time until which a store is not tried again, by tenant, credential and place. A tenant's requests can
+        #: make a server fail, and must not keep other tenants from it.
         self._rests: dict[Store, float] = {}
 
     def stat(self, tenant: str, url: str, credential: str | None) -> SourceFacts:

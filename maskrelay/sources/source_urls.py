@@ -1,8 +1,8 @@
 """The URLs of sources, in one canonical form, so that a prefix can be compared as text.
 
 A key in a bucket (`s3`, `az`, `abfss`, `gs`) is used as it is written, without percent-decoding. The paths of `file`
-and `https` URLs may contain percent-encoded characters. Those of `file` URLs may contain any percent-encoded byte, because
-the name of a file need not be text.
+and `https` URLs may contain percent-encoded characters. Those of `file` URLs may contain any percent-encoded byte,
+because the name of a file need not be text.
 """
 
 import os

@@ -68,7 +68,7 @@ class WorkerContext:
         return None if path is None else RereadFile.open(Path(path), "keys", read_keys)
 
     def quotas_of(self, tenant: str) -> Usage:
-        """Return the limits of the tenant, as the API applies them. Raises SettingsError if the keys file is not valid."""
+        """Return the limits of the tenant, as the API applies them. Raises SettingsError for an invalid keys file."""
         return quotas_in(self._keys.current() if self._keys else (), tenant, default_quotas(self.settings))
 
     @cached_property

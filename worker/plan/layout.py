@@ -230,8 +230,8 @@ class PlanLayout:
             # The number of frames depends on the sources alone. A mapping of the site may change between two attempts.
             places = [place for place, _ in draft.frames] if draft.error is None else [0]
             sources = [draft.sources[place] for place in places]
-            frames = [self._frame(item, index, each, each.reading, draft) for index, each in enumerate(sources)]
-            return [frame.model_copy(update={"error": error}) for frame in frames]
+            failed = [self._frame(item, index, each, each.reading, draft) for index, each in enumerate(sources)]
+            return [frame.model_copy(update={"error": error}) for frame in failed]
         window = self._windows.of(item, draft)
         frames: list[PlannedFrame] = []
         for index, (place, picture) in enumerate(draft.frames):
@@ -293,7 +293,7 @@ class PlanLayout:
         return {name: uid for name, uid in named.items() if uid is not None}
 
     def _name(self, uid: str) -> str | None:
-        """Return a UID in the form that the caller chose: the UID itself, its keyed hash, the site's pseudonym, or None.
+        """Return a UID in the form that the caller chose: itself, its keyed hash, the site's pseudonym, or None.
 
         The hash is the first 32 hex digits of HMAC-SHA256. A UID without a pseudonym is left out.
         """

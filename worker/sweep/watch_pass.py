@@ -72,7 +72,7 @@ def watch_for_ever(context: WorkerContext, parent: int) -> None:
 
 
 class WatchPass:
-    """The passes of one process. If the process ends, the leases of its looks lapse, and another process begins again."""
+    """The passes of one process. If it ends, the leases of its looks lapse, and another process begins again."""
 
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
@@ -132,7 +132,7 @@ class WatchPass:
 
 
 def _slice(context: WorkerContext, look: Look) -> tuple[int, bool]:
-    """Go on with a look until its slice is over. Return the number of submitted folders, and whether the look is over."""
+    """Go on with a look until its slice is over. Return the number of submitted folders, and whether it is over."""
     watches, watch = context.ledger.watches, look.watch
     submitted, ends = 0, time.monotonic() + SLICE_S
     if not watches.renew(watch.id, look.token, LEASE):
@@ -156,8 +156,8 @@ def _slice(context: WorkerContext, look: Look) -> tuple[int, bool]:
 def _see(context: WorkerContext, watch: Watch, folder: WatchedFolder) -> timedelta | None:
     """Compare a folder with what was seen of it before, and submit it if it is complete.
 
-    Return zero if it was submitted now, None if it was submitted before or cannot be, otherwise the time until it may be
-    complete.
+    Return zero if it was submitted now, None if it was submitted before or cannot be, otherwise the time until it may
+    be complete.
     """
     if not folder.objects:
         _report(context, watch, "a watched folder has too many objects for a job", TooManyItems())

@@ -72,7 +72,7 @@ def _attempt(context: WorkerContext, opened: OpenTables, lease: StepLease, until
     except LedgerUnavailable:
         steps.excuse(lease, OUTAGE)
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - one job must not stop the others
         _failed(context, lease, error, timedelta(seconds=min(2 ** min(lease.tries, 20), _LONGEST_PAUSE_S)))
 
 

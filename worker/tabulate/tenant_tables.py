@@ -43,7 +43,7 @@ class OpenTables:
         self._opened = LruCache[tuple[str, TenantTables], ResultTables](lambda place: self._open(*place), _MOST_PLACES)
 
     def place_of(self, tenant: str) -> str:
-        """Return a name of the place of this tenant's tables. Raises SettingsError if the file of places is not valid."""
+        """Return a name of the place of this tenant's tables. Raises SettingsError for an invalid file of places."""
         return self._context.table_places.of(tenant).tables_url or keys.tables(tenant)
 
     def of(self, tenant: str) -> ResultTables:

@@ -121,7 +121,10 @@ def _tables(settings: Settings) -> Iterator[Finding]:
         yield ok("tables file", "not set; result tables are in the result store")
         return
     try:
-        places, credentials = read_tables_file(Path(settings.tables_file)), CredentialFile.open(settings.credentials_file)
+        places, credentials = (
+            read_tables_file(Path(settings.tables_file)),
+            CredentialFile.open(settings.credentials_file),
+        )
     except OSError as error:
         yield wrong("tables file", f"MASKRELAY_TABLES_FILE cannot be read: {error.strerror}", _TABLES)
     except SettingsError as error:

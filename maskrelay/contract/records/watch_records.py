@@ -28,7 +28,7 @@ class Watch(Record):
     expected: int | None = None
     #: The seconds between two listings if no event arrives.
     period_s: Annotated[float, Field(ge=1)]
-    #: The URL of the resource `/changes` of the Orthanc that `source` is in. A change there lets the watch look at once.
+    #: The URL of the resource `/changes` of the Orthanc that `source` is in. A change lets the watch look at once.
     changes: str | None = None
     #: The job without its items. Its id, time and fingerprint are replaced.
     template: Submission

@@ -58,8 +58,8 @@ _ITEM: Final = (
     _text("custom_id", "The item's `custom_id`.", filtered=True),
     _text(
         "source",
-        "The URL of the source, if it was submitted by reference. Null unless `options.identifiers` is `uids`, because a "
-        "URL can contain identifiers.",
+        "The URL of the source, if it was submitted by reference. Null unless `options.identifiers` is `uids`, because "
+        "a URL can contain identifiers.",
     ),
     _text("source_name", "The file name of the source."),
 )

@@ -17,7 +17,9 @@ class WatchShown(BaseModel):
     settle_s: float
     expected: int | None = None
     period_s: float
-    changes: str | None = Field(None, description="The list of changes of an Orthanc, which is asked every few seconds.")
+    changes: str | None = Field(
+        None, description="The list of changes of an Orthanc, which is asked every few seconds."
+    )
     events: str = Field(description="The URL to which the store may send its notifications.")
 
 

@@ -5,6 +5,7 @@ import json
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -237,7 +238,7 @@ def test_a_file_that_an_interrupted_merge_has_left_is_removed_by_the_next(tmp_pa
         table_in(tmp_path).add(TablePart("a", number, parquet_files(COLUMNS, rows_of("a", range(number - 1, number)))))
 
     class Interrupted(FileStorage):
-        def create(self, key: str, body: bytes, content_type: str = "") -> None:
+        def create(self, *_: Any, **__: Any) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -86,5 +86,5 @@ def test_a_credential_that_only_reads_writes_no_table(tmp_path: Path) -> None:
 
 def test_a_credential_needs_a_place(tmp_path: Path) -> None:
     (tmp_path / "tables.json").write_text('{"north": {"credential": "lake"}}')
-    with pytest.raises(SettingsError, match="north: .*credential needs tables_url"):
+    with pytest.raises(SettingsError, match="credential needs tables_url"):
         read_tables_file(tmp_path / "tables.json")

@@ -196,7 +196,9 @@ def test_a_listing_for_a_watch_asks_for_no_instance(archive: Archive, readers: S
     assert not any(facts.is_pinned for facts in listed)
 
 
-def test_the_last_change_of_an_orthanc_is_read(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_change_of_an_orthanc_is_read(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MASKRELAY_CA_FILE", str(archive.authority))
     base = archive.root.removesuffix("dicom-web/")
     readers = readers_of({**archive.entry, "reads": {"north": [base]}}, tmp_path)

@@ -220,7 +220,12 @@ def test_the_keys_file_limits_the_jobs_of_watches_too(api: RunningApi, client: h
 
 
 def test_a_long_listing_is_made_in_slices_and_others_are_not_kept_waiting(
-    api: RunningApi, client: httpx.Client, data: Path, credentials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    api: RunningApi,
+    client: httpx.Client,
+    data: Path,
+    credentials: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     other = tmp_path / "other"
     other.mkdir()
@@ -259,9 +264,7 @@ def test_a_look_that_its_process_has_left_is_begun_again_by_another(
     assert len(jobs_of(api)) == 3
 
 
-def test_what_was_seen_of_folders_that_are_gone_is_forgotten(
-    api: RunningApi, client: httpx.Client, data: Path
-) -> None:
+def test_what_was_seen_of_folders_that_are_gone_is_forgotten(api: RunningApi, client: httpx.Client, data: Path) -> None:
     watch = add(client, data)
     for name in ("one", "two"):
         series(data, name)
