@@ -69,8 +69,8 @@ class CredentialFile:
         """Return the DICOMweb service, or the prefix of a store, to which this credential may write for the tenant.
 
         `prefix` is a URL that ends with `/`, below a prefix of the credential. It may be None if the credential has
-        only one prefix. Raises CredentialUnknown if the tenant has no such credential, SourceInvalid for an invalid prefix,
-        and SourceNotAllowed if the credential does not allow it.
+        only one prefix. Raises CredentialUnknown if the tenant has no such credential, SourceInvalid for an invalid
+        prefix, and SourceNotAllowed if the credential does not allow it.
         """
         for entry in self._current():
             if entry.name == name and tenant in entry.writes:

@@ -22,6 +22,7 @@ from maskrelay.sources.credential_kinds import WebCredential
 _CONNECT_S, _READ_S = 4.0, 8.0
 _TIMEOUTS = {"connect": _CONNECT_S, "read": _READ_S, "write": _READ_S, "pool": _READ_S}
 _CONNECTIONS, _IDLE_S = 32, 30.0
+_UNSENDABLE = "the URL or the secret contains characters that HTTP cannot send"
 #: 4xx statuses that ask the client to retry later.
 _LATER = frozenset({408, 425, 429})
 
@@ -60,6 +61,8 @@ class WebConnection:
         secret = self._credential.secret_text()
         sent = {"User-Agent": "maskrelay", "Accept-Encoding": "identity", **headers}
         if secret is not None:
+            if not secret.isascii():
+                raise SourceForbidden(_UNSENDABLE)
             sent[self._credential.header] = secret
         try:
             with self._pool.stream(
@@ -72,8 +75,8 @@ class WebConnection:
                 yield response
         except CallbackForbidden:
             raise SourceForbidden("the server of the source is at an address that may not be reached") from None
-        except (httpcore.LocalProtocolError, UnicodeEncodeError):  # for example, a secret with a line break
-            raise SourceForbidden("the URL or the secret contains characters that HTTP cannot send") from None
+        except httpcore.LocalProtocolError:  # for example, a secret with a line break
+            raise SourceForbidden(_UNSENDABLE) from None
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise SourceUnavailable(reason=type(error).__name__) from None
 
