@@ -32,7 +32,7 @@ class ArtifactBody:
         self._link = link
         self._equal = equal
         self._file: IO[bytes] | None = None
-        self.name = ""
+        self.name: str = ""
         self.sha256: str | None = None
         self.existing: Path | None = None
         self.temporary: Path | None = None

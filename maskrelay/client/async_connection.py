@@ -25,7 +25,7 @@ class AsyncConnection:
     """
 
     def __init__(self, url: str, api_key: str, timeout: timedelta) -> None:
-        self.service = ServiceAddress(url, api_key, timeout.total_seconds())
+        self.service: ServiceAddress = ServiceAddress(url, api_key, timeout.total_seconds())
         self._trusted = client_context()
         options = client_options(self.service.url, trusted=self._trusted)
         self._http = httpx.AsyncClient(headers=self.service.headers, timeout=self.service.timeout_s, **options)

@@ -72,7 +72,7 @@ class ItemPages:
     """The items of a job, page by page. `cursor` is where the next page begins."""
 
     def __init__(self, job_id: str, cursor: str | None = None) -> None:
-        self.pages = Pages(f"/v1/jobs/{job_id}/items", ItemList, cursor)
+        self.pages: Pages[ItemList] = Pages(f"/v1/jobs/{job_id}/items", ItemList, cursor)
 
     def following(self) -> Operation[list[ItemShown] | None]:
         """Return the items of the next page, or None after the last one."""

@@ -13,9 +13,9 @@ class ServiceAddress:
     """The address of the service, the headers of its requests, and the limit of each step of a request in seconds."""
 
     def __init__(self, url: str, api_key: str, timeout_s: float) -> None:
-        self.url = url.rstrip("/")
+        self.url: str = url.rstrip("/")
         self.timeout_s = timeout_s
-        self.headers = {"Authorization": f"Bearer {api_key}", "Accept": "application/json"}
+        self.headers: dict[str, str] = {"Authorization": f"Bearer {api_key}", "Accept": "application/json"}
 
     def address(self, path_or_link: str) -> str:
         """Return the URL of a path or a link. A link may contain another address of the service, which is replaced."""

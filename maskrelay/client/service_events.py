@@ -35,7 +35,7 @@ class EventParser:
     """A parser of server-sent events, which gets the stream piece by piece. Source: the HTML standard, section 9.2."""
 
     def __init__(self) -> None:
-        self.last_id = ""
+        self.last_id: str = ""
         self._rest = b""
         self._type = ""
         self._data: list[str] = []
@@ -74,7 +74,7 @@ class JobEvents:
         self._parser = EventParser()
         self._tries = 0
         self._given_up = time.monotonic() + _PATIENCE_S
-        self.ended = False
+        self.ended: bool = False
 
     def exchange(self) -> Exchange:
         headers = {"Accept": "text/event-stream"}

@@ -1,6 +1,6 @@
 """The base of every record that crosses a boundary as JSON, and the types that all records share."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,7 +23,7 @@ class Record(BaseModel):
     takes longer than parsing a short record.
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="allow")
 
 
 class Failure(Record):

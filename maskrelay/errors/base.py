@@ -32,7 +32,7 @@ class MaskrelayError(Exception):
         cls.code = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
 
     def __init__(self, detail: str | None = None) -> None:
-        self.detail = detail or self.message()
+        self.detail: str = detail or self.message()
         super().__init__(self.detail)
 
     @classmethod
