@@ -12,6 +12,8 @@ MOST = timedelta(minutes=5)
 #: The number that is added to the number of failures to compute the pause after a timeout. It makes the first such
 #: pause 8 to 16 s.
 LATE = 4
+#: The kind of EndpointBusy for a frame that may use none of the worker's endpoints. No gate can open for it.
+NO_ENDPOINT = "no_endpoint"
 #: The longest pause of a frame if the gates of all endpoints that may score it are closed. It is short, because a gate
 #: may open earlier than expected.
 COME_BACK = timedelta(seconds=5)
@@ -51,15 +53,16 @@ def pause_after_release(error: MaskrelayError, attempt: int, rand: float) -> tim
 
     If the endpoint failed on the frame, the pause grows with the number of attempts. After a timeout it is longer,
     because the endpoint's container may still be working on the request. If all gates are closed, the frame waits for
-    80 to 100 % of the time until the first of them may open, and for five seconds at most. If the store of its source
-    cannot be reached, it waits for 10 to 20 seconds. After any other error, it waits for 0.5 to 1 second. `rand` is a
-    random number from 0 to 1.
+    80 to 100 % of the time until the first of them may open, and for five seconds at most. If there is no endpoint for
+    it, it waits for 80 to 100 % of the time that the error gives. If the store of its source cannot be reached, it
+    waits for 10 to 20 seconds. After any other error, it waits for 0.5 to 1 second. `rand` is a random number from 0
+    to 1.
     """
     if isinstance(error, FrameRefused | EndpointTimeout):
         return backoff(attempt + (LATE if isinstance(error, EndpointTimeout) else 0), rand)
     if isinstance(error, EndpointBusy) and error.come_back_s is not None:
-        seconds = min(error.come_back_s, COME_BACK.total_seconds())
-        return timedelta(seconds=seconds * (0.8 + 0.2 * rand))
+        wait = timedelta(seconds=error.come_back_s)
+        return (wait if error.kind == NO_ENDPOINT else min(wait, COME_BACK)) * (0.8 + 0.2 * rand)
     if isinstance(error, SourceUnavailable):
         return SOURCE_AWAY * (0.5 + rand / 2)
     return backoff(1, rand)

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import httpcore
 
-from maskrelay.contract.records.source_pins import Pin
+from maskrelay.contract.records.source_pins import UNVERSIONED, Pin
 from maskrelay.errors import SourceChanged, SourceUnavailable
 from maskrelay.sources.credential_kinds import WebCredential
 from maskrelay.sources.dicomweb_parts import FirstPart, first_part
@@ -29,8 +29,9 @@ _LONGEST_CHANGES = 64 << 10
 class DicomwebReader:
     """A reader with one credential. See `SourceReader`.
 
-    Few servers give an ETag. An instance without one is pinned by its UID, which names one version of it, and by its
-    size. A server gives the size only in the headers of the content, so `stat` begins to read, and stops.
+    Few servers give an ETag. An instance without one is pinned by its UID and its size. Within a job, this is enough,
+    but it does not exclude that the instance was replaced since an earlier job. A server gives the size only in the
+    headers of the content, so `stat` begins to read, and stops.
     """
 
     def __init__(self, credential: WebCredential) -> None:
@@ -39,7 +40,7 @@ class DicomwebReader:
     def stat(self, url: str) -> SourceFacts:
         with self._content(read_dicomweb_url(url)) as (part, etag):
             size = part.length if part.length is not None else sum(map(len, part.content))
-        return SourceFacts(url, size, etag, None if etag else "instance")
+        return SourceFacts(url, size, etag, None if etag else UNVERSIONED)
 
     def stream(self, url: str, pin: Pin, start: int, length: int) -> Iterator[bytes]:
         with self._content(read_dicomweb_url(url)) as (part, etag):

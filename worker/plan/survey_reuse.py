@@ -38,7 +38,7 @@ class SurveyReuse:
 
         `upload` is the number of the submitted item in this job. A survey with an error is not used.
         """
-        if not self._submission.reuse:
+        if not self._submission.reuse or not pinned.identifies_content:
             return []
         try:
             pointer = read_record(self._storage, keys.reuse(self._of_object(pinned)), SurveyPointer)
@@ -62,6 +62,7 @@ class SurveyReuse:
         pointers = {
             keys.reuse(self._of_object(pinned)): SurveyPointer(job=job, part=part, upload=upload, chunk=chunk)
             for upload, pinned in objects.items()
+            if pinned.identifies_content
         }
         self._storage.put_all({key: each.model_dump_json().encode() for key, each in pointers.items()})
 
@@ -82,7 +83,8 @@ class SurveyReuse:
         return self._digest("survey", _version_of(pinned), self._submission.pixels.model_dump())
 
     def _of_window(self, draft: Draft, name: str) -> str | None:
-        if not self._submission.reuse or any(source.pinned is None for source in draft.sources):
+        pins = [source.pinned for source in draft.sources]
+        if not self._submission.reuse or not all(pin is not None and pin.identifies_content for pin in pins):
             return None
         sources = [
             [_version_of(source.pinned), source.extent and source.extent.model_dump(), source.reading.model_dump()]

@@ -1,8 +1,8 @@
 """Segment one frame: judge its earlier failures, read the source, decode, score, draw and store."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -23,7 +23,7 @@ from maskrelay.imaging.frame_pixels import (
 )
 from maskrelay.imaging.read.source import read_picture
 from maskrelay.ledger.claims import Claim
-from maskrelay.rules.retry import judge
+from maskrelay.rules.retry import NO_ENDPOINT, judge
 from worker.context.job_records.outcome_parts import RecordedPart, failed, failure_of, store_loose
 from worker.segment.admission import ScoreRequest
 from worker.segment.canvas_choice import canvas_coding
@@ -65,10 +65,11 @@ async def segment_frame(
         scope = context.reuse.declared_scope(context.pool.among(claim.tenant, submission.endpoint), claim.tenant)
         key = reuse_key(planned, submission, scope)
         recorded = await _copied(context, claim, planned, submission, key)
-        recorded = replace(recorded or await _segmented(context, claim, planned, submission), reuse_key=key)
-        if recorded.outcome.error is not None:
-            span.note(code=recorded.outcome.error.code)
-        return replace(recorded, traceparent=span.traceparent)
+        recorded = recorded or await _segmented(context, claim, planned, submission)
+        outcome = recorded.outcome.model_copy(update={"reuse_key": key})
+        if outcome.error is not None:
+            span.note(code=outcome.error.code)
+        return replace(recorded, outcome=outcome, traceparent=span.traceparent)
 
 
 async def _copied(
@@ -81,7 +82,7 @@ async def _copied(
     if copied is None or claim.lane != "interactive":
         return copied
     await asyncio.to_thread(store_loose, context.storage, copied.files)
-    return RecordedPart(copied.outcome, only=_is_only(planned, submission))
+    return RecordedPart(copied.outcome, only=_is_only(planned, submission), copied_from=copied.copied_from)
 
 
 async def _segmented(
@@ -95,7 +96,6 @@ async def _segmented(
     if condemned:
         failure = Failure(code=condemned, detail="the endpoint failed on it again and again")
         return RecordedPart(failed(planned, failure, attempts))
-    only = _is_only(planned, submission)
     scope = context.reuse.scope(asked, claim.tenant, is_run=submission.run is not None) if submission.reuse else None
     with ExitStack() as held:
         try:
@@ -109,25 +109,37 @@ async def _segmented(
             return RecordedPart(failed(planned, failure_of(error), attempts + 1))
         one_by_one = submission.one_prompt_per_request
         scores = _scores(context, claim, planned, prepared, scope)
-        try:
+        async with _abandoned_after_error(scores):
             scored = await _scored(context, claim, planned, prepared, asked, scores, one_by_one=one_by_one)
             watch.lap("score")
             with context.spans.span("restore"):
                 recorded = await _restored(context, claim, planned, prepared, scored, scores, attempts + 1)
-        except BaseException:
-            if scores is not None:
-                await asyncio.shield(scores.abandon())
-            raise
-    watch.lap("restore")
-    if claim.lane == "interactive":
-        with context.spans.span("store"):
-            await asyncio.to_thread(store_loose, context.storage, recorded.files)
-        recorded = RecordedPart(recorded.outcome, only=only)
-        watch.lap("store")
+            watch.lap("restore")
+            held.close()  # the image is not needed any more
+            if claim.lane == "interactive":
+                recorded = await _stored(context, recorded, only=_is_only(planned, submission))
+                watch.lap("store")
     watch.tell(context.recorder)
     weight = ROW_COPIES * len(prepared.row.image) + MAP_COPIES * CANVAS**2 * len(planned.prompts)
     context.pace.note(scoring=context.scorer.seconds, working=watch.working(), bytes=weight)
     return replace(recorded, outcome=recorded.outcome.model_copy(update={"timings_ms": watch.timings}))
+
+
+@asynccontextmanager
+async def _abandoned_after_error(scores: FrameScores | None) -> AsyncIterator[None]:
+    try:
+        yield
+    except BaseException:
+        if scores is not None:
+            await asyncio.shield(scores.abandon())
+        raise
+
+
+async def _stored(context: FrameContext, recorded: RecordedPart, *, only: bool) -> RecordedPart:
+    """Store the files of the outcome. Return the outcome without them."""
+    with context.spans.span("store"):
+        await asyncio.to_thread(store_loose, context.storage, recorded.files)
+    return RecordedPart(recorded.outcome, only=only)
 
 
 def _scores(
@@ -154,10 +166,11 @@ async def _among(context: FrameContext, claim: Claim, planned: PlannedFrame, sub
 
 
 async def _check_open(context: FrameContext, asked: ScoreRequest) -> None:
-    """Raise EndpointBusy if all gates for the frame are closed, because decoding its pixels would be in vain."""
+    """Raise EndpointBusy if no gate for the frame is open, because decoding its pixels would be in vain."""
     closed_for = await context.admissions.closed_for(asked.among)
     if closed_for > timedelta(0):
-        raise EndpointBusy(kind="gate", come_back_s=closed_for.total_seconds())
+        kind = "gate" if asked.among else NO_ENDPOINT
+        raise EndpointBusy(kind=kind, come_back_s=closed_for.total_seconds())
 
 
 async def _judged(context: FrameContext, claim: Claim, frame: int, asked: ScoreRequest) -> tuple[int, str | None]:
@@ -207,6 +220,8 @@ async def _restored(
             again = replace(prepared, picture=picture)
             return await _in_thread(context, record, claim, planned, again, scored, scores, attempts)
     except ItemError as error:  # the source was removed in the meantime
+        if scores is not None:
+            await scores.abandon()
         return RecordedPart(failed(planned, failure_of(error), attempts))
 
 

@@ -210,9 +210,7 @@ class OutcomeBatcher:
         spent.add("storage", stored * len(held))
         spent.take(self._waits.pop(job, Spent()))
         settled = self._settled(job, part, held, spent.milliseconds())
-        self._keep_scores(outcomes)
-        with contextlib.suppress(StorageUnavailable):
-            point_to(self._storage, job, [recorded for _, recorded in held])
+        self._offer(job, held, outcomes, settled.accepted)
         if settled.finish is not None and self._finisher is not None:
             self._finisher.finish(settled.finish)
             return settled.accepted
@@ -223,6 +221,13 @@ class OutcomeBatcher:
             wakes.wake("finish", min(1, wakes.work("finish")))
         return settled.accepted
 
+    def _offer(self, job: str, held: Sequence[Held], outcomes: Sequence[Outcome], accepted: set[int]) -> None:
+        """Let later frames use the accepted outcomes. The files of the others will be removed."""
+        self._keep_scores([outcome for outcome in outcomes if outcome.frame in accepted])
+        self._give_up_scores([entry for entry in held if entry[1].outcome.frame not in accepted])
+        with contextlib.suppress(StorageUnavailable):
+            point_to(self._storage, job, [each for _, each in held if each.outcome.frame in accepted])
+
     def _keep_scores(self, outcomes: Sequence[Outcome]) -> None:
         """Let later frames use the answers that these outcomes keep."""
         answers = [(bytes.fromhex(score.digest), score.answer) for outcome in outcomes for score in outcome.scores]
@@ -231,7 +236,7 @@ class OutcomeBatcher:
                 self._ledger.score_index.keep(answers)
 
     def _give_up_scores(self, held: Sequence[Held]) -> None:
-        """Let other frames score what these frames have scored, because their outcomes are lost."""
+        """Let other frames score what these frames have scored, because their outcomes are lost or refused."""
         for token, recorded in held:
             for score in recorded.outcome.scores:
                 mark = mark_of(token, recorded.outcome.frame)

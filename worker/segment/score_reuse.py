@@ -34,6 +34,16 @@ def mark_of(claim_token: str, frame: int) -> str:
     return f"{claim_token}:{frame}"
 
 
+@dataclass(slots=True)
+class ScoreInProgress:
+    """A score that one frame looks up or sends, for all frames of the process that need it."""
+
+    #: The answer, or None if there is none.
+    answer: asyncio.Future[KeptAnswer | None]
+    #: Whether the score is being sent. If it is not, it may be one that another process has begun.
+    is_sent: bool = False
+
+
 class ScoreReuse:
     """The scores in progress of one child process, and the index that all processes share.
 
@@ -49,8 +59,8 @@ class ScoreReuse:
         self.index = index
         self._storage = storage
         self.lease = lease
-        #: By digest: the answer of a score in progress. None means that it failed.
-        self.in_progress: dict[bytes, asyncio.Future[KeptAnswer | None]] = {}
+        #: By digest: the scores that frames of this process look up or send now.
+        self.in_progress: dict[bytes, ScoreInProgress] = {}
 
     def scope(self, asked: ScoreRequest, tenant: str, *, is_run: bool) -> str | None:
         """Return what a score is identified by in addition to its canvas and prompts, or None if it cannot be reused.
@@ -95,7 +105,11 @@ class ScoreReuse:
 
 @dataclass(slots=True)
 class FrameScores:
-    """The scores of one frame, each sent or reused."""
+    """The scores of one frame, each sent or reused.
+
+    A frame waits for a score that another frame has begun. But once it has begun scores itself, it waits for no other
+    frame any more, which might wait for these. It then sends the score too.
+    """
 
     shared: ScoreReuse
     scope: str
@@ -105,48 +119,69 @@ class FrameScores:
     token: str
     #: The threads for work on pixels.
     threads: Executor
+    #: The digests of the scores that this frame has begun, so that other frames wait for them.
+    begun: set[bytes] = field(default_factory=set)
     #: The answers that were sent, packed, by digest.
     kept: dict[bytes, bytes] = field(default_factory=dict)
     reused: list[ReusedScore] = field(default_factory=list)
 
     async def score(self, row: Row, asked: ScoreRequest, name: str) -> ScoredRow:
         """Return the answer to `row`. Raises like `RowBatcher.score`, and StorageUnavailable."""
-        digest = self._digest(row)
-        while (other := self.shared.in_progress.get(digest)) is not None:
-            if kept := await asyncio.shield(other):
+        digest, in_progress = self._digest(row), self.shared.in_progress
+        while (other := in_progress.get(digest)) is not None and (other.is_sent or not self.begun):
+            await asyncio.wait({other.answer}, timeout=LOOK_AGAIN)
+            if other.answer.done() and (kept := other.answer.result()):
                 return self._from(kept, row, asked)
-        ours = self.shared.in_progress[digest] = asyncio.get_running_loop().create_future()
-        kept = None
+        ours, kept = ScoreInProgress(asyncio.get_running_loop().create_future()), None
+        in_progress.setdefault(digest, ours)
         try:
-            kept, scored = await self._found_or_scored(digest, row, asked, name)
+            kept, scored = await self._found_or_scored(ours, digest, row, asked, name)
             return scored
         finally:
-            del self.shared.in_progress[digest]
-            ours.set_result(kept)
+            if in_progress.get(digest) is ours:
+                del in_progress[digest]
+            ours.answer.set_result(kept)
 
     async def abandon(self) -> None:
-        """Let other frames score what this frame has scored, because it gets no outcome this time."""
-        for digest in self.kept:
-            await asyncio.to_thread(self.shared.index.give_up, digest, self.token)
+        """Let other frames score what this frame has scored, because its answers are not kept."""
+        for digest in list(self.begun):
+            await self._give_up(digest)
+
+    async def _give_up(self, digest: bytes) -> None:
+        self.begun.discard(digest)
+        await asyncio.to_thread(self.shared.index.give_up, digest, self.token)
 
     async def _found_or_scored(
-        self, digest: bytes, row: Row, asked: ScoreRequest, name: str
+        self, ours: ScoreInProgress, digest: bytes, row: Row, asked: ScoreRequest, name: str
     ) -> tuple[KeptAnswer, ScoredRow]:
-        index, lease = self.shared.index, self.shared.lease
-        # Another process that scores sends no notification, so it is asked for again and again.
-        while (found := await asyncio.to_thread(index.find, digest, self.token, lease)) == "begun":  # noqa: ASYNC110
-            await asyncio.sleep(LOOK_AGAIN)
+        found = await self._found(digest)
         if isinstance(found, Location) and (kept := await asyncio.to_thread(self.shared.read, found, digest, row)):
             return kept, self._from(kept, row, asked)
+        ours.is_sent = True
         try:
             scored = await self.shared.packs.score(row, asked, name)
         except BaseException:
-            await asyncio.shield(asyncio.to_thread(index.give_up, digest, self.token))
+            await asyncio.shield(self._give_up(digest))
             raise
         wire: Wire = "lean2d" if scored.wire == "lean2d" else "image2d"
         kept = KeptAnswer(scored.answer, scored.endpoint.name, wire, asked.job, self.planned.frame)
         self.kept[digest] = await asyncio.get_running_loop().run_in_executor(self.threads, _packed, digest, kept)
         return kept, scored
+
+    async def _found(self, digest: bytes) -> Location | None:
+        """Return where the answer is stored, or None if this frame must send the score.
+
+        Wait for another frame that has begun it, which sends no notification, so it is asked for again and again.
+        """
+        while True:
+            found = await asyncio.to_thread(self.shared.index.find, digest, self.token, self.shared.lease)
+            if isinstance(found, Location):
+                return found
+            if found == "ours":
+                self.begun.add(digest)
+            if self.begun:
+                return None
+            await asyncio.sleep(LOOK_AGAIN)
 
     def _from(self, kept: KeptAnswer, row: Row, asked: ScoreRequest) -> ScoredRow:
         places = tuple(self.planned.prompts.index(prompt) for prompt in row.prompts)

@@ -8,13 +8,14 @@ from the result of that job.
 import hashlib
 import json
 import struct
+from collections.abc import Iterable
 from importlib.metadata import version
 
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.item_lines import ItemLine
 from maskrelay.contract.records.job import PlannedFrame, Submission
 from maskrelay.contract.records.outcomes import ArtifactRef, MaskOutcome, Outcome, ReusedScore
-from maskrelay.contract.records.reuse_pointers import OutcomePointer
+from maskrelay.contract.records.reuse_pointers import OutcomePlace, OutcomePointer
 from maskrelay.errors import ObjectMissing, RecordUnreadable
 from maskrelay.ledger.claims import Claim
 from maskrelay.storage.protocol import Storage
@@ -34,10 +35,13 @@ class _Lost(Exception):
 def reuse_key(planned: PlannedFrame, submission: Submission, scope: str | None) -> str | None:
     """Return the digest of everything that determines the frame's outcome, or None if it cannot be reused.
 
-    `scope` identifies the tenant and the declared model version. It is None if there is no declared version.
+    `scope` identifies the tenant and the declared model version. It is None if there is no declared version. A source
+    without an ETag or a version cannot be reused, because it may have been replaced.
     """
     pinned = planned.pinned
-    if pinned is None or scope is None or planned.error is not None or not submission.reuse:
+    if scope is None or planned.error is not None or not submission.reuse:
+        return None
+    if pinned is None or not pinned.identifies_content:
         return None
     source = [pinned.url, pinned.size, pinned.etag, pinned.version]
     read = [planned.extent and planned.extent.model_dump(), planned.reading.model_dump()]
@@ -60,11 +64,26 @@ class SourceReuse:
         """
         try:
             pointer = read_record(self._storage, keys.reuse(key), OutcomePointer)
-            line = self._lines((pointer.job, pointer.item))
-            [found] = [outcome for outcome in line.outcomes if outcome.frame == pointer.frame]
-            return self._copy(found, pointer, claim, planned)
+        except (ObjectMissing, RecordUnreadable):
+            return None
+        copied = self._copied_from(pointer, key, claim, planned)
+        if copied is None and pointer.copied_from is not None:
+            copied = self._copied_from(pointer.copied_from, key, claim, planned)
+        return copied
+
+    def _copied_from(self, place: OutcomePlace, key: str, claim: Claim, planned: PlannedFrame) -> RecordedPart | None:
+        """Return a copy of the outcome at this place.
+
+        Return None if its job has no result, was deleted or has expired, or if the result has another outcome for the
+        frame. A worker with other settings may have segmented the same frame, and its outcome may be the visible one.
+        """
+        try:
+            line = self._lines((place.job, place.item))
+            [found] = [outcome for outcome in line.outcomes if outcome.frame == place.frame]
+            if found.reuse_key != key:
+                return None
+            return self._copy(found, place, claim, planned)
         except (ObjectMissing, RecordUnreadable, ValueError, struct.error, _Lost):
-            # The job is unfinished, was deleted or has expired.
             return None
 
     def _read_line(self, place: tuple[str, int]) -> ItemLine:
@@ -75,7 +94,7 @@ class SourceReuse:
         length = (end[0] if end else result.items.length) - begin
         return parsed(self._storage.get(result.items.key, begin, length), ItemLine)
 
-    def _copy(self, found: Outcome, pointer: OutcomePointer, claim: Claim, planned: PlannedFrame) -> RecordedPart:
+    def _copy(self, found: Outcome, place: OutcomePlace, claim: Claim, planned: PlannedFrame) -> RecordedPart:
         if found.state != "succeeded" or len(found.masks) != len(planned.prompts):
             raise _Lost
         job, item, frame, attempt = claim.job, planned.item, planned.frame, claim.token[:8]
@@ -103,12 +122,11 @@ class SourceReuse:
             "overlay": file(found.overlay, keys.overlay(job, item, frame, attempt)),
             "preview": file(found.preview, keys.preview(job, item, frame, attempt)),
             "thumbnail": file(found.thumbnail, keys.thumbnail(job, item, frame, attempt)),
-            "reused_from": (
-                ReusedScore(job=pointer.job, frame=pointer.frame, prompts=tuple(range(len(planned.prompts)))),
-            ),
+            "reused_from": (ReusedScore(job=place.job, frame=place.frame, prompts=tuple(range(len(planned.prompts)))),),
             "timings_ms": {},
         }
-        return RecordedPart(found.model_copy(update=changed), files)
+        origin = OutcomePlace(job=place.job, item=place.item, frame=place.frame)
+        return RecordedPart(found.model_copy(update=changed), files, copied_from=origin)
 
     def _file(self, files: dict[str, bytes], ref: ArtifactRef, key: str) -> ArtifactRef:
         body = self._storage.get(ref.key, ref.offset, ref.length)
@@ -119,12 +137,17 @@ class SourceReuse:
         return copy
 
 
-def point_to(storage: Storage, job: str, parts: list[RecordedPart]) -> None:
-    """Let later frames use these outcomes, as soon as their job has a result. Raises StorageUnavailable."""
+def point_to(storage: Storage, job: str, accepted: Iterable[RecordedPart]) -> None:
+    """Let later frames use these outcomes, which the ledger has accepted, as soon as their job has a result.
+
+    Raises StorageUnavailable.
+    """
     pointers = {
-        keys.reuse(part.reuse_key): OutcomePointer(job=job, item=part.outcome.item, frame=part.outcome.frame)
-        for part in parts
-        if part.reuse_key is not None and part.outcome.state == "succeeded"
+        keys.reuse(recorded.outcome.reuse_key): OutcomePointer(
+            job=job, item=recorded.outcome.item, frame=recorded.outcome.frame, copied_from=recorded.copied_from
+        )
+        for recorded in accepted
+        if recorded.outcome.reuse_key is not None and recorded.outcome.state == "succeeded"
     }
     if pointers:
         storage.put_all({key: each.model_dump_json().encode() for key, each in pointers.items()}, "application/json")

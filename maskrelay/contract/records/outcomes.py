@@ -127,6 +127,8 @@ class Outcome(Record):
     scores: tuple[ScoreRef, ...] = ()
     #: The earlier scores that were used. It is empty if every score of the frame was sent.
     reused_from: tuple[ReusedScore, ...] = ()
+    #: The digest of everything that determines the outcome, if later jobs may copy it.
+    reuse_key: str | None = None
     #: The time that each stage of the frame took, in milliseconds.
     timings_ms: dict[str, float] = Field(default_factory=dict)
 

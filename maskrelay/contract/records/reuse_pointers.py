@@ -6,12 +6,21 @@ The key of a pointer is a digest of what it is about. If the job that a pointer 
 from maskrelay.contract.record import Amount, Number, Record
 
 
-class OutcomePointer(Record):
+class OutcomePlace(Record):
     """Where the outcome of a frame is: in the result of this job."""
 
     job: str
     item: Number
     frame: Number
+
+
+class OutcomePointer(OutcomePlace):
+    """The newest place of an outcome. If it was copied, `copied_from` is the place of the original.
+
+    The newest job may still run, or end without a result. Then the original is used again.
+    """
+
+    copied_from: OutcomePlace | None = None
 
 
 class SurveyPointer(Record):

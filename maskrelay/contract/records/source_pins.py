@@ -9,6 +9,9 @@ from urllib.parse import unquote
 
 from maskrelay.contract.record import Amount, Record
 
+#: The version of an object in a store that gives neither an ETag nor a version: an instance in a DICOMweb service.
+UNVERSIONED = "instance"
+
 
 class Pin(Record):
     """The version of an object: its size, and its ETag or its version in a store that keeps versions."""
@@ -16,6 +19,14 @@ class Pin(Record):
     size: Amount
     etag: str | None = None
     version: str | None = None
+
+    @property
+    def identifies_content(self) -> bool:
+        """Whether an object with this pin has the same content at any later time.
+
+        The name and the size of an object are not enough, because another program may have replaced it.
+        """
+        return self.etag is not None or self.version not in {None, UNVERSIONED}
 
 
 class PinnedSource(Pin):

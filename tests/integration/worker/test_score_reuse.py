@@ -3,8 +3,9 @@
 import asyncio
 import itertools
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 from maskrelay.client import Client
 from maskrelay.contract.records import keys
 from maskrelay.contract.views.job_views import ItemShown, JobShown
+from maskrelay.errors import Truncated
 from tests.support.builders.pictures import noise, saved
 from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.drivers.driven_jobs import finished, planned
@@ -20,7 +22,7 @@ from tests.support.drivers.segmenting import segment_waiting_frames, with_endpoi
 from tests.support.servers.apis import RunningApi, a_valkey, running_api
 from tests.support.servers.simulators import RunningSimulator, running_simulator
 from worker.context import WorkerContext
-from worker.segment import loop
+from worker.segment import frame, loop
 
 DISC, CUP = "optic disc in retinal fundus", "optic cup in retinal fundus"
 
@@ -201,3 +203,23 @@ def test_an_answer_that_is_gone_or_damaged_is_sent_for_again(service: Service) -
     scripts.ask("DEL", *names)
     assert service.run(service.picture(0), prompts=[DISC]).state == "succeeded"
     assert service.sent() == 4
+
+
+def test_a_frame_that_fails_after_its_score_lets_others_score(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The image was dropped to save memory, and its source is gone when the overlay is drawn."""
+
+    @asynccontextmanager
+    async def gone(*_: Any) -> AsyncIterator[None]:
+        raise Truncated
+        yield
+
+    with monkeypatch.context() as patched:
+        patched.setattr(frame, "keep_picture", lambda _context, prepared, *_: replace(prepared, picture=None))
+        patched.setattr(frame, "opened_source", gone)
+        job = service.run(service.picture(0), prompts=[DISC])
+    assert (job.state, service.sent()) == ("failed", 1)
+    assert list(service.api.ledger.scripts.walk("SCAN", options=("MATCH", "mr:scoring:*"))) == []
+    assert service.run(service.picture(0), prompts=[DISC]).state == "succeeded"
+    assert service.sent() == 2

@@ -19,6 +19,7 @@ import pytest
 
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.item_lines import ItemLine
+from maskrelay.contract.records.outcomes import Outcome
 from maskrelay.settings import Settings
 from maskrelay.sources.file_reader import FileReader
 from maskrelay.storage.stored_records import read_records, read_result
@@ -361,12 +362,17 @@ def test_the_tables_name_the_source_unless_identifiers_are_hidden(
         assert found == {jobs["uids"]: url, jobs["hashed"]: None, jobs["none"]: None}
 
 
+def of_version(worker: WorkerContext, version: str) -> WorkerContext:
+    """Return the worker with this declared model version."""
+    settings = worker.settings.model_copy(update={"endpoint_model_version": version})
+    declared = Settings.model_validate({**settings.model_dump(exclude_unset=True), "endpoint_model_version": version})
+    return WorkerContext(declared, worker.storage, worker.ledger)
+
+
 @pytest.fixture
 def counted(worker: WorkerContext) -> WorkerContext:
     """The worker, with a declared model version."""
-    settings = worker.settings.model_copy(update={"endpoint_model_version": "2"})
-    declared = Settings.model_validate({**settings.model_dump(exclude_unset=True), "endpoint_model_version": "2"})
-    return WorkerContext(declared, worker.storage, worker.ledger)
+    return of_version(worker, "2")
 
 
 def calls(endpoint: RunningSimulator) -> int:
@@ -507,3 +513,56 @@ def test_an_outcome_outlives_the_job_that_it_was_taken_from(
     assert files_of(api, third) == files_of(api, second)
     assert files_of(api, third)
     assert calls(endpoint) == before
+
+
+def only_outcome(api: RunningApi, job: str) -> Outcome:
+    [line] = read_records(api.storage, read_result(api.storage, job).items.key, ItemLine)
+    [outcome] = line.outcomes
+    return outcome
+
+
+def test_an_outcome_of_another_model_version_is_not_copied(
+    worker: WorkerContext, counted: WorkerContext, api: RunningApi, north: httpx.Client, data: Path
+) -> None:
+    url, newer = put(data, "a.png", picture()), of_version(worker, "3")
+    jobs = []
+    for context in (counted, newer):
+        jobs.append(submitted(north, url))
+        run(context)
+    old, new = (only_outcome(api, job) for job in jobs)
+    assert (old.model_version, new.model_version) == ("2", "3")
+    assert old.reuse_key is not None
+    assert new.reuse_key is not None
+    # A worker with version 3 had segmented the frame of the first job too, but its outcome was refused.
+    api.storage.put(keys.reuse(new.reuse_key), api.storage.get(keys.reuse(old.reuse_key)))
+    third = submitted(north, url)
+    run(newer)
+    assert only_outcome(api, third).model_version == "3"
+
+
+@pytest.mark.parametrize("end", ["runs", "is deleted"])
+def test_an_outcome_is_copied_from_the_first_job_while_the_second_cannot_give_it(
+    counted: WorkerContext,
+    api: RunningApi,
+    north: httpx.Client,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    end: str,
+) -> None:
+    url = put(data, "a.png", picture())
+    first = submitted(north, url)
+    run(counted)
+    second = submitted(north, url)
+    plan_jobs(counted, time.monotonic() + 60)
+    asyncio.run(segment_waiting_frames(counted))
+    if end == "is deleted":
+        finish(counted)
+        with api.client("admin") as admin:
+            assert admin.delete(f"/v1/jobs/{second}").status_code == 204
+        removed(api)
+    third = submitted(north, url)
+    plan_jobs(counted, time.monotonic() + 60)
+    read = without_bytes(monkeypatch)
+    finish(counted)
+    assert [reused.job for reused in only_outcome(api, third).reused_from] == [first]
+    assert read == []

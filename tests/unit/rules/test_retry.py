@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from maskrelay.errors import EndpointBusy, EndpointTimeout, ScoringFailed, StorageUnavailable
-from maskrelay.rules.retry import COME_BACK, Trouble, backoff, judge, pause_after_release
+from maskrelay.rules.retry import COME_BACK, NO_ENDPOINT, Trouble, backoff, judge, pause_after_release
 
 
 def test_a_strike_counts_only_after_another_input_was_answered_well():
@@ -41,3 +41,8 @@ def test_a_frame_whose_gates_are_closed_is_looked_at_soon_after_they_may_open(op
     assert pause_after_release(closed, 3, 1.0) == waited
     assert pause_after_release(closed, 3, 0.0) == waited * 0.8
     assert pause_after_release(EndpointBusy(kind="pending"), 3, 1.0) == backoff(1, 1.0)
+
+
+def test_a_frame_without_an_endpoint_waits_as_long_as_is_said_because_no_gate_will_open():
+    nowhere = EndpointBusy(kind=NO_ENDPOINT, come_back_s=30.0)
+    assert pause_after_release(nowhere, 1, 1.0) == timedelta(seconds=30)

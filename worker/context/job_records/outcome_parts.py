@@ -10,6 +10,7 @@ from maskrelay.contract.record import Failure
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import PlannedFrame
 from maskrelay.contract.records.outcomes import ArtifactRef, Outcome
+from maskrelay.contract.records.reuse_pointers import OutcomePlace
 from maskrelay.errors import ItemError, ObjectExists
 from maskrelay.ledger.claims import Claims, Settled, Settlement
 from maskrelay.storage.protocol import BINARY, Storage
@@ -29,8 +30,8 @@ class RecordedPart:
     traceparent: str | None = None
     #: Whether the frame is the only one of its job.
     only: bool = False
-    #: The digest of everything that determines the outcome, if later frames may use it.
-    reuse_key: str | None = None
+    #: The place from which the outcome was copied, if it was.
+    copied_from: OutcomePlace | None = None
 
     def size(self) -> int:
         return sum(map(len, self.files.values()))
