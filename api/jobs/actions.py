@@ -15,8 +15,9 @@ from maskrelay.storage.markers import cancel_job, write_tombstone
 def cancel(dependencies: Dependencies, known: JobSnapshot) -> JobSnapshot:
     """Write the request to cancel to storage, and return the job as it is then.
 
-    If the ledger is unavailable, the sweep records the request in the ledger later. Repeating the call changes nothing.
-    Raises NotCancellable if the job is finishing or has ended.
+    This also holds for a job that another request is accepting at this moment, so that it has no record yet. If the
+    ledger is unavailable, the sweep records the request in the ledger later. Repeating the call changes nothing. Raises
+    NotCancellable if the job is finishing or has ended.
     """
     if not may_cancel(known.state):
         raise NotCancellable
@@ -41,4 +42,4 @@ def delete(dependencies: Dependencies, job: str, caller: Caller) -> None:
     tombstone = Tombstone(tenant=caller.tenant, at=datetime.now(UTC), reason="deleted", by=caller.name)
     write_tombstone(dependencies.storage, job, tombstone)
     with dependencies.unrecorded.left_to_sweep(job):
-        dependencies.ledger.jobs.forget(job, caller.tenant)
+        dependencies.ledger.jobs.forget(job, caller.tenant, deleted=True)

@@ -23,7 +23,7 @@ from maskrelay.ledger.notifications import Notifications
 from maskrelay.ledger.outbox import Outbox
 from maskrelay.ledger.quotas import Quotas
 from maskrelay.ledger.redis_connection import connect
-from maskrelay.ledger.score_index import ScoreIndex
+from maskrelay.ledger.score_index import LONGEST_LIFE, ScoreIndex
 from maskrelay.ledger.scripts import Scripts, texts
 from maskrelay.ledger.senders import Senders
 from maskrelay.ledger.step_leases import StepLeases
@@ -77,11 +77,12 @@ def open_ledger(
     claim_lease: timedelta,
     step_lease: timedelta,
     delivery_lease: timedelta,
+    score_lifetime: timedelta = LONGEST_LIFE,
 ) -> Ledger:
     """Return the ledger at `redis_url`.
 
     It connects on first use. A call that gets no response within five seconds, or within the timeout in the URL, raises
-    LedgerUnavailable.
+    LedgerUnavailable. `score_lifetime` is the time for which the answers of scores are kept.
     """
     client = connect(
         redis_url,
@@ -105,7 +106,7 @@ def open_ledger(
         endpoints=Endpoints(scripts),
         offers=DeploymentOffers(scripts, "offers", DeploymentOffer),
         picture_forms=DeploymentOffers(scripts, "picture_forms", PictureForms),
-        score_index=ScoreIndex(scripts),
+        score_index=ScoreIndex(scripts, score_lifetime),
         slot_reports=Senders(scripts),
         watches=Watches(scripts),
         table_rests=TableRests(scripts),

@@ -57,7 +57,7 @@ class Jobs:
 
         `frames` is not 0 if the whole plan of the job is in storage as one part. It is then the number of the job's
         frames, each of which is an item, and they can be claimed at once. Otherwise, the job is queued for planning. A
-        job that already has a record is not changed.
+        job that already has a record is not changed. A job that was deleted in the meantime gets no record.
         """
         deadline = "" if submission.deadline is None else _ms(submission.deadline)
         about = submission.lane, submission.total, _ms(submission.created_at), submission.size, deadline
@@ -90,7 +90,8 @@ class Jobs:
     def cancel(self, job: str, reason: str) -> JobState | None:
         """Request cancellation, if the lifecycle allows it.
 
-        Return the previous state, or None if there is no such job.
+        Return the previous state, or None if the job has no record. If its record is created soon afterwards, because
+        another request is accepting the job at this moment, it is cancelled at once.
         """
         state: bytes | None = self._scripts.run("cancel", job, reason)
         return state.decode() if state else None  # type: ignore[return-value]
@@ -127,15 +128,17 @@ class Jobs:
         """Record that every event of the job was delivered or given up. Return False if the job has no record."""
         return bool(self._scripts.run("end_reported", job))
 
-    def forget(self, job: str, tenant: str) -> bool:
+    def forget(self, job: str, tenant: str, *, deleted: bool = False) -> bool:
         """Delete everything that the ledger contains about a deleted job.
 
-        Return False if the job had no record. Claims on its frames become invalid.
+        Return False if the job had no record. Claims on its frames become invalid. `deleted` says that a request has
+        just deleted the job. A job without a record then gets none, even if another request is accepting it at this
+        moment.
         """
         events = [event_id(job, event_type) for event_type in (*EVENT_TYPES, STORED_EVENT)]
-        known, more = self._scripts.run("forget", job, tenant, json.dumps(events))
+        known, more = self._scripts.run("forget", job, tenant, json.dumps(events), deleted)
         while more:
-            _, more = self._scripts.run("forget", job, tenant, json.dumps(events))
+            _, more = self._scripts.run("forget", job, tenant, json.dumps(events), False)
         return bool(known)
 
     def scan(self, place: str, most: int) -> tuple[str, list[str]]:

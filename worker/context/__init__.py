@@ -128,6 +128,7 @@ def build(settings: Settings, process: str) -> WorkerContext:
         claim_lease=settings.claim_lease,
         step_lease=settings.step_lease,
         delivery_lease=settings.delivery_lease,
+        score_lifetime=settings.result_lifetime,
     )
     storage = open_configured(settings)
     return WorkerContext(settings, storage, ledger, open_spans(settings.otlp_endpoint, process))

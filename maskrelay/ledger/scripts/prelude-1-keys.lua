@@ -65,6 +65,8 @@
 --   mr:woken:{task}        zset wake-up → deadline
 --   mr:asked               string, written to check that Redis accepts writes
 --   mr:accepting:{job}     string, exists while a submission with an idempotency key is being accepted
+--   mr:ended:{job}         string, exists for a while after a job without a record was cancelled or deleted: its record
+--                          may be about to be created (jobs/prelude-ended.lua)
 --   mr:flow:{endpoint}     hash run_id frozen turns gate closed_until probe reason failures closings good excused
 --                          full_at, and the fields described in flow/prelude-limit.lua and flow/prelude-tokens.lua;
 --                          :slots zset slot → deadline; :scores hash slot → "begun place refused answer_bytes";
@@ -95,6 +97,9 @@ local FAR_MS = 900000
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local exact = time[1] * 1000 + time[2] / 1000
+
+-- Return a field of the server's INFO as text, or nil.
+local function info_field(section, name) return string.match(redis.call('INFO', section), '\n' .. name .. ':([^\r\n]*)') end
 
 local function job_key(job, part) return 'mr:job:' .. job .. (part and ':' .. part or '') end
 local function is_far(moment) return moment > now + FAR_MS end

@@ -10,12 +10,17 @@ import pytest
 import redis
 
 from maskrelay.contract.records import keys
+from maskrelay.contract.records.job import Submission
+from maskrelay.ledger.job_transitions import Jobs
+from maskrelay.ledger.quotas import Usage
+from maskrelay.ledger.wakeups import Task
 from tests.support.drivers.api_jobs import (
     PROMPT,
     accepted,
     submission_of,
     submit,
 )
+from tests.support.drivers.driven_jobs import finished
 from tests.support.servers.apis import RunningApi
 
 KEY = {"Idempotency-Key": '"night run 1"'}
@@ -152,3 +157,34 @@ def test_old_uploads_are_no_reason_to_refuse_a_repeat(api: RunningApi, north: ht
     api.storage.put(facts, api.storage.get(facts).replace(b'"at":"20', b'"at":"19'))
     again = north.post("/v1/jobs", json=body, headers=KEY)
     assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+
+
+@pytest.mark.parametrize("end", ["cancelled", "deleted"])
+def test_an_end_that_comes_before_the_ledger_knows_the_job_holds(
+    api: RunningApi, north: httpx.Client, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """The job is in storage, so a repeat of the request knows it. Its first request has not recorded it yet."""
+    accept, ends = Jobs.accept, list[httpx.Response]()
+
+    def after_the_end(self: Jobs, submission: Submission, **more: int) -> Task | None:
+        repeated = submit(north, b"one", headers=KEY)
+        assert repeated.json()["id"] == submission.id
+        with api.client("admin") as admin:
+            path = f"/v1/jobs/{submission.id}"
+            ends.append(north.post(f"{path}/cancel") if end == "cancelled" else admin.delete(path))
+        return accept(self, submission, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Jobs, "accept", after_the_end)
+        answer = submit(north, b"one", headers=KEY)
+    [ended] = ends
+    [job] = [submission_key.split("/")[1] for submission_key in api.objects("jobs/") if "job.json" in submission_key]
+    if end == "cancelled":
+        assert (ended.status_code, ended.json()["state"]) == (202, "cancelling")
+        assert (answer.status_code, answer.json()["state"]) == (202, "finishing")
+        assert finished(api, job).state == "cancelled"
+    else:
+        assert (ended.status_code, answer.status_code) == (204, 410)
+        assert api.ledger.jobs.get(job) is None
+    assert api.ledger.step_leases.take("plan") is None
+    api.ledger.quotas.check("north", Usage(jobs=1), Usage(jobs=1))

@@ -1,13 +1,7 @@
 -- cancel(job, reason) → the state before
 --
--- Stops new claims. Frames in progress may still settle.
+-- If the job has no record, its record will be cancelled as soon as it is created.
 local job, reason = ARGV[1], ARGV[2]
 local state = get(job, 'state')
-if state and move(job, 'cancelling') then
-  set(job, 'cancel', reason)
-  redis.call('UNLINK', job_key(job, 'due'), job_key(job, 'suspects'))
-  end_step('plan', job)
-  make_unclaimable(job)
-  finish_if_done(job)
-end
+if state then cancel_job(job, reason) else end_before_record(job, 'cancelled ' .. reason) end
 return state

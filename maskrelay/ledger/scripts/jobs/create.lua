@@ -3,10 +3,13 @@
 --
 -- frames: how many frames the plan has, if the whole plan is in storage as one part and each item has
 -- one frame; these frames can be claimed at once. 0: planning is the first step of the new job.
--- wake_up: '' if no loop should be woken. The reservations of the submission end.
+-- wake_up: '' if no loop should be woken. The reservations of the submission end. If the job was
+-- deleted before, nothing is created. If it was cancelled before, the new record is cancelled.
 local job, tenant, lane, total, created, size, deadline, frames, wake_up, ttl_ms = unpack(ARGV)
 frames = tonumber(frames)
-local is_new = redis.call('EXISTS', job_key(job)) == 0
+local ended = redis.call('GET', ended_key(job))
+local is_new = redis.call('EXISTS', job_key(job)) == 0 and ended ~= 'deleted'
+local cancelled = is_new and ended and string.match(ended, '^cancelled (.*)$')
 if is_new then
   set(job, 'tenant', tenant, 'lane', lane, 'total', total, 'created', created, 'state', 'accepted', 'planned', 0,
     'frames', 0, 'cursor', 0, 'parts', 0, 'leased', 0, 'version', 1, 'served', 0, 'size', size)
@@ -23,5 +26,9 @@ if is_new then
   end
   announce_change(job, tenant)
 end
-local task = frames > 0 and is_new and 'segment' or 'plan'
+if cancelled then
+  cancel_job(job, cancelled)
+  redis.call('UNLINK', ended_key(job))
+end
+local task = cancelled and 'finish' or frames > 0 and is_new and 'segment' or 'plan'
 return {is_new and 1 or 0, wake_up ~= '' and should_wake(task, 1, wake_up, tonumber(ttl_ms)) and task or ''}

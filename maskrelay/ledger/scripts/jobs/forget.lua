@@ -1,11 +1,13 @@
--- forget(job, tenant, events) → {known, more}
+-- forget(job, tenant, events, deleted) → {known, more}
 --
 -- Deletes everything about the job. known: 1 if the job had a record. Holders lose their claims, so
 -- that work in progress is refused when it arrives, and deliveries end. more: 1 if the job has
 -- claims left and the script should be called again. Until then, or until they lapse, these are
--- claims on an unknown job.
+-- claims on an unknown job. deleted: '1' if a request has just deleted the job. If the job has no
+-- record, then none will be created.
 local job, tenant = ARGV[1], ARGV[2]
 local known = redis.call('EXISTS', job_key(job))
+if ARGV[4] == '1' and known == 0 then end_before_record(job, 'deleted') end
 for _, token in ipairs(redis.call('SPOP', job_key(job, 'claims'), 20)) do drop_claim(token) end
 for _, lane in ipairs({'interactive', 'bulk'}) do
   redis.call('ZREM', jobs_key(lane, tenant), job)

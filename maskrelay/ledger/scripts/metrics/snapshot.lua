@@ -25,7 +25,6 @@ end
 local loops = {}
 for _, task in ipairs({'segment', 'plan', 'assemble', 'finish', 'tabulate', 'deliver'}) do loops[task] = later_than_now('mr:loops:' .. task) end
 
-local function info_field(section, name) return string.match(redis.call('INFO', section), '\n' .. name .. ':([^\r\n]*)') end
 local function hash(key)
   local numbers, flat = {}, redis.call('HGETALL', key)
   for index = 1, #flat, 2 do numbers[flat[index]] = tonumber(flat[index + 1]) end

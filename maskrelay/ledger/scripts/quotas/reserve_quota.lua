@@ -11,9 +11,8 @@ local holds, full_at = 'mr:holds:' .. tenant, tonumber(ARGV[6])
 local CLEARED_MOST = 20
 
 if full_at > 0 then
-  local memory = redis.call('INFO', 'memory')
-  local function bytes(name) return tonumber(string.match(memory, '\n' .. name .. ':(%d+)') or '0') end
-  if bytes('maxmemory') > 0 and bytes('used_memory') >= full_at * bytes('maxmemory') then return {'memory'} end
+  local most = tonumber(info_field('memory', 'maxmemory') or '0')
+  if most > 0 and tonumber(info_field('memory', 'used_memory')) >= full_at * most then return {'memory'} end
 end
 
 local function exceeded()

@@ -1,7 +1,8 @@
--- ARGV: digest (32 bytes), generation, token, lease in milliseconds. Returns the packed location of the score's answer.
--- Otherwise returns 1 if the caller now scores it, or 0 if another frame does.
+-- find_score(digest, generation_ms, token, lease_ms) → the packed location of the score's answer; otherwise 1 if the
+--   caller now scores it, or 0 if another frame does
 local field = string.sub(ARGV[1], 1, 12)
-for generation = tonumber(ARGV[2]), tonumber(ARGV[2]) - 1, -1 do
+local newest = generation_now(tonumber(ARGV[2]))
+for generation = newest, newest - 1, -1 do
   local found = redis.call('HGET', scores_key(generation, field), field)
   if found then return found end
 end
