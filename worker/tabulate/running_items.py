@@ -14,6 +14,7 @@ from maskrelay.delta.parquet_rows import parquet_files
 from maskrelay.rules.visible_line import placed
 from worker.context import WorkerContext
 from worker.context.job_records.plans import LruCache
+from worker.tabulate.final_rows import FINAL
 from worker.tabulate.outcome_reader import PlannedItems, Progress, new_outcomes, progress_of, read_part
 from worker.tabulate.tenant_tables import ResultTables
 
@@ -39,7 +40,7 @@ class _CompleteItem:
 def add_running_items(context: WorkerContext, submission: Submission, tables: ResultTables, until: float) -> bool:
     """Add the rows of the items that became complete since the last call. Return whether outcome parts may be left.
 
-    What is added is never removed before the final rows replace it.
+    What is added is never removed before the final rows replace it. Nothing is added after the final rows.
     """
     job = submission.id
     progress = progress_of(context, tables.items.refresh(), job)
@@ -103,8 +104,10 @@ def _add(
 
 
 def _add_part(table: DeltaTable, job: str, rows: Iterable[Row], tags: Mapping[str, str]) -> bool:
-    number = table.refresh().part_of(job) + 1
-    return table.add(TablePart(job, number, parquet_files(table.columns, rows), owned=True, tags=tags))
+    last = table.refresh().part_of(job)
+    if last >= FINAL:
+        return False
+    return table.add(TablePart(job, last + 1, parquet_files(table.columns, rows), owned=True, tags=tags))
 
 
 class _Lines:

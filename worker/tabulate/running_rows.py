@@ -12,6 +12,7 @@ from maskrelay.delta.delta_table import DeltaTable, TablePart
 from maskrelay.delta.parquet_rows import parquet_files
 from maskrelay.rules.visible_line import placed
 from worker.context import WorkerContext
+from worker.tabulate.final_rows import FINAL
 from worker.tabulate.outcome_reader import PlannedItems, new_outcomes, progress_of
 from worker.tabulate.running_items import add_running_items
 from worker.tabulate.tenant_tables import ResultTables
@@ -23,7 +24,8 @@ def add_running_rows(
     """Add the rows of the frames that have an outcome and no rows yet, and of the items that became complete.
 
     Return whether frames may be left. The work stops when `until` (monotonic seconds) is over. `halted` says why the
-    job ended without a result, if it did.
+    job ended without a result, if it did. A table that has the final rows of the job already is left as it is: another
+    worker has added them meanwhile.
     """
     _add_run(tables.runs, submission, halted)
     more = _add_masks(context, submission, tables.masks, until)
@@ -34,6 +36,8 @@ def _add_masks(context: WorkerContext, submission: Submission, masks: DeltaTable
     rows = RowContext(submission.id, context.settings.public_url, final=False)
     while True:
         snapshot = masks.refresh()
+        if snapshot.part_of(submission.id) >= FINAL:
+            return False
         progress = progress_of(context, snapshot, submission.id)
         found = new_outcomes(context, submission.id, progress, lambda outcome: bool(outcome.masks))
         if found.outcomes:
@@ -54,7 +58,7 @@ def _add_masks(context: WorkerContext, submission: Submission, masks: DeltaTable
 def _add_run(runs: DeltaTable, submission: Submission, halted: Halt | None) -> None:
     """Add the row of the job, or replace it if the job was halted."""
     number = runs.refresh().part_of(submission.id)
-    if number and halted is None:
+    if number >= FINAL or (number and halted is None):
         return
     row = running_row(submission, "failed" if halted else "running", halted.code if halted else None)
     files = parquet_files(runs.columns, [row])

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ from deltalake import DeltaTable as DeltaReader
 
 import worker.tabulate.outcome_reader
 from maskrelay.contract.records import keys
+from maskrelay.contract.records.endings import Halt
 from maskrelay.contract.tables.table_schema import TABLES
 from maskrelay.delta.delta_table import DeltaTable
+from maskrelay.ledger.job_transitions import Jobs
 from maskrelay.storage.protocol import has
 from tests.support.builders.pictures import three_pages
-from tests.support.drivers.api_jobs import accepted, failed, settle, succeeded
+from tests.support.drivers.api_jobs import accepted, failed, settle, submission_of, succeeded
 from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.drivers.driven_jobs import finished, planned
 from tests.support.servers.apis import RunningApi, make_ledger, make_settings
@@ -28,7 +30,9 @@ from worker.process.child import WorkerChild
 from worker.sweep.reconcile import reconcile
 from worker.tabulate.final_rows import FINAL
 from worker.tabulate.outcome_reader import frames_in, ranges_text
+from worker.tabulate.running_rows import add_running_rows
 from worker.tabulate.tabulate_step import tabulate_jobs
+from worker.tabulate.tenant_tables import ResultTables
 
 TABLE = {"outputs": ["mask", "table"]}
 
@@ -175,6 +179,26 @@ def test_the_first_rows_of_a_running_job_are_due_within_two_minutes(api: Running
     with redis.Redis.from_url(api.settings.redis_url.get_secret_value()) as client:
         [(_, due)] = client.zrange("mr:step:tabulate", 0, -1, withscores=True)
     assert 0 < due / 1000 - time.time() < 90
+
+
+def test_a_worker_that_saw_the_job_run_adds_nothing_after_the_final_rows(
+    api: RunningApi, north: httpx.Client, monkeypatch: pytest.MonkeyPatch
+):
+    job = job_of(api, north, 2)
+    settle(api, job, 1, succeeded(api, job, 0), succeeded(api, job, 1))
+    listed = api.ledger.jobs.parts(job)
+    finished(api, job)
+    tabulated(api)
+    # The worker has read the job and its list of parts before the job was finished.
+    monkeypatch.setattr(Jobs, "parts", lambda _, __, start=0, stop=-1: listed[start : None if stop < 0 else stop + 1])
+    tables = ResultTables.below(api.storage, keys.tables("north"))
+    halt = Halt(step="finish", code="finishing_failed", detail="", at=datetime.now(UTC))
+    for halted in (None, halt):
+        assert not add_running_rows(parts_of(api), submission_of(api, job), tables, time.monotonic() + 60, halted)
+    assert frames(api) == Counter([(job, 0, True), (job, 1, True)])
+    for table, count in (("items", 2), ("segments", 2)):
+        assert [row["final"] for row in rows(api, table)] == [True] * count
+    assert [(row["state"], row["final"]) for row in rows(api, "runs")] == [("succeeded", True)]
 
 
 def test_a_loss_of_redis_neither_loses_nor_doubles_rows(api: RunningApi, north: httpx.Client, empty_valkey: str):
