@@ -1,15 +1,15 @@
 """The acceptance of a job, step by step. If a step before the creation of `job.json` fails, the job is not accepted."""
 
-import hmac
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from api.dependencies import Dependencies
 from api.http.json_pointer import pointer
+from api.submissions.idempotency import HOLD, earlier, job_id, reserved, same, standing
 from api.submissions.immediate_plan import ImmediatePlan, immediate_plan
 from api.submissions.job_fields import check_options, fields_of
 from api.submissions.parse import RequestedItem, SubmissionRequest
@@ -24,25 +24,10 @@ from maskrelay.contract.records.job import (
 )
 from maskrelay.contract.records.source_pins import is_reference, name_in
 from maskrelay.contract.vocabulary.trained_targets import prompt_warnings
-from maskrelay.errors import (
-    Gone,
-    IdempotencyKeyReused,
-    LedgerFull,
-    LedgerUnavailable,
-    ObjectExists,
-    QuotaReached,
-    StillAccepting,
-    StorageUnavailable,
-    UploadExpired,
-)
+from maskrelay.errors import LedgerFull, ObjectExists, QuotaReached, StorageUnavailable, UploadExpired
 from maskrelay.ledger.quotas import Usage
 from maskrelay.storage.stored_records import record_body
 from maskrelay.storage.submitted_items import item_lines, write_before_acceptance
-
-#: The time for which an id and the capacity for a job are reserved. During this time, a repeat of the request gets
-#: StillAccepting. If a request takes longer, a repeat may run at the same time. This does no harm, because `job.json`
-#: is created only once.
-_HOLD = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +51,7 @@ def check_room(dependencies: Dependencies, request: SubmissionContext, declared:
     try:
         dependencies.ledger.quotas.check(request.tenant, more, dependencies.quotas(request.tenant), memory=True)
     except (QuotaReached, LedgerFull):
-        if request.key is None or earlier(dependencies, job_id(dependencies, request)) is None:
+        if request.key is None or earlier(dependencies, job_id(dependencies, request.tenant, request.key)) is None:
             raise
 
 
@@ -79,7 +64,7 @@ def accept(
     accepted. It also raises StillAccepting, IdempotencyKeyReused, Gone, UploadExpired, CredentialUnknown,
     SourceNotAllowed, OptionInvalid, CallbackForbidden, LaneForbidden or QuotaReached.
     """
-    job = job_id(dependencies, request)
+    job = job_id(dependencies, request.tenant, request.key)
     if request.key is None:
         return _accept_new(dependencies, request, wanted, incoming, job)
     found = earlier(dependencies, job)
@@ -109,22 +94,6 @@ def _accept_new(
         return same(standing(dependencies, job), wanted.fingerprint())
 
 
-@contextmanager
-def reserved(dependencies: Dependencies, job: str) -> Iterator[None]:
-    """Reserve a derived id for this request. Raises StillAccepting while another request has reserved it.
-
-    The reservation ends after an error, and when the job is recorded in the ledger.
-    """
-    if not dependencies.ledger.jobs.begin_accepting(job, secrets.token_hex(8), _HOLD):
-        raise StillAccepting
-    try:
-        yield
-    except BaseException:
-        with suppress(LedgerUnavailable):
-            dependencies.ledger.jobs.end_accepting(job)
-        raise
-
-
 def prepare(dependencies: Dependencies, submission: Submission, items: Sequence[Item]) -> None:
     """Write everything that must be in storage before the submission.
 
@@ -141,40 +110,7 @@ def prepare(dependencies: Dependencies, submission: Submission, items: Sequence[
 
 def room_kept(dependencies: Dependencies, submission: Submission) -> AbstractContextManager[None]:
     """Count the job against its tenant's quota while it is being accepted (see `Quotas.kept`)."""
-    return dependencies.ledger.quotas.kept(submission, dependencies.quotas(submission.tenant), _HOLD)
-
-
-def job_id(dependencies: Dependencies, request: SubmissionContext) -> str:
-    """Return the id of the job for this request: a random id, or one that is derived from tenant and idempotency key.
-
-    A derived id can be computed again, so a repeat finds its job even if Redis has lost its data.
-    """
-    if request.key is None:
-        return keys.new_id()
-    return derived_id(dependencies, f"{request.tenant}\0{request.key}".encode())
-
-
-def derived_id(dependencies: Dependencies, meaning: bytes) -> str:
-    """Return the id that is derived from `meaning` with the current server key.
-
-    If a job exists under the id that is derived with the previous key, return that id instead.
-    """
-    newest, *before = (keys.derived_id(server_key, meaning) for server_key in dependencies.server_keys)
-    return next((job for job in before if earlier(dependencies, job) is not None), newest)
-
-
-def earlier(dependencies: Dependencies, job: str) -> Submission | None:
-    """Return the submission that was accepted with this id, if any. Raises Gone."""
-    if dependencies.archive.has(keys.gone(job)):
-        raise Gone
-    return dependencies.archive.submission(job)
-
-
-def same(found: Submission, fingerprint: str) -> Submission:
-    """Return the submission if the request has its fingerprint. Raises IdempotencyKeyReused."""
-    if not hmac.compare_digest(found.fingerprint, fingerprint):
-        raise IdempotencyKeyReused
-    return found
+    return dependencies.ledger.quotas.kept(submission, dependencies.quotas(submission.tenant), HOLD)
 
 
 def _check_admissible(dependencies: Dependencies, tenant: str, wanted: SubmissionRequest) -> None:
@@ -252,13 +188,6 @@ def stand(dependencies: Dependencies, submission: Submission, plan: ImmediatePla
         return False
     _tell_ledger(dependencies, submission, frames=submission.total if is_planned else 0)
     return True
-
-
-def standing(dependencies: Dependencies, job: str) -> Submission:
-    """Return the submission that was accepted with this id. Raises Gone."""
-    found = earlier(dependencies, job)
-    assert found is not None
-    return found
 
 
 def _create(dependencies: Dependencies, submission: Submission, plan: ImmediatePlan | None) -> bool:

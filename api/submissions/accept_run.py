@@ -7,7 +7,7 @@ from typing import Any
 
 from api.dependencies import Dependencies
 from api.http.json_pointer import pointer
-from api.submissions import accept
+from api.submissions import accept, idempotency
 from api.submissions.job_fields import check_options, fields_of
 from api.submissions.options import Options
 from api.submissions.parse import lane_for
@@ -30,8 +30,8 @@ def accept_run(
     When the function returns, the job is durable. It raises the errors of `accept.accept`, and also TooManyRejected and
     NoItems. `incoming.kept` is true afterwards if the items in storage may belong to an accepted job.
     """
-    if request.key is not None and (found := accept.earlier(dependencies, job)) is not None:
-        return accept.same(found, wanted.fingerprint)
+    if request.key is not None and (found := idempotency.earlier(dependencies, job)) is not None:
+        return idempotency.same(found, wanted.fingerprint)
     if not wanted.is_stored:  # the first job under this key was not accepted after all
         raise StillAccepting
     wanted.check_rejected()
@@ -49,9 +49,9 @@ def accept_referenced_run(
 
     Also raises CredentialUnknown or SourceNotAllowed. `incoming.kept` is true afterwards if the job is a new one.
     """
-    job = accept.job_id(dependencies, request)
-    if request.key is not None and (found := accept.earlier(dependencies, job)) is not None:
-        return accept.same(found, wanted.fingerprint())
+    job = idempotency.job_id(dependencies, request.tenant, request.key)
+    if request.key is not None and (found := idempotency.earlier(dependencies, job)) is not None:
+        return idempotency.same(found, wanted.fingerprint())
     check_options(dependencies, request.tenant, wanted.options)
     source = LineSource(
         url=wanted.reference.url,
@@ -78,7 +78,7 @@ def _accept(
 ) -> Submission:
     with ExitStack() as held:
         if request.key is not None:
-            held.enter_context(accept.reserved(dependencies, submission.id))
+            held.enter_context(idempotency.reserved(dependencies, submission.id))
         held.enter_context(uploads_used(dependencies, request.tenant, uploads, incoming))
         held.enter_context(accept.room_kept(dependencies, submission))
         accept.prepare(dependencies, submission, ())
@@ -86,7 +86,7 @@ def _accept(
         if accept.stand(dependencies, submission):
             return submission
         incoming.kept = False
-        return accept.same(accept.standing(dependencies, submission.id), submission.fingerprint)
+        return idempotency.same(idempotency.standing(dependencies, submission.id), submission.fingerprint)
 
 
 def _submission(

@@ -28,7 +28,7 @@ from api.jobs.dead_letters import letters_of, read_dead_letters
 from api.jobs.job_handlers import Cursor, before, listed
 from api.jobs.lookup import JobSnapshot, find_job
 from api.jobs.representation import body_of, job_shown, job_url
-from api.submissions import accept
+from api.submissions import accept, idempotency
 from api.submissions.job_fields import check_targets
 from api.submissions.submit import answer_accepted
 from maskrelay.callbacks.sealing import resealed
@@ -66,6 +66,11 @@ from maskrelay.storage.submitted_items import read_items
 Code = Annotated[str | None, Query(pattern="^[a-z0-9_]{1,40}$", description="An error code. The default is any.")]
 log = logging.getLogger(__name__)
 _FRESH = {"Cache-Control": "no-store"}
+#: The detail of NotEnded for a job that ended without a result.
+_HALTED = (
+    "The job has no result, because one of its steps failed repeatedly. It cannot be redriven, but an operator can "
+    "resume it with `maskrelay recover`."
+)
 
 
 def redrive(dependencies: Dependencies, known: JobSnapshot, code: str | None, traceparent: str | None) -> Submission:
@@ -80,12 +85,12 @@ def redrive(dependencies: Dependencies, known: JobSnapshot, code: str | None, tr
     """
     dependencies.ledger.scripts.check_writable()
     if known.result is None:
-        raise NotEnded
+        raise NotEnded(None if known.halted is None else _HALTED)
     job = _id_of(dependencies, known.id, code)
-    found = accept.earlier(dependencies, job)
+    found = idempotency.earlier(dependencies, job)
     if found is not None:
         return found
-    with accept.reserved(dependencies, job):
+    with idempotency.reserved(dependencies, job):
         try:
             return _accept(dependencies, known.submission, known.result, code, job, traceparent)
         except ObjectMissing:  # the job's objects are being removed
@@ -104,7 +109,7 @@ def _accept(
         # This marker is written before the new job is accepted, so that every redrive of the old job is listed.
         dependencies.storage.put(keys.redriven(old.id, job), b"")
         accept.prepare(dependencies, submission, items)
-        return submission if accept.stand(dependencies, submission) else accept.standing(dependencies, job)
+        return submission if accept.stand(dependencies, submission) else idempotency.standing(dependencies, job)
 
 
 def _id_of(dependencies: Dependencies, job: str, code: str | None) -> str:
@@ -113,7 +118,7 @@ def _id_of(dependencies: Dependencies, job: str, code: str | None) -> str:
     It is derived from text that begins with NUL, so it cannot collide with the id of an idempotency key, which is
     derived from text that begins with the name of a tenant.
     """
-    return accept.derived_id(dependencies, f"\0redrive\0{job}\0{code or ''}".encode())
+    return idempotency.derived_id(dependencies, f"\0redrive\0{job}\0{code or ''}".encode())
 
 
 def _failed_items(dependencies: Dependencies, old: Submission, result: Result, code: str | None) -> list[Item]:

@@ -25,7 +25,7 @@ from api.http.middleware.request_audit import note
 from api.jobs.long_poll import until_ended
 from api.jobs.lookup import JobSnapshot, find_job
 from api.jobs.representation import body_of, job_shown
-from api.submissions import accept, request_bodies
+from api.submissions import accept, idempotency, request_bodies
 from api.submissions.accept_run import accept_referenced_run, accept_run
 from api.submissions.options import read_json
 from api.submissions.parse import (
@@ -119,8 +119,8 @@ async def _submit_run(
     request: Request, dependencies: Dependencies, incoming: Incoming, asking: accept.SubmissionContext
 ) -> Submission:
     """Store the lines of the body as they arrive, and accept the run."""
-    job = await in_thread(accept.job_id, dependencies, asking)
-    is_new = asking.key is None or await in_thread(accept.earlier, dependencies, job) is None
+    job = await in_thread(idempotency.job_id, dependencies, asking.tenant, asking.key)
+    is_new = asking.key is None or await in_thread(idempotency.earlier, dependencies, job) is None
     receiver = RunReceiver(dependencies, asking.tenant, job, secrets.token_hex(8), is_new=is_new)
     try:
         await in_thread(receiver.begin)

@@ -1,6 +1,7 @@
 """Rules for lanes, and for the number of segment loops and workers that the waiting work needs."""
 
 import math
+from collections.abc import Sequence
 
 from maskrelay.contract.records.job import INTERACTIVE_ITEMS, Lane
 from maskrelay.errors import LaneForbidden
@@ -28,6 +29,14 @@ def lanes_to_claim(holding: int, hands: int) -> list[Lane]:
     The process has `holding` frames in progress, and may have up to `hands` of them.
     """
     return ["interactive", "bulk"] if holding < math.ceil(hands * BULK_SHARE) else ["interactive"]
+
+
+def room_to_claim(lanes: Sequence[Lane], holding: int, hands: int) -> int:
+    """Return how many frames the process may claim at most from the lanes that `lanes_to_claim` returned.
+
+    While the bulk lane is among them, the capacity that is kept for interactive frames is left out.
+    """
+    return (math.ceil(hands * BULK_SHARE) if "bulk" in lanes else hands) - holding
 
 
 def loops_wanted(waiting: int, hands: int, in_flight: int) -> int:

@@ -33,15 +33,15 @@ NO_COMPARE = Change(
     "    token = None\n",
 )
 ANY_KEY = Change(
-    "api/submissions/accept.py",
-    "    if request.key is None:\n        return keys.new_id()\n",
+    "api/submissions/idempotency.py",
+    "    if key is None:\n        return keys.new_id()\n",
     "    return keys.new_id()\n",
 )
 TOLD_FIRST = Change(
     "api/submissions/submit.py",
     "    async with incoming_of(dependencies, tenant) as incoming:\n        with dependencies.spans",
     "    from datetime import UTC, datetime\n"
-    "    job = accept._id_of(dependencies, asking)\n"
+    "    job = idempotency.job_id(dependencies, asking.tenant, asking.key)\n"
     '    await in_thread(dependencies.ledger.jobs.create, job, tenant, "interactive", 1, datetime.now(UTC))\n'
     "    async with incoming_of(dependencies, tenant) as incoming:\n        with dependencies.spans",
 )
@@ -122,7 +122,7 @@ NO_OVERRUN = Change(
     "            async with asyncio.timeout(context.decode_timeout.total_seconds()):\n",
     "            async with asyncio.timeout(None):\n",
 )
-HELD_FOR_EVER = Change("api/submissions/accept.py", "_HOLD = timedelta(seconds=15)", "_HOLD = timedelta(hours=1)")
+HELD_FOR_EVER = Change("api/submissions/idempotency.py", "HOLD = timedelta(seconds=15)", "HOLD = timedelta(hours=1)")
 NOT_CLOSED = Change(
     "worker/deliver/event_delivery.py",
     "    if leave_live(context, submission):\n        context.ledger.jobs.close_events(submission.id)\n",

@@ -24,12 +24,12 @@ class HeldSlot:
         self._slots = slots
         self._endpoint = admission.endpoint
         self._may_be_wanted = admission.full and not admission.probe
-        self._is_received = False
+        self._received_bytes: int | None = None
         self._releasing: asyncio.Future[str] | None = None
 
     def received(self, size: int) -> None:
         """Note that the whole answer of `size` bytes has been received. The call returns at once."""
-        self._is_received = True
+        self._received_bytes = size
         if self._may_be_wanted:
             self._releasing = asyncio.get_running_loop().run_in_executor(None, self._release, size)
 
@@ -42,11 +42,12 @@ class HeldSlot:
         """Report how the score of the input `frame` ended. Raises LedgerUnavailable.
 
         If the whole answer has been received, the slot is not kept, because the endpoint no longer works on the score.
+        The bytes of the answer count towards the limit on bytes, even if the answer is not valid.
         """
-        report = replace(report, keep_slot=report.keep_slot and not self._is_received)
+        report = replace(report, keep_slot=report.keep_slot and self._received_bytes is None)
         try:
             ended = self._endpoint, self.name, report, frame, random.random(), transfer, await self._released()
-            await asyncio.to_thread(self._flow.report, *ended)
+            await asyncio.to_thread(self._flow.report, *ended, received=self._received_bytes or 0)
         finally:
             self._slots.end(self.name, keep=report.keep_slot)
 

@@ -8,40 +8,34 @@ import contextlib
 import logging
 import math
 import os
-import secrets
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import NoReturn
 
-from maskrelay.contract.records.job import Lane, PlannedFrame, Submission
+from maskrelay.contract.records.job import PlannedFrame, Submission
 from maskrelay.errors import (
     EndpointError,
     LedgerUnavailable,
     StorageUnavailable,
 )
 from maskrelay.ledger import Ledger
-from maskrelay.ledger.claims import RUN_MOST, Claim
-from maskrelay.rules.lanes import lanes_to_claim, loops_wanted
+from maskrelay.ledger.claims import Claim
 from maskrelay.rules.pace import Pace
 from worker.context.job_records.outcome_parts import RecordedPart
 from worker.context.lease_renewal import LeaseRenewal
 from worker.segment.frame import segment_frame
+from worker.segment.frame_claimer import GLANCE, FrameClaimer
 from worker.segment.frame_context import ClaimLost, DecodeOverran, FrameContext
 from worker.segment.frame_outcomes import overran
 from worker.segment.frame_release import FrameRelease, about
 from worker.segment.outcome_batches import OutcomeBatcher
+from worker.segment.running_loop import BEAT, RunningLoop
 
 log = logging.getLogger(__name__)
 #: The seconds for which a task waits for new frames before it ends early. An image that is submitted in this time needs
 #: no wake-up.
 IDLE = 2.0
-#: The seconds between two polls of the ledger. A notification of new frames causes an earlier poll, but a notification
-#: may be lost, and there is none for frames that become due after a pause.
-GLANCE = 0.25
-#: The time between two reports that a loop is running. A loop that has not reported for three times as long counts as
-#: ended.
-BEAT = timedelta(seconds=2)
 #: The largest number of outcomes that may wait to be settled. If there are more, no frames are claimed.
 UNSETTLED = 512
 
@@ -69,21 +63,18 @@ class SegmentLoop:
         self._context = context
         self._groups = groups
         self._ledger = ledger
+        self._running = RunningLoop(ledger.wake_ups, in_flight)
         self._release = FrameRelease(ledger.claims, groups, context.recorder)
         self._hands = hands
         self._in_flight = in_flight
         self._endpoints = [endpoint.name for endpoint in context.pool.endpoints]
+        self._claimer = FrameClaimer(ledger, context.admissions, self._endpoints, self._rung)
         self._pace = pace
         self._stopping = stopping
-        self._name = secrets.token_hex(8)
         self._held: dict[tuple[str, int], tuple[Claim, asyncio.Task[None]]] = {}
         self._busy = 0
         self._alone = False
         self._frame_ended = asyncio.Event()
-        self._listening: asyncio.Task[None] | None = None
-        #: For each list of lanes in which no frames were found, the time until which these lanes are not polled again.
-        self._nothing_until: dict[tuple[Lane, ...], float] = {}
-        self._rings = 0
         self._renewal = LeaseRenewal(renewal_period, self._renew)
 
     def start_renewal(self) -> None:
@@ -99,9 +90,9 @@ class SegmentLoop:
         Frames in progress continue afterwards.
         """
         run_on = self._run_on
-        self._listen()
+        self._claimer.listen()
         await asyncio.to_thread(run_on)
-        await asyncio.to_thread(self._wake_another)
+        await asyncio.to_thread(self._running.wake_another, self._hands)
         idle_since, beat = time.monotonic(), time.monotonic() + BEAT.total_seconds()
         while time.monotonic() < until and not self._stopping():
             if time.monotonic() > beat:
@@ -115,17 +106,13 @@ class SegmentLoop:
                 idle_since = time.monotonic()
         if not self._held:
             await asyncio.to_thread(self._context.sources.drop_unused)
-        await asyncio.to_thread(self._pass_on)
+        await asyncio.to_thread(self._running.pass_on, self._hands)
 
     def _run_on(self) -> None:
         """Report that this loop is running, and update the number of frames that it keeps in progress."""
-        loops = self._ledger.wake_ups.running("segment", self._name, BEAT * 3)
+        loops = self._running.report()
         if self._pace is not None:
             self._hands = self._pace.hands(math.ceil(self._in_flight / max(1, loops)))
-
-    def _wake_another(self) -> None:
-        wanted = loops_wanted(self._ledger.wake_ups.work("segment"), self._hands, self._in_flight)
-        self._ledger.wake_ups.wake("segment", wanted)
 
     async def _work_waits_for_a_gate(self) -> bool:
         """Return whether work is waiting only for a gate.
@@ -133,25 +120,11 @@ class SegmentLoop:
         In this case, `lend` continues. If it returned, another loop would be woken at once, and could do no more.
         """
         closed = await self._context.admissions.closed_for(self._endpoints) > timedelta(0)
-        return closed and await asyncio.to_thread(self._ledger.wake_ups.work, "segment") > 0
+        return closed and await asyncio.to_thread(self._running.work) > 0
 
-    def _listen(self) -> None:
-        """Listen for notifications of new frames from now on. A notification ends the loop's wait."""
-        if self._listening is None or self._listening.done():
-            self._listening = asyncio.create_task(self._ledger.notifications.listen("frames", self._rung))
-
-    def _rung(self, _job: str) -> None:
-        self._rings += 1
-        self._nothing_until.clear()
+    def _rung(self) -> None:
+        """End the loop's wait, because there may be new frames."""
         self._frame_ended.set()
-
-    def _pass_on(self) -> None:
-        """Report that this loop has ended.
-
-        Then check once more for work, because work that arrived before the report may have woken no other loop.
-        """
-        self._ledger.wake_ups.ended("segment", self._name)
-        self._wake_another()
 
     async def _claim_more(self) -> bool:
         """Claim frames once if there is capacity and a gate is open, or else wait a moment.
@@ -162,19 +135,15 @@ class SegmentLoop:
         if self._full() or held_back or (held_back is not None and self._held):
             await self._wait_for_frame(GLANCE)
             return True
-        lanes = lanes_to_claim(self._busy, self._hands)
-        if (left := self._nothing_until.get(tuple(lanes), 0.0) - time.monotonic()) > 0:
+        if (left := self._claimer.pause(self._busy, self._hands)) > 0:
             await self._wait_for_frame(left)
             return bool(self._held)
-        rings, most = self._rings, min(self._hands, RUN_MOST) if held_back is None else 1
-        taken = await asyncio.to_thread(self._ledger.claims.take_if_open, len(self._held), lanes, most, self._endpoints)
-        self._context.admissions.note_closed(taken.closed_for)
-        if not taken.more and rings == self._rings:
-            self._nothing_until[tuple(lanes)] = time.monotonic() + GLANCE
-        if isinstance(taken.claim, Claim):
-            self._take_up(taken.claim)
+        most = self._hands if held_back is None else 1
+        claim = await self._claimer.claim(len(self._held), self._busy, self._hands, most)
+        if isinstance(claim, Claim):
+            self._take_up(claim)
             return True
-        if taken.claim is not None:  # a suspect frame waits until no frames are in progress here
+        if claim is not None:  # a suspect frame waits until no frames are in progress here
             await self._wait_for_all(until=None)
             return True
         self._hurry()
@@ -305,7 +274,7 @@ class SegmentLoop:
             else:
                 await self._release.release_after(claim, frame, timedelta(0), suspect=True)
             await self._drop_all(keep=(claim.token, frame))
-            await self._release.quietly(self._pass_on)
+            await self._release.quietly(self._running.pass_on, self._hands)
             await asyncio.to_thread(self._context.scorer.sent.close)
         finally:
             self.close()

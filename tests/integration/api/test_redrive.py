@@ -34,6 +34,7 @@ from tests.support.drivers.driven_jobs import (
 )
 from tests.support.servers.apis import SERVER_KEY, RunningApi
 from worker.cleanup.deleted_jobs import remove_gone
+from worker.context.halted_jobs import halt
 from worker.sweep.reconcile import reconcile
 
 ONLY_MASKS = {"outputs": ["mask"]}
@@ -68,6 +69,14 @@ def test_a_job_that_has_not_ended_is_not_redriven(api: RunningApi, north: httpx.
     scored(api, by_frame({0: "truncated"}))
     answer = north.post(f"/v1/jobs/{job}/redrive")
     assert (answer.status_code, answer.json()["code"]) == (409, "not_ended")
+
+
+def test_a_job_that_was_halted_is_said_to_be_for_an_operator(api: RunningApi, north: httpx.Client) -> None:
+    job = accepted(north, b"a")
+    halt(parts_of(api), job, "plan")
+    answer = north.post(f"/v1/jobs/{job}/redrive")
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_ended")
+    assert "maskrelay recover" in answer.json()["detail"]
 
 
 def test_the_failed_items_are_done_again_as_a_new_job_and_the_old_result_stays(

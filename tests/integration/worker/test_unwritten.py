@@ -2,11 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,33 +12,14 @@ import worker.segment.loop
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import PlannedFrame
 from maskrelay.contract.records.outcomes import Outcome
-from maskrelay.ledger import Ledger
 from maskrelay.ledger.claims import Claim
 from maskrelay.ledger.measurements import StageRecorder
 from maskrelay.storage.file_store import FileStorage
 from maskrelay.telemetry.spans import Untraced
-from tests.support.servers.valkeys import RunningValkey, running_valkey
+from tests.support.drivers.bare_loops import BOUNDS, job_of, loop_over
+from tests.support.servers.valkeys import RunningValkey
 from worker.context.job_records.outcome_parts import RecordedPart
-from worker.segment.loop import SegmentLoop
-from worker.segment.outcome_batches import PARTS_MOST, BatchLimits, OutcomeBatcher
-
-BOUNDS = {"bulk": BatchLimits(1, 0.1), "interactive": BatchLimits(1, 0.1)}
-
-
-@pytest.fixture
-def valkey() -> Iterator[RunningValkey]:
-    with running_valkey() as running:
-        yield running
-
-
-def job_of(ledger: Ledger, frames: int) -> str:
-    job = keys.new_id()
-    ledger.jobs.create(job, "t", "bulk", frames, datetime.now(UTC))
-    lease = ledger.step_leases.take("plan")
-    assert lease is not None
-    extended = {"first": 0, "n": frames, "spans": [], "last": True, "lane": "bulk", "items": frames}
-    assert ledger.step_leases.extend(lease, 0, **extended)
-    return job
+from worker.segment.outcome_batches import PARTS_MOST, OutcomeBatcher
 
 
 def recorded(frame: int) -> RecordedPart:
@@ -66,34 +44,6 @@ def test_after_the_last_number_a_child_goes_on_under_another_name(valkey: Runnin
     assert [name for name, _ in ledger.jobs.parts(job)] == names
     assert [name.rsplit("-", 1)[1] for name in names] == ["999999", "000001", "000002"]
     assert len({name.split("-")[1] for name in names}) == 2
-
-
-def loop_over(ledger: Ledger, storage: FileStorage) -> SegmentLoop:
-    """A segment loop whose gate is open and whose plan is known."""
-
-    async def closed_for(_: list[str]) -> timedelta:
-        return timedelta(0)
-
-    def planned(_: str, frame: int) -> tuple[Any, Any]:
-        return PlannedFrame(frame=frame, item=frame, source="s", size=1, sha256="", prompts=("a",)), None
-
-    noticed = StageRecorder(ledger.metrics.tell)
-    bench: Any = SimpleNamespace(
-        pool=SimpleNamespace(endpoints=()),
-        admissions=SimpleNamespace(closed_for=closed_for, note_closed=lambda _: None),
-        plans=SimpleNamespace(holds=lambda *_: True, of=planned),
-        recorder=noticed,
-        sources=SimpleNamespace(drop_unused=lambda: None),
-    )
-    return SegmentLoop(
-        bench,
-        OutcomeBatcher(storage, ledger, noticed, Untraced(), BOUNDS),
-        ledger,
-        hands=4,
-        in_flight=4,
-        renewal_period=timedelta(seconds=5),
-        stopping=lambda: False,
-    )
 
 
 @pytest.mark.parametrize("obstacle", ["the store refuses", "a mistake in the code"])

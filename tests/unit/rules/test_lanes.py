@@ -3,7 +3,15 @@
 import pytest
 
 from maskrelay.errors import LaneForbidden
-from maskrelay.rules.lanes import callbacks_share, lane_of, lanes_to_claim, loops_wanted, workers_most, workers_wanted
+from maskrelay.rules.lanes import (
+    callbacks_share,
+    lane_of,
+    lanes_to_claim,
+    loops_wanted,
+    room_to_claim,
+    workers_most,
+    workers_wanted,
+)
 
 
 def test_lanes_go_by_size_and_leave_hands_for_interactive_frames():
@@ -14,6 +22,7 @@ def test_lanes_go_by_size_and_leave_hands_for_interactive_frames():
         lane_of("interactive", 21)
     assert lanes_to_claim(5, 8) == ["interactive", "bulk"]
     assert lanes_to_claim(6, 8) == ["interactive"]
+    assert [room_to_claim(lanes_to_claim(busy, 8), busy, 8) for busy in (0, 5, 6, 7)] == [6, 1, 2, 1]
     assert loops_wanted(0, 8, 2) == 0
     assert loops_wanted(1_000_000, 8, 2) == 2
 
