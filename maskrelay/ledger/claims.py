@@ -68,6 +68,8 @@ class PoisonedFrame:
     token: str
     job: str
     frame: int
+    #: The time of this claim, in milliseconds of Redis's clock.
+    now_ms: int
 
 
 @dataclass(frozen=True, slots=True)

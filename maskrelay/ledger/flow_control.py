@@ -188,12 +188,14 @@ class Flow:
         rand: float,
         transfer: Transfer | None = None,
         released: str | None = None,
+        *,
+        received: int = 0,
     ) -> str:
         """Report how the score of a slot ended. Return the state of the gate.
 
         `frame` is the name of the input. `rand`, a random number from 0 to 1, varies the length of a pause of the gate.
         Pass `transfer` only for a successful score. If the slot was released before, pass the result of `release` as
-        `released`.
+        `released`. `received` is the size of the answer, in bytes, if it was received but the score was not successful.
         """
         ended: dict[str, Any] = {
             "kind": report.kind,
@@ -205,6 +207,7 @@ class Flow:
             "cap": report.cap // _MS,
             "jitter": 0.5 + rand / 2,
             "reason": report.reason or report.kind,
+            "received": received,
         }
         if transfer:
             ended["moved"] = asdict(transfer)

@@ -160,7 +160,7 @@ class EndpointClient(Generic[A_co]):
         )
 
     async def aclose(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections, and each connection in use at the end of its exchange."""
         await self._transport.aclose()
 
     async def _exchange(self, body: bytes, headers: dict[str, str], token: str, ends: float) -> _Exchange:

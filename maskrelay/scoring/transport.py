@@ -47,6 +47,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._proxy_tls = client_context() if proxy and proxy.is_tls else None
         self._free = asyncio.Semaphore(max_connections)
         self._idle: list[EndpointConnection] = []
+        self._is_closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return its response.
@@ -80,7 +81,8 @@ class Transport(httpx.AsyncBaseTransport):
         return await link.head()
 
     async def aclose(self) -> None:
-        """Close the idle connections. Connections in use are not closed."""
+        """Close the idle connections. A connection in use is closed at the end of its exchange."""
+        self._is_closed = True
         while self._idle:
             self._idle.pop().close()
         await asyncio.sleep(0)  # asyncio closes a socket in the next iteration of the loop
@@ -94,7 +96,11 @@ class Transport(httpx.AsyncBaseTransport):
 
     def _leave(self, link: EndpointConnection | None) -> None:
         self._free.release()
-        if link and link.rest():
+        if link is None or not link.rest():
+            return
+        if self._is_closed:
+            link.close()
+        else:
             self._idle.append(link)
 
     def _rested(self) -> EndpointConnection | None:

@@ -5,13 +5,14 @@ Planning chooses it once for all frames of the item.
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from maskrelay.contract.record import Failure
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.dicom_facts import DicomFacts
 from maskrelay.contract.records.job import Item, Submission
-from maskrelay.contract.records.planned_items import PlannedItem
+from maskrelay.contract.records.planned_items import PlannedItem, Surveyed
 from maskrelay.contract.records.source_frames import Window
 from maskrelay.contract.vocabulary.intensity_names import (
     EVERY,
@@ -76,8 +77,8 @@ class WindowChooser:
     def _kept(self, item: PlannedItem, draft: Draft, name: Intensity) -> Window | None:
         """Return the window for all pixels of the item. It is stored, and read from storage if it exists already.
 
-        Return None if it could not be computed, for example because a frame crashes its decoder. The frames that can be
-        read are then converted without a window of the item.
+        If reading the pixels has crashed two processes, each frame is read on its own, and those that crash their
+        decoder are left out. So all frames that can be read have the same window.
         """
         storage, key = self._context.storage, keys.window(self._submission.id, item.item)
         with contextlib.suppress(ObjectMissing):
@@ -92,7 +93,9 @@ class WindowChooser:
         if window is None:
             planes = len(draft.frames) * time_units(draft.sources[0].pinned)
             window = self._opening(f"window {item.item}", choose, planes=planes)
-        if window is None or isinstance(window, Failure):
+        if isinstance(window, Failure):
+            window = window_of(name, lambda: self._planes_alone(item, draft))
+        if window is None:
             return None
         with contextlib.suppress(ObjectExists):
             storage.create(key, window.model_dump_json().encode(), "application/json")
@@ -114,15 +117,28 @@ class WindowChooser:
 
     def _planes(self, draft: Draft) -> Iterator[Plane]:
         """Yield the pixels of the frames. Frames that cannot be read, or that need too much memory, are skipped."""
-        settings = self._context.settings
         for number, picture in draft.frames:
+            with contextlib.suppress(ItemError):
+                if (plane := self._plane(draft.sources[number], picture)) is not None:
+                    yield plane
+
+    def _planes_alone(self, item: PlannedItem, draft: Draft) -> Iterator[Plane]:
+        """Do the same as `_planes`, but with a guard for each frame."""
+        for place, (number, picture) in enumerate(draft.frames):
             source = draft.sources[number]
-            reading = source.reading.model_copy(update={"index": picture})
-            place = source.pinned or self._asked[source.upload].source
-            with contextlib.suppress(ItemError), self._sources.opened(place, source.extent, reading) as opened:
-                frame = open_frame(opened, reading, max_pixels=settings.max_pixels)
-                if frame.footprint <= settings.decode_bytes:
-                    yield frame.plane()
+            read = partial(self._plane, source, picture)
+            plane = self._opening(f"window {item.item} {place}", read, planes=time_units(source.pinned))
+            if plane is not None and not isinstance(plane, Failure):
+                yield plane
+
+    def _plane(self, source: Surveyed, picture: int) -> Plane | None:
+        """Return the pixels of a frame, or None if it needs too much memory. Raises ItemError."""
+        settings = self._context.settings
+        reading = source.reading.model_copy(update={"index": picture})
+        place = source.pinned or self._asked[source.upload].source
+        with self._sources.opened(place, source.extent, reading) as opened:
+            frame = open_frame(opened, reading, max_pixels=settings.max_pixels)
+            return frame.plane() if frame.footprint <= settings.decode_bytes else None
 
 
 def default_of(facts: DicomFacts | None, bits: int) -> Preset:

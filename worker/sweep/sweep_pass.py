@@ -194,7 +194,7 @@ def _fail(context: WorkerContext, plans: Plans, frame: PoisonedFrame) -> None:
         return
     error = DecoderCrashed()
     outcome = failed(planned, Failure(code=error.code, detail=error.detail), 2)
-    part = part_name(time.time() * 1000, secrets.token_hex(4), 1)
+    part = part_name(frame.now_ms, secrets.token_hex(4), 1)
     write_part(context.storage, context.ledger.claims, frame.job, part, [(frame.token, RecordedPart(outcome))])
     context.recorder.happened("failed", error.code)
     log.error("decoder crashed", extra={"job_id": frame.job, "frame": frame.frame})

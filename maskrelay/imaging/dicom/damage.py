@@ -18,7 +18,8 @@ logging.getLogger("pydicom").propagate = False  # otherwise its lines would be i
 class _Hush:
     """A switch that suppresses warnings while any thread needs it.
 
-    The filters for warnings are global, so they are restored only when no thread needs the switch any more.
+    The filters for warnings are global, so they are restored only when no thread needs the switch any more. Nothing
+    else in a worker may replace the filters, because two programs that restore them at different times undo each other.
     """
 
     def __init__(self) -> None:
@@ -45,19 +46,27 @@ _hush = _Hush()
 
 
 @contextmanager
+def quiet() -> Iterator[None]:
+    """Suppress the warnings of pydicom and the decoders. This affects all threads, and any thread may use it."""
+    _hush.enter()
+    try:
+        yield
+    finally:
+        _hush.leave()
+
+
+@contextmanager
 def named_damage() -> Iterator[None]:
     """Translate every exception inside the block into an ItemError, and suppress the warnings of the libraries.
 
     Raises TooManyPixels if there is not enough memory, and Truncated for damage that has no more specific error.
     """
-    _hush.enter()
-    try:
-        yield
-    except ItemError:
-        raise
-    except MemoryError:
-        raise TooManyPixels("The object needs more memory than is allowed.") from None
-    except Exception:  # noqa: BLE001  for malicious bytes, a library may raise any exception
-        raise Truncated from None
-    finally:
-        _hush.leave()
+    with quiet():
+        try:
+            yield
+        except ItemError:
+            raise
+        except MemoryError:
+            raise TooManyPixels("The object needs more memory than is allowed.") from None
+        except Exception:  # noqa: BLE001  for malicious bytes, a library may raise any exception
+            raise Truncated from None

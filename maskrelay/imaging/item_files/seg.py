@@ -20,6 +20,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import dcmwrite, write_sequence_item
 
 from maskrelay.errors import ArtifactUnsupported
+from maskrelay.imaging.dicom.damage import quiet
 from maskrelay.imaging.item_files import MaskOf
 from maskrelay.imaging.item_files.seg_groups import SegmentFrameGroups
 from maskrelay.imaging.item_files.seg_header import (
@@ -29,7 +30,7 @@ from maskrelay.imaging.item_files.seg_header import (
     file_meta,
     seg_header,
 )
-from maskrelay.imaging.item_files.seg_sources import HeaderOf, quiet, source_frames
+from maskrelay.imaging.item_files.seg_sources import HeaderOf, source_frames
 
 _PER_FRAME = struct.pack("<HH2s2xL", 0x5200, 0x9230, b"SQ", 0xFFFFFFFF)  # a sequence of undefined length
 _PER_FRAME_END = struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)

@@ -3,9 +3,7 @@
 import math
 import re
 import struct
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import InvalidOperation
 from io import BytesIO
@@ -21,6 +19,7 @@ from pydicom.sequence import Sequence as DicomSequence
 from pydicom.valuerep import format_number_as_ds
 
 from maskrelay.errors import ArtifactUnsupported
+from maskrelay.imaging.dicom.damage import quiet
 
 #: A function that returns the header of the source object with a given number. The Dataset need not contain pixels.
 HeaderOf = Callable[[int], Dataset]
@@ -59,14 +58,6 @@ class SourceFrame:
     orientation: Decimals | None
     #: The measures of the pixels, such as PixelSpacing, each as a DICOM keyword with its decimal strings. May be empty.
     measures: tuple[tuple[str, Decimals], ...]
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Suppress the warnings of pydicom about unusual values in a source. This affects all threads."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def read_source_header(source: bytes | Path) -> Dataset:

@@ -74,6 +74,7 @@ def test_two_lone_deaths_condemn_a_frame_and_the_sweep_may_settle_it(valkey: Run
     assert (last.first, last.trouble(0).deaths) == (0, 1)
     condemned = let_lapse(valkey, ledger, last.token)
     assert [(one.job, one.frame) for one in condemned] == [("job-a", 0)]
+    assert condemned[0].now_ms >= last.now_ms  # by the clock of Redis, by which parts are named
     assert claimed(ledger).first == 1
     lines = [Settlement(condemned[0].token, 0, failed=True)]
     assert ledger.claims.settle("job-a", part_name(1), lines) == {0}

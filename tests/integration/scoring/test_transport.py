@@ -286,6 +286,32 @@ def test_a_connection_that_ended_a_moment_ago_is_not_written_to():
     assert connections(server) == [0, 1]
 
 
+def test_a_connection_in_use_is_closed_at_the_end_of_its_exchange_if_the_client_was_closed_meanwhile():
+    """Otherwise, it would stay open for ever, because nobody uses an idle connection of a closed client."""
+
+    async def run():
+        client = client_of(server.url)
+        asked = asyncio.create_task(client.score(BODY, ROWS, request_id="r"))
+        await asyncio.to_thread(server.arrived.wait, 20)
+        await client.aclose()
+        may_answer.set()
+        scored = await asked
+        return scored, await asyncio.to_thread(closed.wait, 20)
+
+    may_answer, closed = threading.Event(), threading.Event()
+
+    def script(sock, _request):
+        may_answer.wait(20)
+        sock.sendall(GOOD)
+        if sock.recv(1) == b"":
+            closed.set()
+
+    with serving(script) as server:
+        scored, is_closed = asyncio.run(run())
+    assert scored.answers
+    assert is_closed
+
+
 def test_a_request_that_the_connections_end_cut_off_is_sent_again_on_a_new_one():
     """The server closes a kept connection after a part of the second request, which it can therefore not act on."""
     with PartReader() as server:

@@ -53,10 +53,15 @@ def parsed_by(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]],
 
 
 def scored_with(
-    valkey: RunningValkey, simulator: RunningSimulator, folder: Path, steps: Callable[[Scorer], Awaitable[Any]]
+    valkey: RunningValkey,
+    simulator: RunningSimulator,
+    folder: Path,
+    steps: Callable[[Scorer], Awaitable[Any]],
+    **limits: Any,
 ) -> FlowState:
     """Run the steps with a scorer of an endpoint that takes one score at a time, and return the flow afterwards."""
-    endpoint = Endpoint(url=simulator.url, key=simulator.key, max_in_flight=1, max_bytes_per_s=1e9)
+    limits = {"max_in_flight": 1, "max_bytes_per_s": 1e9, **limits}
+    endpoint = Endpoint(url=simulator.url, key=simulator.key, **limits)
 
     async def run(audit: AuditLog) -> FlowState:
         flow = valkey.ledger().flow([endpoint], slot_lease=LEASE)
@@ -104,6 +109,28 @@ def test_answers_that_break_the_contract_close_the_gate_though_their_slots_were_
     parsed_by(parse)
     state = scored_with(valkey, simulator, tmp_path, three)
     assert (state.in_flight, state.gate, state.last_good_ms) == (0, "closed", 0)
+
+
+def test_the_bytes_of_an_answer_that_breaks_the_contract_count_too(
+    valkey: RunningValkey, simulator: RunningSimulator, tmp_path: Path, parsed_by: Callable[[Callable[..., Any]], None]
+) -> None:
+    """The answer has about the size that was estimated at admission, so nothing is given back."""
+
+    def bytes_ready_at() -> float:
+        return float(valkey.client.hget("mr:flow:default", "bytes_at") or 0)
+
+    def parse(*_: Any, **__: Any) -> list[RowAnswer]:
+        admitted.append(bytes_ready_at())
+        raise AnswerInvalid("not what was agreed", status=200)
+
+    async def one(scorer: Scorer) -> None:
+        with pytest.raises(AnswerInvalid):
+            await scorer.score([canary()], ASKED, "frame")
+
+    admitted: list[float] = []
+    parsed_by(parse)
+    scored_with(valkey, simulator, tmp_path, one, max_in_flight=2, max_bytes_per_s=1e6)
+    assert bytes_ready_at() - admitted[-1] > -500  # milliseconds; the estimate is 1400 for each prompt
 
 
 def test_a_score_that_is_cancelled_while_its_answer_is_parsed_keeps_no_slot(

@@ -66,7 +66,7 @@ local function count_death(job, frame, claim, token)
   if record.deaths < 2 then return requeue(job, frame, now, true) end
   local new_token = token .. '-' .. frame
   lease_claim(new_token, {job = job, first = frame, n = 1, held = '1', alone = true}, lease_ms)
-  condemned[#condemned + 1] = {token = new_token, job = job, frame = frame}
+  condemned[#condemned + 1] = {token = new_token, job = job, frame = frame, now_ms = now}
 end
 
 local function take_back(token, claim)

@@ -1,7 +1,7 @@
 -- report_score(endpoint, slot, ended) → the state of the gate
 --
--- ended: {kind, overload, keep_slot, frame, retry_after, base, cap, jitter, reason, moved, released},
--- with waits in milliseconds. moved: {bytes_up, bytes_down, prompts, body_seconds} of a good score.
+-- ended: {kind, overload, keep_slot, frame, retry_after, base, cap, jitter, reason, moved, released,
+-- received}, with waits in milliseconds. received: the bytes of the answer. moved: {bytes_up, bytes_down, prompts, body_seconds} of a good score.
 -- released: the result of release_slot.lua, if the slot was released before. The slot of a score
 -- that may still be in progress is kept until its lease lapses.
 local slot, ended = ARGV[2], cjson.decode(ARGV[3])
@@ -20,7 +20,7 @@ local function learn(score)
   if ended.moved then learn_transfer(flow, ended.moved) end
   if not score then return end
   if not ended.released and (ended.moved or not ended.keep_slot) then
-    correct_tokens(flow, score, ended.moved and ended.moved.bytes_down or 0)
+    correct_tokens(flow, score, ended.moved and ended.moved.bytes_down or ended.received)
   end
   if is_probe then return end
   if ended.kind == 'good' and score.wanted then limit_grows(flow, score, flow.set.most) end

@@ -3,7 +3,9 @@
 import io
 import re
 import struct
+import threading
 import tracemalloc
+import warnings
 import zlib
 
 import numpy as np
@@ -24,6 +26,7 @@ from maskrelay.errors import (
     ZeroSized,
 )
 from maskrelay.imaging.dicom import open_planes, read_facts
+from maskrelay.imaging.dicom.damage import named_damage, quiet
 from tests.support.builders.dicoms import (
     dataset_of,
     dicom_of,
@@ -306,3 +309,22 @@ def test_pixels_named_to_be_somewhere_else_are_not_looked_for():
     file = dicom_of(PIXELS)
     wrong = replaced(file, (0x0028, 0x0010), struct.pack("<H", 3000))
     assert all(type(refusal) is Truncated for refusal in both(wrong))
+
+
+def test_warnings_are_as_before_when_threads_that_suppress_them_end_in_any_order():
+    """One thread makes a segmentation, while another decodes."""
+    before, inside, may_end = list(warnings.filters), threading.Event(), threading.Event()
+
+    def decode() -> None:
+        with named_damage():
+            inside.set()
+            may_end.wait(20)
+
+    thread = threading.Thread(target=decode)
+    with quiet():
+        thread.start()
+        assert inside.wait(20)
+    assert warnings.filters != before
+    may_end.set()
+    thread.join()
+    assert warnings.filters == before

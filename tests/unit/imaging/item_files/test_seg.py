@@ -11,9 +11,9 @@ from pydicom.dataset import Dataset
 
 from maskrelay.contract.vocabulary.segment_codes import codes_of
 from maskrelay.errors import ArtifactUnsupported
+from maskrelay.imaging.dicom.damage import quiet
 from maskrelay.imaging.item_files.seg import write_seg
 from maskrelay.imaging.item_files.seg_header import Segment, segment_labels
-from maskrelay.imaging.item_files.seg_sources import quiet
 from tests.support.builders.segmentations import (
     ENHANCED,
     MAKING,
