@@ -14,7 +14,7 @@ NODE_READY := $(NODE)/node_modules/.ready
 
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo up test slow lint types imports docs fidelity fuzz api-fuzz faults faults-off soak bench sbom helm azure node lock clean
+.PHONY: help demo demo-lake up test slow lint types imports docs fidelity fuzz api-fuzz faults faults-off soak bench sbom helm azure node lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ up demo: export PYTHONDONTWRITEBYTECODE :=  # otherwise every process compiles t
 
 demo: $(READY) ## start everything, segment real photographs, verify the callback, print a table, stop
 	$(BIN)/python -m maskrelay.stack demo
+
+demo-lake: $(READY) $(NODE_READY) ## a run over a bucket, killed, resumed, repeated and queried (needs Debian's orthanc, orthanc-dicomweb, nodejs, npm)
+	$(BIN)/python -m tests.lake $(STORE)
 
 up: $(READY) ## run the whole service in the foreground (PORT, DATA, MASKRELAY_*)
 	$(BIN)/python -m maskrelay.stack up

@@ -5,6 +5,7 @@ or holds one request.
 import http.client
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +21,7 @@ class FaultyProxy(ThreadingHTTPServer):
     With `lose_every`, the answer to every PUT with such a number is lost. With `lose_answers_of`, the answers to all
     requests whose path contains this text are lost. With `away`, every request is answered with 503. With `delay_s`,
     each request waits that long. A request of `held` is caught.
-    `seen` has "METHOD /path" of every request.
+    `seen` has "METHOD /path" of every request, and `answered` the number of bytes in the bodies of all answers to it.
     """
 
     daemon_threads = True
@@ -31,6 +32,7 @@ class FaultyProxy(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.puts = 0
         self.seen: list[str] = []
+        self.answered: Counter[str] = Counter()
         self.mend()
 
     def mend(self) -> None:
@@ -92,6 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(503, [], b"")
             return
         status, headers, answer = self._ask(body)
+        self.server.answered[f"{self.command} {self.path}"] += len(answer)
         if caught and hold.after and hold.catch():
             self.close_connection = True
             return
@@ -116,7 +119,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in headers:
             if name.lower() not in {"connection", "content-length", "transfer-encoding", "date", "server"}:
                 self.send_header(name, value)
-        length = dict(headers).get("Content-Length", "0") if self.command == "HEAD" else str(len(body))
+        declared = {name.lower(): value for name, value in headers}.get("content-length", "0")
+        length = declared if self.command == "HEAD" else str(len(body))
         self.send_header("Content-Length", length)
         self.end_headers()
         self.wfile.write(body)
