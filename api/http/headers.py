@@ -1,6 +1,8 @@
 """The request headers that the API interprets, with their validation."""
 
 import re
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
 
 from starlette.datastructures import Headers
 
@@ -47,20 +49,47 @@ def none_match(headers: Headers, etag: str) -> bool:
     return "*" in given or etag in given
 
 
+def http_date(moment: datetime) -> str:
+    """Return the time as an HTTP date, in whole seconds."""
+    return format_datetime(moment.astimezone(UTC), usegmt=True)
+
+
+def not_modified(headers: Headers, etag: str, modified: datetime | None) -> bool:
+    """Return whether the caller has the current version (RFC 9110): by `If-None-Match` or else `If-Modified-Since`.
+
+    `modified` is the time of the last change, or None if it is not known. A date that cannot be read is ignored.
+    """
+    if "if-none-match" in headers:
+        return none_match(headers, etag)
+    given = _date(headers.get("if-modified-since", ""))
+    return given is not None and modified is not None and modified.replace(microsecond=0) <= given
+
+
+def _date(text: str) -> datetime | None:
+    """Return the time of an HTTP date, or None if the text is none."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
 def wants_lines(headers: Headers) -> bool:
     """Return whether the caller accepts NDJSON."""
     return "application/x-ndjson" in headers.get("accept", "").lower()
 
 
-def byte_range(headers: Headers, length: int, etag: str) -> tuple[int, int] | None:
+def byte_range(headers: Headers, length: int, etag: str, modified: datetime | None = None) -> tuple[int, int] | None:
     """Return the requested byte range (RFC 9110) as offset and length, or None if the whole file must be sent.
 
     The whole file is sent if no range is requested, if the unit is not bytes, if there are several ranges or a
-    malformed one, or if `If-Range` names another version. Raises RangeNotSatisfiable for a range outside of the file.
+    malformed one, or if `If-Range` names another version, by its ETag or by the time of its last change (`modified`).
+    Raises RangeNotSatisfiable for a range outside of the file.
     """
+    versions = {None, etag} if modified is None else {None, etag, http_date(modified)}
     given = _RANGE.fullmatch(headers.get("range", "").strip())
     condition = headers.get("if-range")
-    if given is None or given[1] == given[2] == "" or (condition is not None and condition.strip() != etag):
+    if given is None or given[1] == given[2] == "" or (condition and condition.strip()) not in versions:
         return None
     first, last = given[1], given[2]
     if first == "":

@@ -1,7 +1,7 @@
 """The streams of events that callers listen to: the events of one job, and those of all jobs of a tenant."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated, Literal
 
 from fastapi import Query
@@ -62,7 +62,7 @@ async def follow_jobs(request: Request, last_event_id: LastId = None) -> Respons
 
 async def _job_events(
     dependencies: Dependencies, known: JobSnapshot, base: str, resumed: str | None
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     yield RETRY
     if known.terminal:
         async for events in _after_the_end(dependencies, known, base, resumed):
@@ -144,7 +144,7 @@ async def _after_the_end(
 
 async def _tenant_events(
     dependencies: Dependencies, tenant: str, base: str, resumed: str | None
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     yield RETRY
     if dependencies.changes.closed:
         return

@@ -20,6 +20,7 @@ from maskrelay.contract.records import keys
 from maskrelay.contract.records.item_lines import ItemLine, flags_of
 from maskrelay.contract.records.job import ANY_FLAG, Result
 from maskrelay.contract.records.planned_items import IgnoredFile
+from maskrelay.contract.views.job_views import GridShown
 from maskrelay.errors import NotEnded, NotFound, ObjectMissing
 from maskrelay.storage.stored_records import lines_of, read_records
 
@@ -94,6 +95,15 @@ def read_item(dependencies: Dependencies, known: JobSnapshot, item: int) -> Item
     if line is None:
         raise NotFound
     return line
+
+
+def read_grid(dependencies: Dependencies, known: JobSnapshot, line: ItemLine) -> GridShown | None:
+    """Return the grid of an item's label volume, or None if it has none. The grid is in the plan of the job."""
+    if "nifti" not in line.files:
+        return None
+    planned = dependencies.archive.item_of(known.id, line.outcomes[0].frame)
+    grid = planned.grid if planned is not None else None
+    return GridShown.model_validate(grid.model_dump(include=set(GridShown.model_fields))) if grid is not None else None
 
 
 def _has(line: ItemLine, flag: str) -> bool:

@@ -24,7 +24,9 @@ from api.http.headers import (
     PRIVATE,
     RETRY_AFTER,
     byte_range,
+    http_date,
     none_match,
+    not_modified,
     wait_asked,
     wants_lines,
 )
@@ -32,7 +34,7 @@ from api.http.json_pointer import pointer
 from api.http.pagination import cursor_of, next_link, places_of
 from api.jobs import actions, artifacts
 from api.jobs.item_reviews import ReviewState, add_reviews, reviewed_page
-from api.jobs.items import ItemPage, read_from, read_ignored, read_item, read_page
+from api.jobs.items import ItemPage, read_from, read_grid, read_ignored, read_item, read_page
 from api.jobs.long_poll import until_ended
 from api.jobs.lookup import JobSnapshot, find_job
 from api.jobs.representation import (
@@ -211,7 +213,7 @@ def _bodies(page: ItemPage, url: str, rle: bool) -> list[Any]:
 async def show_item(
     request: Request, job: str, item: Annotated[int, Path(ge=0, le=_LAST)], rle: Rle = False
 ) -> Response:
-    """Return one item by its number, with the provenance of each frame.
+    """Return one item by its number, with the provenance of each frame, and the grid of its label volume.
 
     While the job runs, the item has only the frames that are completed.
     """
@@ -219,6 +221,8 @@ async def show_item(
     known = await in_thread(find_job, dependencies, tenant_of(request), job)
     line = await in_thread(read_item, dependencies, known, item)
     body = await in_thread(partial(item_body, rle=rle, provenance=True), line, job_url(base_of(request), job))
+    if grid := await in_thread(read_grid, dependencies, known, line):
+        body["grid"] = body_of(grid)
     await in_thread(add_reviews, dependencies, job, caller_of(request).name, [body])
     return JSONResponse(body, headers=PRIVATE if known.terminal else PRIVATE | RETRY_AFTER)
 
@@ -236,13 +240,17 @@ async def get_artifact(
     known = await in_thread(find_job, dependencies, tenant_of(request), job)
     artifact = await in_thread(artifacts.find, dependencies, known, name)
     headers = {**PRIVATE, "ETag": f'"{artifact.ref.sha256}"'}
-    if none_match(request.headers, headers["ETag"]):
+    # A file may be replaced until the job has ended, and never afterwards.
+    modified = known.result.finished_at if known.result is not None else None
+    if modified is not None:
+        headers["Last-Modified"] = http_date(modified)
+    if not_modified(request.headers, headers["ETag"], modified):
         return Response(status_code=304, headers=headers)
     if redirect and (address := await in_thread(artifacts.elsewhere, dependencies, artifact)):
         named = {"Location": address, "Content-Disposition": artifacts.disposition(artifact.human_name)}
         return Response(status_code=307, headers={**headers, **named, "Cache-Control": "no-store"})
     headers["Accept-Ranges"] = "bytes"
-    part = byte_range(request.headers, artifact.ref.length, headers["ETag"])
+    part = byte_range(request.headers, artifact.ref.length, headers["ETag"], modified)
     return await artifacts.answer(dependencies, artifact, headers, part, head=getattr(request.state, "head", False))
 
 

@@ -37,6 +37,7 @@ from maskrelay.rules.timings import TOTAL, bottleneck, timings
 #: The members that are omitted if they have no value. All other members are always present, even if they are null.
 _ABSENT = frozenset(
     {
+        "grid",
         "deadline",
         "reason",
         "error",

@@ -18,6 +18,7 @@ from api.dependencies import Dependencies, base_of, caller_of, dependencies_of, 
 from api.http.headers import PRIVATE
 from api.jobs.lookup import find_job
 from api.jobs.stored_reviews import names_of, read_marks, visible_readers
+from maskrelay.contract.csv_cells import plain_cell
 from maskrelay.contract.records.item_lines import ItemLine
 from maskrelay.contract.records.job import Result
 from maskrelay.contract.records.reviews import reader_id
@@ -44,7 +45,8 @@ async def send_csv(request: Request, job: str) -> Response:
     """Return the masks of a finished job as CSV, with one row for each mask.
 
     A frame that failed has one row with its `error_code` and without a prompt. The columns are those of the table
-    `masks`, and your reviews.
+    `masks`, and your reviews. A text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return gets an apostrophe
+    in front, so that no spreadsheet runs it as a formula. The Parquet file has every text as it is.
     """
     return await _sent(request, job, "csv", CSV, _csv)
 
@@ -131,7 +133,7 @@ def _csv(rows: Iterator[Row]) -> Iterator[bytes]:
     names = [column.name for column in COLUMNS]
     yield _csv_lines([names])
     while some := list(islice(rows, _ROWS_PER_CHUNK)):
-        yield _csv_lines([[_csv_value(row[name]) for name in names] for row in some])
+        yield _csv_lines([[_csv_value(name, row[name]) for name in names] for row in some])
 
 
 def _csv_lines(lines: list[list[Any]]) -> bytes:
@@ -140,5 +142,11 @@ def _csv_lines(lines: list[list[Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _csv_value(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value
+def _csv_value(name: str, value: Any) -> Any:
+    """Return the value of a cell.
+
+    Run lengths are not text from a caller, and a program could not decode them with an apostrophe in front.
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if name == "rle_counts" else plain_cell(value)

@@ -59,7 +59,8 @@ async def summarise_reviews(
     """Return counts by reader, the agreement of readers (Cohen's κ), and the error rate of items without a flag.
 
     The error rate is estimated for each reader from the reviews of a random sample of the items that have masks and no
-    flag. `GET /v1/jobs/{job}/items?sample=N` lists the sample.
+    flag. `GET /v1/jobs/{job}/items?sample=N` lists the sample. Of other readers, only the reviews of items that you
+    have reviewed yourself are counted. `reviewed` is the number of items that anyone has reviewed.
     """
     dependencies = dependencies_of(request)
     known = await in_thread(find_job, dependencies, tenant_of(request), job)

@@ -6,7 +6,7 @@ from itertools import combinations
 
 from api.dependencies import Dependencies
 from api.jobs.lookup import JobSnapshot
-from api.jobs.stored_reviews import names_of, read_marks
+from api.jobs.stored_reviews import names_of, read_marks, visible_marks
 from api.jobs.unflagged_sample import unflagged_sample
 from maskrelay.contract.records.reviews import Marks, ReviewMark, reader_id
 from maskrelay.contract.views.review_views import Agreement, ReaderCounts, ReviewSummary, Sample, SampleCounts
@@ -14,18 +14,22 @@ from maskrelay.rules.agreement import cohens_kappa, error_interval
 
 
 def summary(dependencies: Dependencies, known: JobSnapshot, reader: str, size: int) -> ReviewSummary:
-    """Return the summary for this reader. `size` is the size of the random sample."""
-    marks = read_marks(dependencies, known.id)
+    """Return the summary for this reader. `size` is the size of the random sample.
+
+    Of other readers, only the reviews that this reader may see are counted. Otherwise the counts of a small sample, or
+    their difference before and after a review, would tell the verdict on an item that this reader has not judged yet.
+    """
+    every, own = read_marks(dependencies, known.id), reader_id(reader)
+    marks = visible_marks(every, own)
     names = names_of(dependencies, marks, marks)
     sample = None
     if known.result is not None:
         sample = unflagged_sample(dependencies, known.result, size)
     return ReviewSummary(
         items=known.counts().total,
-        reviewed=len({item for of_reader in marks.values() for item in of_reader}),
+        reviewed=len({item for of_reader in every.values() for item in of_reader}),
         readers=[
-            _counts(names[id_], marks[id_], sample, you=id_ == reader_id(reader))
-            for id_ in sorted(marks, key=lambda id_: names[id_])
+            _counts(names[id_], marks[id_], sample, you=id_ == own) for id_ in sorted(marks, key=lambda id_: names[id_])
         ],
         agreement=list(_agreements(marks, names)),
         sample=Sample(size=len(sample), items=list(sample)) if sample is not None else None,

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Any
 
 from starlette.responses import StreamingResponse
@@ -38,7 +39,6 @@ async def follow(broadcast: Broadcast, number: int, place: Callable[[], str]) ->
     A listener that is too slow gets an event `dropped`, whose id is the current `place`, instead of the events that it
     has missed.
     """
-    deadline = asyncio.get_running_loop().time() + LONGEST_S
     while True:
         events = broadcast.since(number)
         number = broadcast.count
@@ -46,7 +46,7 @@ async def follow(broadcast: Broadcast, number: int, place: Callable[[], str]) ->
             yield dropped(place(), "too_slow")
         elif events:
             yield b"".join(events)
-        elif broadcast.ended or asyncio.get_running_loop().time() > deadline:
+        elif broadcast.ended:
             return
         else:
             await broadcast.wait(number, HEARTBEAT_S)
@@ -54,9 +54,24 @@ async def follow(broadcast: Broadcast, number: int, place: Callable[[], str]) ->
                 yield HEARTBEAT
 
 
-def streamed(events: AsyncIterator[bytes], *, head: bool) -> StreamingResponse:
+def streamed(events: AsyncGenerator[bytes], *, head: bool) -> StreamingResponse:
     """Return the response that sends these events. For HEAD, nothing is sent."""
-    return StreamingResponse(_nothing() if head else events, headers=_HEADERS, media_type="text/event-stream")
+    body = _nothing() if head else _until_deadline(events)
+    return StreamingResponse(body, headers=_HEADERS, media_type="text/event-stream")
+
+
+async def _until_deadline(events: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the events until `LONGEST_S` is over.
+
+    The time is compared before each event, so a listener that reads slowly, and for whom an event is always waiting, is
+    not served for longer. While nothing happens, the heartbeat comes often enough to notice the end of the time.
+    """
+    deadline = asyncio.get_running_loop().time() + LONGEST_S
+    async with aclosing(events):
+        async for event in events:
+            if asyncio.get_running_loop().time() >= deadline:
+                return
+            yield event
 
 
 async def _nothing() -> AsyncIterator[bytes]:

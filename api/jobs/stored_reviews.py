@@ -55,6 +55,16 @@ def visible_readers(marks: Marks, own: str, item: int) -> list[str]:
     return sorted(reader for reader in marks if reader != own and item in marks[reader])
 
 
+def visible_marks(marks: Marks, own: str) -> Marks:
+    """Return the reviews that a reader with the id `own` may see, without readers of whom he may see none."""
+    judged = marks.get(own, {})
+    visible = {
+        reader: {item: mark for item, mark in of_reader.items() if item in judged}
+        for reader, of_reader in marks.items()
+    }
+    return {reader: of_reader for reader, of_reader in visible.items() if of_reader}
+
+
 def names_of(dependencies: Dependencies, marks: Marks, readers: Iterable[str]) -> dict[str, str]:
     """Return the names of these readers by their ids. One review of each reader is read."""
     known = {reader: next(iter(marks[reader].values())).key for reader in readers}

@@ -25,9 +25,16 @@ from maskrelay.contract.vocabulary.trained_targets import TargetList
 
 _WAIT = header("Prefer", "`wait=N`: respond when the job has ended, or after N seconds (at most 50).")
 _NONE_MATCH = header("If-None-Match", "The `ETag` of your copy. If it is still current, the response is 304.")
+_MODIFIED_SINCE = header(
+    "If-Modified-Since",
+    "The `Last-Modified` of your copy, which files have when the job has ended. Ignored if `If-None-Match` is sent.",
+)
 _RANGE = header(
     "Range",
     "One byte range (RFC 9110). The response is 206 with that range, or 416 if the file has no byte of it.",
+)
+_IF_RANGE = header(
+    "If-Range", "The `ETag` or `Last-Modified` of your copy. If it is not current, the whole file is sent."
 )
 _LAST_EVENT = header("Last-Event-ID", "The id of the last event that you have processed. The stream goes on after it.")
 _KEY = header(
@@ -261,7 +268,7 @@ ROUTES = (
         response=Response,
         problems=(400, 404, 410, 416, 503),
         others=_FILES,
-        headers=(_NONE_MATCH, _RANGE),
+        headers=(_NONE_MATCH, _MODIFIED_SINCE, _RANGE, _IF_RANGE),
     ),
     Route(
         path="/v1/jobs/{job}/results.csv",

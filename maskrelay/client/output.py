@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 from maskrelay.client.download import SavedFile
 from maskrelay.client.render import as_agent, as_csv, as_json, as_text
 from maskrelay.client.table import printable, table
+from maskrelay.contract.csv_cells import plain_cell
 from maskrelay.contract.views.job_views import ItemShown, JobShown
 
 Format = Literal["text", "json", "csv", "agent"]
@@ -71,7 +72,7 @@ def show_rows(form: Format, head: Sequence[str], rows: Sequence[Sequence[object]
 def csv_text(rows: Sequence[Sequence[object]]) -> str:
     """Return rows as CSV without the last line break."""
     written = io.StringIO()
-    csv.writer(written, lineterminator="\n").writerows(rows)
+    csv.writer(written, lineterminator="\n").writerows([plain_cell(cell) for cell in row] for row in rows)
     return written.getvalue().removesuffix("\n")
 
 

@@ -12,6 +12,7 @@ from maskrelay.client.download import SavedFile
 from maskrelay.client.progress import describe
 from maskrelay.client.responses import pictures
 from maskrelay.client.table import printable, table
+from maskrelay.contract.csv_cells import plain_cell
 from maskrelay.contract.records.job import TERMINAL
 from maskrelay.contract.views.job_views import FrameShown, ItemShown, JobShown
 from maskrelay.contract.vocabulary.trained_targets import PromptWarning
@@ -73,7 +74,8 @@ def as_csv(_job: JobShown, items: Sequence[ItemShown], saved: Sequence[SavedFile
         flags, file = " ".join(row.flags), paths.get((row.custom_id, row.frame, row.prompt))
         measures = (row.category, row.area_px, row.mean_probability, row.empty, flags)
         error = (row.error_code, row.error_detail)
-        writer.writerow([row.custom_id, row.source_name, row.frame, row.prompt, *measures, row.state, *error, file])
+        cells = (row.custom_id, row.source_name, row.frame, row.prompt, *measures, row.state, *error, file)
+        writer.writerow([plain_cell(cell) for cell in cells])
     return written.getvalue().removesuffix("\n")
 
 

@@ -169,6 +169,23 @@ class FrameShown(Provenance):
     links: FrameLinks = FrameLinks()
 
 
+class TurnShown(BaseModel):
+    """How a stored slice was made an image: its axes were exchanged, then rows and columns were reversed."""
+
+    transpose: bool
+    flip_rows: bool
+    flip_columns: bool
+
+
+class GridShown(BaseModel):
+    """The grid of the label volume, and where the frames are in it."""
+
+    shape: tuple[int, int, int] = Field(description="The number of voxels along i, j and k.")
+    axis: int = Field(description="The axis along which the volume is cut into frames, counted from 0.")
+    places: list[int] = Field(description="The number of the slice along the axis, for each frame.")
+    turn: TurnShown
+
+
 class ItemShown(Provenance):
     """An item. An item with several frames has `frames` instead of `masks`.
 
@@ -199,6 +216,9 @@ class ItemShown(Provenance):
     review: MarkShown | None = Field(None, description="Your own review. It is absent if there is none.")
     reviews: list[MarkShown] | None = Field(
         None, description="The reviews of other readers, if you have reviewed the item yourself."
+    )
+    grid: GridShown | None = Field(
+        None, description="The grid of the label volume. Only sent with a single item that has the output `nifti`."
     )
     links: ItemLinks = ItemLinks()
 

@@ -151,7 +151,20 @@ def test_a_stream_ends_after_its_longest_time(north: httpx.Client, job: str, mon
     monkeypatch.setattr(server_sent_events, "LONGEST_S", 0.1)
     monkeypatch.setattr(server_sent_events, "HEARTBEAT_S", 0.05)
     with listening(north, path(job)) as events:
-        assert {event.event for event in events} == {"job"}
+        assert {event.event for event in events} <= {"job"}
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_stream_whose_time_is_over_sends_no_event_that_waits(
+    api: RunningApi, north: httpx.Client, job: str, monkeypatch: pytest.MonkeyPatch, ended: bool
+) -> None:
+    settle(api, job, 1, succeeded(api, job, 0), failed(1))
+    if ended:
+        finish(api, job, succeeded(api, job, 0), failed(1), failed(2))
+    monkeypatch.setattr(server_sent_events, "LONGEST_S", 0.0)
+    for address in (f"{path(job)}?from=start", "/v1/events"):
+        with listening(north, address) as events:
+            assert list(events) == []
 
 
 def test_head_sends_no_stream(north: httpx.Client, job: str) -> None:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from api.jobs import result_tables
+from maskrelay.contract.records.outcomes import Outcome, Rle
 from maskrelay.contract.tables.table_schema import MASKS
 from maskrelay.delta import parquet_rows
 from tests.support.drivers.api_jobs import PROMPT, accepted, failed, finish, succeeded
@@ -84,6 +85,28 @@ def test_a_table_has_the_reviews_that_you_may_see(api: RunningApi, north: httpx.
     rows = parquet_rows_of(north, job)
     assert [(row["review"], row["review_grade"]) for row in rows] == [(None, None), ("accept", 4), *[(None, None)] * 3]
     assert list(json.loads(rows[1]["reviews_json"]).values()) == ["reject"]
+
+
+def test_no_text_of_a_caller_is_a_formula_in_csv(api: RunningApi, north: httpx.Client) -> None:
+    texts = ["=1+1", "+1", "-2", "@SUM(A1)", "\tx", "\r=x", "plain", "2-1", "'x"]
+    job = accepted(north, *(text.encode() for text in texts))
+    finish(api, job, *(renamed(succeeded(api, job, number), text) for number, text in enumerate(texts)))
+    shown = ["'=1+1", "'+1", "'-2", "'@SUM(A1)", "'\tx", "'\r=x", "plain", "2-1", "'x"]
+    assert [row["category"] for row in csv_rows(north, job)] == shown
+    assert [row["category"] for row in parquet_rows_of(north, job)] == texts
+
+
+def renamed(outcome: Outcome, category: str, **news: Any) -> Outcome:
+    """Return the outcome with another category of its mask, and other changes of the mask."""
+    return outcome.model_copy(update={"masks": (outcome.masks[0].model_copy(update={"category": category, **news}),)})
+
+
+def test_numbers_and_run_lengths_are_no_text(api: RunningApi, north: httpx.Client) -> None:
+    job = accepted(north, b"a")
+    lengths = Rle(size=(8, 8), counts="=30")
+    finish(api, job, renamed(succeeded(api, job, 0), "eye", rle=lengths, mean_probability=-0.5))
+    (row,) = csv_rows(north, job)
+    assert (row["rle_counts"], row["mean_probability"]) == ("=30", "-0.5")
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])

@@ -4,7 +4,9 @@ import base64
 import hashlib
 import io
 import json
+from datetime import datetime, timedelta
 from email.message import Message
+from email.utils import format_datetime, parsedate_to_datetime
 from urllib.parse import unquote
 
 import httpx
@@ -195,6 +197,46 @@ def test_an_artifact_is_the_file_that_the_visible_outcome_names(
             assert answer.headers["etag"] == f'"{hashlib.sha256(wanted).hexdigest()}"'
             again = north.get(url, headers={"If-None-Match": answer.headers["etag"]})
             assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_file_of_an_ended_job_has_a_date_and_is_sent_only_if_it_is_newer(
+    api: RunningApi, north: httpx.Client
+) -> None:
+    job = accepted(north, b"a")
+    plan(api, job)
+    outcome = succeeded(api, job, 0)
+    settle(api, job, 1, outcome)
+    url = f"/v1/jobs/{job}/artifacts/0-0-0.mask.png"
+    # until the job has ended, another outcome may replace this one
+    always = {"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"}
+    assert "last-modified" not in north.get(url).headers
+    assert north.get(url, headers=always).status_code == 200
+    finish(api, job, outcome)
+    first = north.get(url)
+    modified, etag = first.headers["last-modified"], first.headers["etag"]
+    manifest = north.get(f"/v1/jobs/{job}/artifacts/result.json")
+    finished = datetime.fromisoformat(manifest.json()["finished_at"])
+    assert manifest.headers["last-modified"] == modified
+    assert parsedate_to_datetime(modified) == finished.replace(microsecond=0)
+    before = {"If-Modified-Since": format_datetime(finished - timedelta(days=1), usegmt=True)}
+    known = {"If-Modified-Since": modified}
+    asked = [
+        known,
+        before,
+        known | {"If-None-Match": etag},
+        known | {"If-None-Match": '"x"'},
+        {"If-Modified-Since": "x"},
+    ]
+    assert [north.get(url, headers=headers).status_code for headers in asked] == [304, 200, 304, 200, 200]
+    ranged = {"Range": "bytes=0-3"}
+    versions = [modified, etag, before["If-Modified-Since"], '"x"']
+    parts = [north.get(url, headers=ranged | {"If-Range": version}) for version in versions]
+    assert [(part.status_code, len(part.content)) for part in parts] == [
+        (206, 4),
+        (206, 4),
+        (200, len(PNG)),
+        (200, len(PNG)),
+    ]
 
 
 def test_an_artifact_within_a_larger_object_is_cut_out_of_it(api: RunningApi, north: httpx.Client) -> None:

@@ -150,6 +150,25 @@ def test_the_summary_counts_readers_agreement_and_the_sample(
     assert you["sample"]["interval"][0] < 0.5 < you["sample"]["interval"][1]
 
 
+def test_the_summary_tells_a_blind_reader_no_verdict_of_another(
+    north: httpx.Client, second: httpx.Client, job: str
+) -> None:
+    for item in range(4):
+        reviewed(north, job, item, "reject" if item % 2 else "accept", grade=2, flag=True)
+    for sample in (1, 2, 5):
+        shown = second.get(f"/v1/jobs/{job}/reviews?sample={sample}").json()
+        assert (shown["reviewed"], shown["readers"], shown["agreement"]) == (4, [], [])
+    reviewed(second, job, 1, "accept")
+    shown = second.get(f"/v1/jobs/{job}/reviews?sample=5").json()
+    other, you = sorted(shown["readers"], key=lambda reader: bool(reader["you"]))
+    assert (other["accepted"], other["rejected"], other["flagged"], other["grades"]) == (0, 1, 1, {"2": 1})
+    assert (other["sample"]["reviewed"], other["sample"]["rejected"], you["sample"]["reviewed"]) == (1, 1, 1)
+    (agreement,) = shown["agreement"]
+    assert (agreement["items"], agreement["observed"]) == (1, 0.0)
+    second.delete(address(job, 1))
+    assert second.get(f"/v1/jobs/{job}/reviews").json()["readers"] == []
+
+
 def test_a_sample_stays_the_same(north: httpx.Client, job: str) -> None:
     two = north.get(f"/v1/jobs/{job}/reviews?sample=2").json()["sample"]["items"]
     five = north.get(f"/v1/jobs/{job}/reviews?sample=5").json()["sample"]["items"]

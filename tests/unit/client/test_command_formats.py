@@ -49,6 +49,14 @@ def test_csv_has_a_row_for_each_mask_and_each_failure(use, capsys: pytest.Captur
     ]
 
 
+def test_csv_has_no_text_that_a_spreadsheet_would_run(use, capsys: pytest.CaptureFixture[str]) -> None:
+    with service(*answers({**item_of("=1+1"), "source_name": "@in.png"})) as one:
+        use(one)
+        assert main(["status", "j1", "--csv"]) == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (row["custom_id"], row["source_name"], row["area_px"]) == ("'=1+1", "'@in.png", "1")
+
+
 def test_the_format_for_agents_is_complete_and_plain(use, capsys: pytest.CaptureFixture[str]) -> None:
     items = [item_of(str(number)) for number in range(100)]
     with service(*answers(*items, {**failed(100), "source_name": "a\x1b[2J.png"})) as one:
