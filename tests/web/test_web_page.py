@@ -1,80 +1,14 @@
-"""The whole way through the web page with a real browser: sign in, submit, watch, view, review, sign out."""
+"""The views of the web page in a real browser: the viewer, the review, filters and prompts."""
 
-import io
 import re
-import zipfile
-from itertools import count
 
-import numpy as np
 import pytest
-from PIL import Image
-from playwright.sync_api import FilePayload, expect
+from playwright.sync_api import expect
 
 from maskrelay.imaging.draw.palette import PALETTE
-from tests.support.builders.phantoms import ball, oblique, series, voxels
-from tests.support.builders.pictures import saved
 from tests.support.drivers.web_pages import Visitor
 from tests.support.servers.stacks import RunningStack
-
-DISC = "optic disc in retinal fundus"
-LIVER = "liver in abdomen CT"
-_numbers = count()
-
-
-def eye(name: str, side: int = 200) -> FilePayload:
-    """Return a picture with a bright disc, which the simulator finds as the optic disc. No two are equal."""
-    down, across = np.mgrid[:side, :side]
-    number = next(_numbers)
-    samples = np.full((side, side, 3), (120, 40, 20), np.uint8)
-    samples[(down - side // 2) ** 2 + (across - side // 3 - number % 20) ** 2 < (side // 8) ** 2] = (250, 220, 120)
-    return {"name": name, "mimeType": "image/png", "buffer": saved(Image.fromarray(samples), "PNG")}
-
-
-def ct(slices: int) -> FilePayload:
-    """Return a zip archive of a CT series with a ball in it."""
-    raster = oblique((64, 64, slices), (3.0, 3.0, 4.0))
-    values = voxels(raster, ball((0.0, 0.0, 0.0), 50.0))
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as packed:
-        for number, file in enumerate(series(raster, values, np.arange(slices))):
-            packed.writestr(f"series/{number:03}.dcm", file)
-    return {"name": "series.zip", "mimeType": "application/zip", "buffer": archive.getvalue()}
-
-
-def broken() -> FilePayload:
-    return {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"not an image"}
-
-
-def test_the_whole_way_at_a_desk(stack: RunningStack, desktop: Visitor, axe: str) -> None:
-    page = desktop.page
-    desktop.open()
-    expect(page.get_by_text("For research use only")).to_be_visible()
-    assert desktop.barriers(axe) == []
-    page.get_by_label("API key").fill("mr_wrong")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("The service does not know this key.")
-    page.get_by_label("API key").fill(stack.api_key)
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
-
-    desktop.submit([eye("left.png"), eye("right.png"), broken()], DISC, "optic cup in retinal fundus")
-    desktop.ended("Partly succeeded")
-    expect(page.get_by_role("region", name="Failures")).to_contain_text("not an image that the service can read")
-    expect(page.locator("canvas.thumbnail.loaded")).to_have_count(2)
-    assert desktop.barriers(axe) == []
-
-    page.locator("a.card").filter(has_text="left.png").click()
-    desktop.viewer()
-    expect(page.get_by_role("region", name="Masks")).to_contain_text(DISC)
-    assert desktop.barriers(axe) == []
-    page.get_by_role("navigation").get_by_role("link", name="Jobs").click()
-    expect(page.locator(".job").first).to_contain_text(DISC)
-    assert desktop.barriers(axe) == []
-    page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_label("API key")).to_be_visible()
-    assert page.evaluate("[sessionStorage.length, localStorage.length, document.cookie]") == [0, 0, ""]
-    assert stack.api_key not in page.url
-    assert (desktop.foreign, desktop.errors) == ([], [])
+from tests.web.page_images import DISC, LIVER, broken, ct, eye
 
 
 @pytest.mark.slow_subject("web-page")
@@ -213,27 +147,3 @@ def test_a_prompt_with_a_mistake_is_corrected_by_one_click(stack: RunningStack, 
         "maskrelay submit eye.png notes.txt",
     ):
         expect(plan).to_contain_text(words)
-
-
-@pytest.mark.slow_subject("web-page")
-def test_a_phone_shows_every_view_without_scrolling_sideways(stack: RunningStack, phone: Visitor, axe: str) -> None:
-    page = phone.page
-    phone.sign_in(stack.api_key)
-    assert phone.overflow() <= 0
-    phone.submit([eye("phone.png")], DISC)
-    phone.ended("Succeeded")
-    assert phone.overflow() <= 0
-    page.locator("a.card").click()
-    phone.viewer()
-    assert (phone.overflow() <= 0, phone.barriers(axe)) == (True, [])
-    page.go_back()
-    page.get_by_role("link", name="Review the masks").click()
-    phone.viewer()
-    assert phone.overflow() <= 0
-    page.get_by_role("button", name="Accept →").click()
-    expect(page.locator("p.verdict")).to_contain_text("Accepted")
-    page.emulate_media(color_scheme="dark")
-    assert phone.barriers(axe) == []
-    page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_label("API key")).to_be_visible()
-    assert (phone.foreign, phone.errors) == ([], [])

@@ -35,7 +35,7 @@ async function show() {
     if (!signal.aborted) present(view);
     return;
   }
-  const api = new Api(key, end);
+  const api = new Api(key, refused);
   fill(main, el("p", { class: "loading", role: "status" }, "Loading …"));
   try {
     const view = await VIEWS[route.name]({ api, signal, announce }, route);
@@ -66,6 +66,13 @@ function markCurrentPage(name) {
 function end() {
   signOut();
   show();
+}
+
+/** The service no longer accepts the key or token. Several requests may find this out. */
+function refused() {
+  if (!currentKey()) return;
+  refusal = "You were signed out, because the service no longer accepts your key or token. Sign in again to go on.";
+  end();
 }
 
 document.getElementById("sign-out").addEventListener("click", () => {

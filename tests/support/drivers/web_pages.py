@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from playwright.sync_api import Browser, FilePayload, Locator, Page, Route, ViewportSize, expect
 
 #: The longest wait for anything on the page, in milliseconds. It only matters when a test fails.
 PATIENCE_MS = 120_000
+#: Ends with the scheme that a new tab has.
+_SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
 #: The browser's own report of a response that the page expects and shows in words.
 _EXPECTED = "Failed to load resource: the server responded with a status of"
 expect.set_options(timeout=PATIENCE_MS)
@@ -20,6 +23,8 @@ class Visitor:
 
     page: Page
     url: str
+    #: Other hosts that this tab may reach.
+    known: tuple[str, ...] = ()
     foreign: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
@@ -41,6 +46,18 @@ class Visitor:
             self.page.keyboard.press("Enter")
         self.page.get_by_role("button", name="Submit", exact=True).click()
         expect(self.page.get_by_role("region", name="Progress")).to_be_visible()
+
+    def drop(self, *paths: Path) -> None:
+        """Drop files or folders of this machine on the page of submissions, as from a file manager."""
+        zone = self.page.locator(".drop")
+        zone.scroll_into_view_if_needed()
+        box = zone.bounding_box()
+        assert box is not None
+        place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + 20}
+        data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        session = self.page.context.new_cdp_session(self.page)
+        for kind in ("dragEnter", "dragOver", "drop"):
+            session.send("Input.dispatchDragEvent", {"type": kind, **place, "data": data})
 
     def ended(self, state: str) -> None:
         """Wait until the page of a job shows that it has ended in this state."""
@@ -90,13 +107,17 @@ class Visitor:
         raise AssertionError(reason())
 
     def barriers(self, axe: str) -> list[str]:
-        """Return what axe finds on the page that is serious or critical."""
-        found = self.page.evaluate(f"(() => {{ {axe}; return axe.run(); }})()")
-        return [
-            f"{one['impact']}: {one['id']} at {[node['target'] for node in one['nodes']]}"
-            for one in found["violations"]
-            if one["impact"] in ("serious", "critical")
-        ]
+        """Return what axe finds on the page that is serious or critical, in the light and in the dark scheme."""
+        found = []
+        for scheme in _SCHEMES:
+            self.page.emulate_media(color_scheme=scheme)
+            violations = self.page.evaluate(f"(() => {{ {axe}; return axe.run(); }})()")["violations"]
+            found += [
+                f"{scheme}, {one['impact']}: {one['id']} at {[node['target'] for node in one['nodes']]}"
+                for one in violations
+                if one["impact"] in ("serious", "critical")
+            ]
+        return found
 
     def overflow(self) -> int:
         """Return by how many pixels the page is wider than the window."""
@@ -105,14 +126,16 @@ class Visitor:
 
 
 @contextmanager
-def visitor(browser: Browser, url: str, size: ViewportSize, **options: Any) -> Iterator[Visitor]:
-    """Open a tab of its own session. Requests to other hosts are refused and recorded."""
+def visitor(
+    browser: Browser, url: str, size: ViewportSize, known: tuple[str, ...] = (), **options: Any
+) -> Iterator[Visitor]:
+    """Open a tab of its own session. Requests to hosts other than that of the URL and the known ones are refused."""
     context = browser.new_context(viewport=size, locale="en-GB", **options)
     context.set_default_timeout(PATIENCE_MS)
-    visiting = Visitor(context.new_page(), url)
+    visiting = Visitor(context.new_page(), url, known)
 
     def guard(route: Route) -> None:
-        if route.request.url.startswith((url, "blob:", "data:")):
+        if route.request.url.startswith((url, *known, "blob:", "data:")):
             route.continue_()
         else:
             visiting.foreign.append(route.request.url)

@@ -22,6 +22,7 @@ export class OptionFields {
       lane: select({ "": "Automatic", interactive: "Interactive", bulk: "Bulk" }),
       probability: el("input", { type: "checkbox" }),
       geojson: el("input", { type: "checkbox" }),
+      report: el("input", { type: "checkbox" }),
     };
     this.controls = controls;
     for (const control of Object.values(controls)) control.addEventListener("input", onChange);
@@ -42,14 +43,16 @@ export class OptionFields {
         field("Queue", controls.lane),
         check("Also make probability maps", controls.probability),
         check("Also make outlines for QuPath (GeoJSON)", controls.geojson),
+        check("Also make a run card of the job (HTML)", controls.report),
       ),
     );
   }
 
   /** Return the options for a job with these default outputs and this default name. */
   values(outputs, name) {
-    const { name: own, probability, geojson, volume, ...selects } = this.controls;
-    const options = { outputs: [...outputs, ...(probability.checked ? ["probability"] : []), ...(geojson.checked ? ["geojson"] : [])] };
+    const { name: own, probability, geojson, report, volume, ...selects } = this.controls;
+    const more = Object.entries({ probability, geojson, report }).filter(([, control]) => control.checked);
+    const options = { outputs: [...outputs, ...more.map(([output]) => output)] };
     for (const [option, control] of Object.entries(selects)) if (control.value) options[option] = control.value;
     if (volume.value !== "") options.volume = Number(volume.value);
     options.metadata = { name: own.value.trim() || name };

@@ -4,6 +4,11 @@
 const AT_ONCE = 4;
 const ATTEMPTS = 4;
 
+/** Return a new idempotency key. `crypto.randomUUID` exists only over https and on loopback. */
+export function randomKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 /**
  * Upload the files, and submit the job. Returns the job. `onProgress(sent, files)` is told the bytes sent and the files
  * completed so far. The same `key` never makes a second job.

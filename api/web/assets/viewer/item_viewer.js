@@ -18,9 +18,9 @@ export function framesOf(item) {
 }
 
 export class ItemViewer {
-  /** `onFrame(frame, index)` is called when another frame is shown. */
-  constructor({ api, signal, onFrame = () => {} }) {
-    Object.assign(this, { api, signal, onFrame });
+  /** `onFrame(frame, index)` is called when another frame is shown, and `onChange()` when masks are drawn otherwise. */
+  constructor({ api, signal, onFrame = () => {}, onChange = () => {} }) {
+    Object.assign(this, { api, signal, onFrame, onChange });
     this.cache = new PreviewCache(api, signal);
     this.stage = new ImageCanvas({ signal, onDrag: (tool, right, down) => this.drag(tool, right, down) });
     this.slider = el("input", { type: "range", min: "0", step: "1", "aria-label": "Slice", on: { input: () => this.showFrame(Number(this.slider.value)) } });
@@ -82,6 +82,7 @@ export class ItemViewer {
     if (settings.style) for (const key of [...this.layers.keys()]) if (key.startsWith(`${prompt} `)) this.layers.delete(key);
     Object.assign(this.settings[prompt], settings);
     void this.render();
+    this.onChange();
   }
 
   showFrame(index) {

@@ -5,6 +5,7 @@ import { fragment, replaceQuery } from "../core/routes.js";
 import { durationText, itemName, jobName } from "../core/text.js";
 import { ItemViewer } from "../viewer/item_viewer.js";
 import { MaskPanel } from "../viewer/mask_panel.js";
+import { VolumeChoice } from "../viewer/volume_choice.js";
 import { PRESETS } from "../viewer/window_level.js";
 import { download } from "./download.js";
 import { stateLabel } from "./progress.js";
@@ -25,17 +26,20 @@ export async function itemView({ api, signal }, { job: id, item: number, query }
       fill(provenance, provenanceOf(item, frame));
       if (viewer.frames.length > 1) replaceQuery({ frame: index });
     },
+    onChange: () => volume.recolour(),
   });
   const panel = new MaskPanel(viewer);
   viewer.show(item, query.has("frame") ? Number(query.get("frame")) : null);
   const tools = toolbar(viewer);
-  addKeys(viewer, panel, { signal, go: (step) => go(job, item, step) });
+  const help = keyHelp(viewer);
+  const volume = new VolumeChoice({ api, signal, item, viewer, slices: [tools, viewer.element, help] });
+  addKeys(viewer, panel, { signal, step: (steps) => volume.step(steps), go: (steps) => go(job, item, steps) });
   return {
     title: itemName(item),
     content: [
       el("p", { class: "trail" }, el("a", { href: fragment(`/jobs/${id}`) }, `← ${jobName(job)}`)),
       el("div", { class: "heading" }, el("h1", {}, itemName(item)), stateLabel(item.state), neighbours(job, item)),
-      el("div", { class: "workbench" }, el("div", { class: "left" }, tools, viewer.element, keyHelp(viewer)), el("div", { class: "side panel" }, el("h2", {}, "Masks"), panel.element, files(api, item), findings(item), provenance)),
+      el("div", { class: "workbench" }, el("div", { class: "left" }, volume.element, tools, viewer.element, volume.place, help), el("div", { class: "side panel" }, el("h2", {}, "Masks"), panel.element, files(api, item), findings(item), provenance)),
     ],
   };
 }
@@ -60,14 +64,14 @@ function toolbar(viewer) {
 }
 
 /** The keyboard of the viewer. Keys in form fields keep their meaning. */
-function addKeys(viewer, panel, { signal, go }) {
+function addKeys(viewer, panel, { signal, step, go }) {
   const actions = {
-    ArrowDown: () => viewer.step(1),
-    ArrowUp: () => viewer.step(-1),
-    PageDown: () => viewer.step(10),
-    PageUp: () => viewer.step(-10),
-    Home: () => viewer.step(-Infinity),
-    End: () => viewer.step(Infinity),
+    ArrowDown: () => step(1),
+    ArrowUp: () => step(-1),
+    PageDown: () => step(10),
+    PageUp: () => step(-10),
+    Home: () => step(-Infinity),
+    End: () => step(Infinity),
     "+": () => viewer.stage.zoom(1.5),
     "-": () => viewer.stage.zoom(1 / 1.5),
     0: () => viewer.stage.fit(),

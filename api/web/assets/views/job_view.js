@@ -179,6 +179,7 @@ function actions(api, job, notes) {
   return [
     finished && masks && el("a", { class: "button primary", href: fragment(`/jobs/${job.id}/review`) }, "Review the masks"),
     finished && masks && button("Table (CSV)", act(() => save("results.csv"))),
+    job.links.report && button("Run card (HTML)", act(() => save("artifacts/report.html"))),
     finished && button("Provenance (JSON)", act(() => save("artifacts/result.json"))),
     finished && job.frames.failed > 0 && button("Run the failed items again", act(redrive)),
     ["accepted", "running"].includes(job.state) && button("Cancel", act(cancel)),

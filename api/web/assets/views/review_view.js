@@ -98,8 +98,11 @@ class ReviewView {
     const item = this.items.at(this.index);
     for (const place of [last, this.index]) this.grid.refresh(place);
     this.grid.reveal(this.index);
-    if (!item) return;
-    this.showing = item;
+    this.showing = item ?? null; // a key that is pressed before the item is known must not judge the item before it
+    if (!item) {
+      fill(this.title, "Loading …");
+      return;
+    }
     fill(this.title, itemName(item));
     this.renderReview();
     try {
@@ -159,6 +162,7 @@ class ReviewView {
   }
 
   comment() {
+    if (!this.showing) return;
     const review = this.reviews.of(this.showing);
     const text = el("textarea", { rows: "4", maxlength: "2000", ".value": review.comment ?? "" });
     const dialog = el("dialog", { "aria-label": "Comment", on: { close: () => dialog.remove() } });

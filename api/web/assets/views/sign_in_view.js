@@ -41,10 +41,17 @@ export async function signInView(onSignedIn, refusal) {
       el("h1", { class: "centred" }, "Sign in"),
       el("p", { class: "centred" }, "Submit images with prompts, watch the masks arrive, and review them."),
       refusal && el("p", { class: "box problem narrow", role: "alert" }, refusal),
-      oidc && el("div", { class: "panel narrow" }, button(`Sign in at ${new URL(oidc.issuer).host}`, () => void leaveForProvider(oidc), "primary")),
+      oidc && el("div", { class: "panel narrow" }, providerChoice(oidc)),
       form,
     ],
   };
+}
+
+/** Return the button that leaves for the identity provider. PKCE needs a hash, which browsers compute only over https. */
+function providerChoice(oidc) {
+  const { host } = new URL(oidc.issuer);
+  if (!isSecureContext) return el("p", {}, `You can sign in at ${host} only over https. Ask the operator for the https address of this page.`);
+  return button(`Sign in at ${host}`, () => void leaveForProvider(oidc), "primary");
 }
 
 /** Return the error with which the service refuses the key, or null. A key that may only submit is accepted. */

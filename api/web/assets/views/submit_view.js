@@ -9,17 +9,17 @@ import { outputsFor, readKind } from "../submit/file_kinds.js";
 import { OptionFields } from "../submit/option_fields.js";
 import { PromptInput } from "../submit/prompt_input.js";
 import { snippets } from "../submit/snippets.js";
-import { submitJob } from "../submit/uploading.js";
+import { randomKey, submitJob } from "../submit/uploading.js";
 
 const LISTED = 6;
 const MADE = {
   mask: "a mask image per prompt", overlay: "a picture with the masks drawn on it", seg: "a DICOM SEG", "contact-sheet": "a contact sheet",
-  nifti: "a NIfTI label volume", preview: "a preview for this page", probability: "probability maps", geojson: "outlines (GeoJSON)",
+  nifti: "a NIfTI label volume", preview: "a preview for this page", probability: "probability maps", geojson: "outlines (GeoJSON)", report: "a run card of the whole job",
 };
 
 export async function submitView({ api, signal, announce }) {
   const { prompts: targets } = await api.get("v1/prompts", { signal });
-  const state = { files: [], skipped: 0, kinds: new Map(), sources: [], prompts: [], key: crypto.randomUUID().replaceAll("-", "") };
+  const state = { files: [], skipped: 0, kinds: new Map(), sources: [], prompts: [], key: randomKey() };
   const plan = el("section", { class: "panel", "aria-label": "What will happen" });
   const chosen = el("div", { "aria-live": "polite" });
   const options = new OptionFields(() => render());
@@ -170,7 +170,7 @@ function copyTabs(asked) {
     {},
     el("summary", {}, "Copy as curl, Python or command line"),
     Object.entries(blocks).map(([name, label]) =>
-      el("div", { class: "snippet" }, el("div", { class: "heading" }, el("h3", {}, label), copyButton(label, texts[name])), el("pre", { tabindex: "0", "aria-label": label }, el("code", {}, texts[name]))),
+      el("div", { class: "snippet" }, el("div", { class: "heading" }, el("h3", {}, label), navigator.clipboard && copyButton(label, texts[name])), el("pre", { tabindex: "0", "aria-label": label }, el("code", {}, texts[name]))),
     ),
   );
 }
