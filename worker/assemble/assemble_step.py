@@ -13,6 +13,7 @@ from maskrelay.contract.records.item_lines import file_name
 from maskrelay.contract.records.job import Submission
 from maskrelay.contract.records.outcomes import ArtifactRef
 from maskrelay.contract.records.planned_items import Assembled
+from maskrelay.contract.vocabulary.segment_codes import CodeTable
 from maskrelay.errors import (
     ArtifactUnsupported,
     AssemblyFailed,
@@ -28,6 +29,7 @@ from maskrelay.errors import (
 from maskrelay.ledger.assembly_leases import AssemblyLease
 from maskrelay.storage.protocol import CHUNK_BYTES, Storage, has
 from maskrelay.storage.stored_records import read_submission
+from worker.assemble.file_reuse import copied, offer, reuse_digest
 from worker.assemble.item_outputs import files_of, seg_series_of
 from worker.assemble.whole_item import WholeItem, read_item, whole_outputs
 from worker.context import WorkerContext
@@ -131,11 +133,22 @@ class Assembler:
         return self._stored(whole, lease) if whole.first is not None else Assembled(item=lease.item)
 
     def _stored(self, whole: WholeItem, lease: AssemblyLease) -> Assembled:
+        """Make the files of the item, or copy those of an earlier item with the same sources and masks."""
+        storage, codes = self._context.storage, self._context.segment_codes()
+        digest = reuse_digest(whole, codes, self._context.settings.server_keys[0])
+        made = copied(storage, digest, lease) if digest is not None else None
+        if made is None:
+            made = self._written(whole, codes, lease)
+        if digest is not None and not made.errors:
+            offer(storage, digest, lease)
+        return made
+
+    def _written(self, whole: WholeItem, codes: CodeTable, lease: AssemblyLease) -> Assembled:
         files: dict[str, ArtifactRef] = {}
         errors: dict[str, Failure] = {}
         with owned_folder() as folder:
             path = folder / "file"
-            for file in files_of(whole, self._sources, self._context.segment_codes()):
+            for file in files_of(whole, self._sources, codes):
                 try:
                     with path.open("wb") as out:
                         file.write(out)

@@ -40,6 +40,11 @@ class WholeItem:
         outcome = self._outcome(place)
         return outcome.masks if outcome is not None else ()
 
+    def model_version(self, place: int) -> str | None:
+        """Return the version of the model that has segmented the frame at this position."""
+        outcome = self._outcome(place)
+        return outcome.model_version if outcome is not None else None
+
     @cached_property
     def first(self) -> Outcome | None:
         """The first outcome with masks, or None."""

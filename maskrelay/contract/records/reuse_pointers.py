@@ -31,3 +31,10 @@ class SurveyPointer(Record):
     upload: Number
     #: The chunk of the run to which the part belongs. None if the job is not a run.
     chunk: Amount | None = None
+
+
+class FilesPointer(Record):
+    """Where the files of a whole item are: in this job, under the number of the item."""
+
+    job: str
+    item: Number

@@ -19,10 +19,11 @@ import pytest
 
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.item_lines import ItemLine
-from maskrelay.contract.records.outcomes import Outcome
+from maskrelay.contract.records.outcomes import ArtifactRef, Outcome
+from maskrelay.contract.records.planned_items import Assembled
 from maskrelay.settings import Settings
 from maskrelay.sources.file_reader import FileReader
-from maskrelay.storage.stored_records import read_records, read_result
+from maskrelay.storage.stored_records import read_record, read_records, read_result
 from tests.support.builders.credentials import folder_credential, s3_credential, write_credentials
 from tests.support.builders.phantoms import ball, nifti, oblique, series, voxels
 from tests.support.builders.pictures import gradient, saved
@@ -422,7 +423,7 @@ def test_a_repeated_run_reads_no_byte_and_sends_no_score(
     data: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    urls, options = everything(data), {"outputs": ["mask", "overlay", "nifti", "contact-sheet"]}
+    urls, options = everything(data), {"outputs": ["mask", "overlay", "nifti", "seg", "contact-sheet"]}
     first = submitted(north, *urls, options=options)
     run(counted)
     assert north.get(f"/v1/jobs/{first}").json()["state"] == "succeeded"
@@ -437,6 +438,38 @@ def test_a_repeated_run_reads_no_byte_and_sends_no_score(
     assert len(frames) == 4 + 4 + 3
     assert {reused.job for outcome in frames for reused in outcome.reused_from} == {first}
     assert all(outcome.reused_from for outcome in frames)
+
+
+@pytest.mark.parametrize("change", ["none", "gone", "damaged", "refused"])
+def test_the_files_of_an_item_are_copied_unless_they_are_gone_or_damaged(
+    counted: WorkerContext,
+    api: RunningApi,
+    north: httpx.Client,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: str,
+) -> None:
+    slices = series(RASTER, SLICES, np.arange(4))
+    urls = [put(data, f"ct/{number}.dcm", body) for number, body in enumerate(slices)]
+
+    def segmentation(**options: Any) -> tuple[ArtifactRef, str | None]:
+        job = submitted(north, *urls, options={"outputs": ["mask", "seg"], **options})
+        run(counted)
+        made = read_record(api.storage, keys.assembled_item(job, 0), Assembled)
+        assert made.errors == {}
+        return made.files["seg"], made.seg_series
+
+    first, series_of_first = segmentation()
+    if change == "gone":
+        api.storage.delete(first.key)
+    elif change == "damaged":
+        api.storage.put(first.key, b"\0" * first.length)
+    read = without_bytes(monkeypatch)
+    second, series_of_second = segmentation(**({"reuse": False} if change == "refused" else {}))
+    assert second.key != first.key
+    assert hashlib.sha256(api.storage.get(second.key)).hexdigest() == second.sha256
+    assert (second.sha256 == first.sha256, read == []) == (change == "none", change == "none")
+    assert series_of_second == series_of_first or change == "refused"
 
 
 def test_a_listing_pays_for_what_is_new_and_for_nothing_else(
