@@ -24,9 +24,12 @@ Call = Callable[..., Awaitable[dict[str, Any]]]
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A folder with an image, a broken one, a DICOM object, a text file, and a link that leads out."""
+    """A folder with an image, and a subfolder with an image, a broken one, a DICOM object and a text file. A link leads
+    out of it.
+    """
     scans = tmp_path / "root" / "scans"
     scans.mkdir(parents=True)
+    (tmp_path / "root" / "a.png").write_bytes(saved(gradient(21, 20), "PNG"))
     (scans / "mueller 1.png").write_bytes(saved(gradient(30, 20), "PNG"))
     (scans / "mueller 2.png").write_bytes(saved(gradient(), "PNG")[:60])
     raster = oblique((30, 20, 1), (1.0, 1.0, 2.0))
@@ -74,32 +77,24 @@ def test_a_model_finds_a_prompt_submits_a_folder_and_reads_results_without_names
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert tools.keys() == {"suggest_prompts", "submit", "status", "results"}
         assert (await call("suggest_prompts", words="livr", modality="CT"))["prompts"][0] == "liver in abdomen CT"
-        job = await call("submit", paths=["scans"], prompts=[PROMPT], outputs=["mask"])
-        assert (job["files"], job["named_files"], job["skipped"]) == (3, {}, 1)
+        job = await call("submit", paths=["a.png", "scans"], prompts=[PROMPT], outputs=["mask"])
+        assert (job["files"], job["named_files"], job["skipped"]) == (4, {"a.png": 0}, 1)
         ended = await call("status", job=job["job"], wait_s=50)
-        assert (ended["state"], ended["items"]["succeeded"], ended["items"]["failed"]) == ("partial", 2, 1)
+        assert (ended["state"], ended["items"]["succeeded"], ended["items"]["failed"]) == ("partial", 3, 1)
         found = await call("results", job=job["job"], save_to="masks")
         items = {item["file"]: item for item in found["items"]}
-        assert [items[n]["state"] for n in range(3)] == ["succeeded", "failed", "succeeded"]
-        assert items[1]["error"]["code"] == "truncated"
+        assert [items[n]["state"] for n in range(4)] == ["succeeded", "succeeded", "failed", "succeeded"]
+        assert items[2]["error"]["code"] == "truncated"
         assert [mask["prompt"] for mask in items[0]["masks"]] == [PROMPT]
-        assert found["saved"] == len(list((root / "masks").rglob("*.mask.png"))) == 2
-        again = await call("submit", paths=[str(root / "scans")], prompts=[PROMPT], outputs=["mask"])
+        assert found["saved"] == len(list((root / "masks").rglob("*.mask.png"))) == 3
+        again = await call(
+            "submit", paths=[str(root / "a.png"), str(root / "scans")], prompts=[PROMPT], outputs=["mask"]
+        )
         assert again["job"] == job["job"]
-        first = await call("results", job=job["job"], limit=2)
-        rest = await call("results", job=job["job"], limit=2, cursor=first["next"])
-        assert [len(page["items"]) for page in (first, rest)] == [2, 1]
+        first = await call("results", job=job["job"], limit=3)
+        rest = await call("results", job=job["job"], limit=3, cursor=first["next"])
+        assert [len(page["items"]) for page in (first, rest)] == [3, 1]
         assert rest["next"] is None
-
-    with_server(stack, root, use)
-
-
-def test_a_file_that_the_caller_named_has_its_number_by_that_name(stack: RunningStack, root: Path) -> None:
-    (root / "a.png").write_bytes(saved(gradient(21, 20), "PNG"))
-
-    async def use(_client: Client, call: Call) -> None:
-        job = await call("submit", paths=["a.png", "scans"], prompts=[PROMPT], options={"lane": "bulk"})
-        assert (job["files"], job["named_files"]) == (4, {"a.png": 0})
 
     with_server(stack, root, use)
 

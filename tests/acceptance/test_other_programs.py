@@ -14,6 +14,7 @@ from tests.support.builders.phantoms import Raster, ball, series, union, voxels
 from tests.support.servers.orthancs import running_orthanc
 from tests.support.servers.stacks import RunningStack
 
+pytestmark = pytest.mark.slow_subject("other-programs")
 PAGE = Path(__file__).resolve().parents[2] / "docs/howto/other-programs.md"
 PROMPTS = ["liver in abdomen CT", "spleen in abdomen CT"]
 SHAPES = union(ball((-22, -8, 0), 20), ball((33, -5, 0), 12))
