@@ -60,6 +60,7 @@ export async function submitView({ api, signal, announce }) {
     const bar = el("progress", { max: Math.max(total, 1), value: 0, "aria-label": "Upload" });
     const words = el("p", {}, "Uploading …");
     fill(result, el("div", { class: "progress" }, bar, words));
+    result.scrollIntoView({ block: "nearest" });
     announce("Uploading.");
     try {
       const job = await submitJob(api, asked, signal, (sent, completed) => {
