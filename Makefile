@@ -125,3 +125,4 @@ lock: $(READY) ## resolve requirements/all.lock and the lock files of the images
 	echo 'hatchling==1.27.0' | $(PINNED) - --output-file requirements/build.lock
 	$(COMPILE) tests/helm/requirements.in --output-file tests/helm/requirements.lock
 	$(COMPILE) tests/azure/requirements.in --output-file tests/azure/requirements.lock
+	$(COMPILE) bench/rivals/requirements.in --output-file bench/rivals/requirements.lock

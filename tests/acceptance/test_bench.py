@@ -1,5 +1,6 @@
 """The benchmarks' plumbing on two pictures: every way gives the masks it is measured by. Nothing here is timed."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,8 @@ from bench.fair_wait import Waits, report
 from bench.ledger_rush import Hurried
 from bench.ledger_workers import Crew
 from bench.measured import WORKERS, measure
+from bench.resume import Resumed
+from bench.resume import report as report_resumed
 from bench.scale_out import scaled
 from bench.sources import PROMPTS, make_sources
 from maskrelay.ledger.ledger_record import JobRecord
@@ -145,3 +148,13 @@ def test_the_stages_that_fair_wait_shows_are_those_of_a_jobs_record(capsys: pyte
     shown = capsys.readouterr().out
     assert "a median under 1.5, is reached" in shown
     assert all(f"| {where}: accepted to ended | 4.000 |" in shown for where in ("idle", "beside bulk"))
+
+
+def test_a_resumed_way_is_reported_with_what_was_lost_doubled_paid_twice_and_read_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sizes = {"images/a.jpg": 10, "images/b.jpg": 20, "images/c.jpg": 30}
+    rows = Counter({"a.jpg": 1, "b.jpg": 3})
+    found = Resumed(rows, ended_well=True, starts=2, scored_before=2, scored=5, faults=4, bytes_read=90, seconds=7.0)
+    report_resumed({"one": found}, sizes)
+    assert "| one | yes | 2 | 1 | 2 | 2 | 5 | 2 | 4 | 50.0 % | 7 |" in capsys.readouterr().out
