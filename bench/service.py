@@ -26,6 +26,7 @@ class RunningService:
     api_key: str
     data: Path
     processes: Mapping[str, int]
+    redis_url: str
 
     def client(self) -> Client:
         return Client(self.url, self.api_key)
@@ -48,7 +49,8 @@ def running_service(
         names = [f"segment-{number}" for number in range(2, segments + 1)]
         with _segment_workers(names, stack) as more:
             processes |= more
-            yield RunningService(stack.layout.url, stack.layout.api_key or "", stack.data, processes)
+            redis_url = stack.layout.environment["MASKRELAY_REDIS_URL"]
+            yield RunningService(stack.layout.url, stack.layout.api_key or "", stack.data, processes, redis_url)
 
 
 @contextlib.contextmanager
