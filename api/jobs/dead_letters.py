@@ -81,7 +81,7 @@ def _final(
         if code in {None, letter.error.code}:
             if len(shown) == limit:
                 return shown, cursor_of(_FINAL, str(offset))
-            shown.append(_shown(letter.custom_id, letter.index, letter.error, letter.attempts))
+            shown.append(_shown(letter.item, letter.custom_id, letter.index, letter.error, letter.attempts))
         offset = behind
     return shown, None
 
@@ -99,7 +99,7 @@ def _so_far(
             continue
         if len(shown) == limit:
             return shown, cursor_of(_RUNNING, f"{place[0]}.{place[1]}")
-        shown.append(_shown(item.custom_id, outcome.index, outcome.error, outcome.attempts))
+        shown.append(_shown(item.item, item.custom_id, outcome.index, outcome.error, outcome.attempts))
     return shown, None
 
 
@@ -133,6 +133,6 @@ def _lines_of_all_parts(dependencies: Dependencies, known: JobSnapshot, first: t
                 yield (number, line), outcome, item
 
 
-def _shown(custom_id: str, index: int, error: Failure, attempts: int) -> DeadLetterShown:
+def _shown(item: int, custom_id: str, index: int, error: Failure, attempts: int) -> DeadLetterShown:
     shown = ErrorShown(code=error.code, detail=error.detail)
-    return DeadLetterShown(custom_id=custom_id, frame=index, error=shown, attempts=attempts)
+    return DeadLetterShown(item=item, custom_id=custom_id, frame=index, error=shown, attempts=attempts)

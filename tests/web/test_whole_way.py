@@ -119,7 +119,9 @@ def submits_and_watches(person: Visitor, axe: str, folder: Path, address: str) -
     accessible(person, axe)
     page.get_by_role("button", name="Submit", exact=True).click()
     person.ended("Partly succeeded")
-    expect(page.get_by_role("region", name="Failures")).to_contain_text("not an image that the service can read")
+    failures = page.get_by_role("region", name="Failures")
+    expect(failures).to_contain_text("not an image that the service can read")
+    expect(failures.get_by_role("link", name="study/notes.txt")).to_be_visible()
     expect(page.locator("canvas.thumbnail.loaded").first).to_be_visible()
     accessible(person, axe)
     with page.expect_download() as saved:

@@ -8,6 +8,10 @@ from maskrelay.contract.views.job_views import ErrorShown, JobShown
 class DeadLetterShown(BaseModel):
     """A failed frame. `frame` is its number within the item, counted from 0."""
 
+    item: int | None = Field(
+        None,
+        description="The number of the item in the job, counted from 0. Services before version 0.2 do not send it.",
+    )
     custom_id: str
     frame: int
     error: ErrorShown

@@ -26,9 +26,9 @@ def test_failed_frames_of_a_finished_job_are_listed_with_their_reasons_page_by_p
     job = ended(api, north, 6, {1: "truncated", 3: "scoring_failed", 4: "truncated"})
     assert north.get(f"/v1/jobs/{job}").json()["links"]["dead_letters"].endswith(f"/v1/jobs/{job}/dead-letters")
     page = letters(north, job, limit=2)
-    assert [(one["custom_id"], one["error"]["code"]) for one in page["dead_letters"]] == [
-        ("1", "truncated"),
-        ("3", "scoring_failed"),
+    assert [(one["item"], one["custom_id"], one["error"]["code"]) for one in page["dead_letters"]] == [
+        (1, "1", "truncated"),
+        (3, "3", "scoring_failed"),
     ]
     rest = letters(north, job, limit=2, cursor=page["next"])
     assert [one["custom_id"] for one in rest["dead_letters"]] == ["4"]
@@ -48,6 +48,7 @@ def test_failed_frames_of_a_running_job_are_listed_as_far_as_it_got(
     pages = [letters(north, job, limit=2)]
     pages.append(letters(north, job, limit=2, cursor=pages[0]["next"]))
     assert [one["custom_id"] for page in pages for one in page["dead_letters"]] == ["0", "2", "3"]
+    assert [one["item"] for page in pages for one in page["dead_letters"]] == [0, 2, 3]
     assert [one["custom_id"] for one in letters(north, job, code="not_an_image")["dead_letters"]] == ["2"]
     with redis.Redis.from_url(api_valkey) as client:
         client.flushall()

@@ -14,8 +14,8 @@ export async function failureList(api, job, signal) {
   const own = job.error && el("li", {}, words(job.error));
   if (!job.frames.failed && !own) return null;
   const { dead_letters: letters, next } = await api.get(`v1/jobs/${job.id}/dead-letters?limit=${READ}`, { signal });
-  const groups = grouped(letters);
-  const lines = [...groups.values()].map((group) => el("li", {}, words(group[0].error), " ", names(job, group)));
+  const groups = [...grouped(letters).values()];
+  const lines = await Promise.all(groups.map(async (group) => el("li", {}, words(group[0].error), " ", await names(api, job, group, signal))));
   return el(
     "section",
     { class: "panel problem", "aria-label": "Failures" },
@@ -36,14 +36,15 @@ function words(error) {
   return [el("strong", {}, meaning), " ", advice];
 }
 
-function names(job, letters) {
+async function names(api, job, letters, signal) {
   const items = [...new Map(letters.map((letter) => [letter.custom_id, letter])).values()];
-  const named = items.slice(0, NAMED).map((letter, place) => [place > 0 && ", ", name(job, letter)]);
+  const links = await Promise.all(items.slice(0, NAMED).map((letter) => link(api, job, letter, signal)));
   const more = items.length > NAMED && ` and ${items.length - NAMED} more`;
-  return el("span", { class: "hint" }, "(", named, more, ")");
+  return el("span", { class: "hint" }, "(", links.map((one, place) => [place > 0 && ", ", one]), more, ")");
 }
 
-function name(job, letter) {
-  const words = itemName(letter);
-  return letter.item === undefined ? words : el("a", { href: fragment(`/jobs/${job.id}/items/${letter.item}`) }, words);
+/** Return a link to the item, with the name of its file. */
+async function link(api, job, letter, signal) {
+  const item = await api.get(`v1/jobs/${job.id}/items/${letter.item}`, { signal });
+  return el("a", { href: fragment(`/jobs/${job.id}/items/${letter.item}`) }, itemName(item));
 }
