@@ -1,6 +1,5 @@
 """The steps of the demo, each with the command that a user types, its output, and checks of what must be true."""
 
-import json
 import os
 import re
 import sys
@@ -8,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -17,9 +15,9 @@ from maskrelay.client import Client
 from maskrelay.client.responses import pictures
 from maskrelay.contract.views.job_views import JobShown
 from maskrelay.storage.protocol import has
-from tests.lake.cohort import EYES, cohort, eye
+from tests.lake.cohort import EYES, eye
 from tests.lake.lakes import TENANT, Lake
-from tests.lake.terminal import Terminal
+from tests.lake.terminal import DoesNotHold, Terminal
 from tests.support.builders.certificates import Authority
 from tests.support.builders.credentials import write_credentials
 from tests.support.proxies.tls_proxies import tls_before
@@ -29,7 +27,6 @@ from tests.support.servers.stacks import RunningStack, running_stack
 
 PROMPTS = ("tumor", "cyst")
 WORKERS = ("segment", "assemble", "control", "deliver")
-OPTIONS: dict[str, Any] = {"outputs": ["mask", "seg", "table"], "store_to": "pacs"}
 PASSWORD = "a-password-of-the-archive"
 QUERY = """\
 SELECT coalesce(segmented_SeriesInstanceUID, custom_id) AS series, prompt, count(*) AS masks,
@@ -62,9 +59,9 @@ def show(lake: Lake, folder: Path) -> Terminal:
     """Run every step over the lake. Raises DoesNotHold if one does not do what it should."""
     with _site(lake, folder) as site:
         terminal = Terminal(folder, _environment(site.stack, lake))
-        _write_files(lake, folder)
-        _plan(terminal)
-        job = _run_and_kill(terminal, site)
+        (folder / "query.py").write_text(PROGRAM)
+        _plan(terminal, site, lake)
+        job = _run_and_kill(terminal, site, lake)
         _count(terminal, site, job)
         _query(terminal, site, lake, job)
         _archive(terminal, site, job)
@@ -111,43 +108,30 @@ def _environment(stack: RunningStack, lake: Lake) -> dict[str, str]:
     return {**os.environ, "PATH": programs, "COLUMNS": "160", **lake.reader, **ours}
 
 
-def _write_files(lake: Lake, folder: Path) -> None:
-    (folder / "run.json").write_text(json.dumps({"prompts": PROMPTS, "options": OPTIONS}) + "\n")
-    (folder / "dry-run.json").write_text(
-        json.dumps({"prompts": PROMPTS, "options": {**OPTIONS, "dry_run": True}}) + "\n"
+def _run(terminal: Terminal, lake: Lake, more: str = "") -> str:
+    """Make a run of every image in the lake. Return the id of the job."""
+    prompts = " ".join(f"--prompt {prompt}" for prompt in PROMPTS)
+    printed = terminal.typed(
+        f"maskrelay run '{lake.images}**' {prompts} --output mask --output seg --output table \\\n"
+        f"    --option store_to=pacs {more}".rstrip()
     )
-    (folder / "query.py").write_text(PROGRAM)
-    _list(lake, folder, sorted(cohort()))
+    found = re.search(r"\b[a-z2-7]{26}\b", printed)
+    if found is None:
+        raise DoesNotHold("the command has not printed the id of the job")
+    return found[0]
 
 
-def _list(lake: Lake, folder: Path, keys: list[str]) -> None:
-    lines = (json.dumps({"source": f"{lake.images}{key}", "custom_id": key}) for key in keys)
-    (folder / "cohort.ndjson").write_text("".join(f"{line}\n" for line in lines))
-
-
-def _submit(terminal: Terminal, head: str, key: str, shown: str = "id", wait_s: int = 0) -> JobShown:
-    """Submit the cohort, and print a member of the response. It comes at once, or when the job has ended."""
-    terminal.typed(
-        f"cat {head} cohort.ndjson | curl -sS --fail-with-body --data-binary @- \\\n"
-        "    -H 'Content-Type: application/x-ndjson' -H \"Authorization: Bearer $MASKRELAY_API_KEY\" \\\n"
-        f"    -H 'Idempotency-Key: {key}' -H 'Prefer: wait={wait_s}' \"$MASKRELAY_URL/v1/jobs\" > job.json\n"
-        f'$ python -c \'import json; print(json.load(open("job.json"))["{shown}"])\''
-    )
-    return JobShown.model_validate_json((terminal.folder / "job.json").read_bytes())
-
-
-def _plan(terminal: Terminal) -> None:
+def _plan(terminal: Terminal, site: Site, lake: Lake) -> None:
     terminal.step("dry-run", "Dry run: what would it be, and what would it cost?")
-    terminal.typed("tail -n 3 cohort.ndjson; cat dry-run.json")
-    forecast = _submit(terminal, "dry-run.json", "cohort 1, forecast", "forecast", wait_s=50).forecast
-    assert forecast is not None
-    terminal.check((forecast.items, forecast.failed) == (2 + EYES, 0), "each series, volume and photograph is one item")
+    forecast = site.client.job(_run(terminal, lake, "--dry-run --quiet")).forecast
+    found = forecast and (forecast.items, forecast.failed)
+    terminal.check(found == (2 + EYES, 0), "each series, volume and photograph is one item")
 
 
-def _run_and_kill(terminal: Terminal, site: Site) -> str:
+def _run_and_kill(terminal: Terminal, site: Site, lake: Lake) -> str:
     """Start the run, kill every worker when half of its frames are done, and start the workers again."""
     terminal.step("run", "Run: all workers are killed when half of the frames are done, and started again")
-    job = _submit(terminal, "run.json", "cohort 1").id
+    job = _run(terminal, lake)
     eventually(lambda: _is_half_done(site.client.job(job)), within_s=180)
     for name in WORKERS:
         site.stack.kill(name)
@@ -207,10 +191,8 @@ def _repeat(terminal: Terminal, site: Site, lake: Lake) -> None:
         if most == 1:
             terminal.step("extend", "A run with one more photograph")
             lake.store.put("images/eyes/retina-new.jpg", eye(9))
-            _list(lake, terminal.folder, [*sorted(cohort()), "eyes/retina-new.jpg"])
         read = lake.bytes_read()
-        again = _submit(terminal, "run.json", title).id
-        terminal.typed(f"maskrelay wait {again} --quiet")
+        again = _run(terminal, lake, "--wait --quiet")
         paid = site.endpoint.counters()["rows"] - before
         before += paid
         terminal.check(site.client.job(again).state == "succeeded", f"{title} has succeeded")
