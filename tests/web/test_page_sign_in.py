@@ -71,6 +71,7 @@ def test_an_answer_that_this_tab_did_not_ask_for_signs_nobody_in(person: Visitor
     assert kept(person) == [0, 0, ""]
 
 
+@pytest.mark.slow_subject("web-page")
 def test_the_provider_of_these_tests_gives_no_token_without_the_verifier(person: Visitor, provider: str) -> None:
     leave(person, provider, "")
     answer = httpx.URL(person.page.get_by_role("link", name="Continue as nurse").get_attribute("href") or "")
@@ -79,6 +80,7 @@ def test_the_provider_of_these_tests_gives_no_token_without_the_verifier(person:
     assert httpx.post(f"{provider}/token", data=form, trust_env=False).json() == {"error": "invalid_grant"}
 
 
+@pytest.mark.slow_subject("web-page")
 def test_the_page_works_on_a_host_name_without_tls(chromium: Browser, stack: RunningStack, provider: str) -> None:
     """There, browsers have no `crypto.subtle`, no `crypto.randomUUID` and no clipboard."""
     url = stack.url.replace("127.0.0.1", "masks.test")
@@ -92,6 +94,7 @@ def test_the_page_works_on_a_host_name_without_tls(chromium: Browser, stack: Run
         assert [error for error in plain.errors if "Cross-Origin-Opener-Policy" not in error] == []
 
 
+@pytest.mark.slow_subject("web-page")
 def test_a_key_that_is_withdrawn_ends_the_session_in_words(stack: RunningStack, desktop: Visitor) -> None:
     file = Path(stack.environment["MASKRELAY_KEYS_FILE"])
     before, key = file.read_text(), "mr_for_an_hour"

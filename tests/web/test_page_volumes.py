@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import nibabel
 import numpy as np
+import pytest
 from PIL import Image
 from playwright.sync_api import FilePayload, expect
 
@@ -50,6 +51,7 @@ def test_the_module_is_that_of_the_package_and_has_its_licence() -> None:
     assert loads == [FOLDER / "assets" / "viewer" / "volume_viewer.js"]
 
 
+@pytest.mark.slow_subject("web-page")
 def test_a_volume_is_shown_in_planes_and_in_three_dimensions(stack: RunningStack, desktop: Visitor, axe: str) -> None:
     page = desktop.page
     desktop.sign_in(stack.api_key)
