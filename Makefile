@@ -80,8 +80,8 @@ soak: $(READY) ## run the service under load and inject a fault every few second
 api-fuzz: $(READY) ## test a running API against its OpenAPI document with schemathesis (COUNT, SEED)
 	$(BIN)/python -m tests.fuzz.api --examples $(or $(COUNT),200) --seed $(or $(SEED),1)
 
-bench: $(READY) ## compare the service with other clients on this machine (about 15 minutes)
-	@for what in cpu capacity latency backlog trouble; do $(BIN)/python -m bench.$$what || exit 1; done
+bench: $(READY) ## measure the tables of the performance page (about two hours; ONLY="cpu latency" runs some)
+	@$(BIN)/python -m bench $(ONLY)
 
 $(HELM_READY): tests/helm/requirements.lock
 	$(PYTHON) -m venv --clear $(HELM)
