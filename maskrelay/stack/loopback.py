@@ -1,6 +1,7 @@
 """Ports of the loopback interface, and whether a server listens on one of them."""
 
 import errno
+import random
 import socket
 
 import httpx
@@ -8,12 +9,21 @@ import httpx
 from maskrelay.errors import StackError
 
 HOST = "127.0.0.1"
+#: Ports below the range from which Linux chooses the local port of an outgoing connection. A free port of that range
+#: may be in use by a connection by the time a server binds it.
+_PORTS = range(10_240, 32_768)
+_TRIES = 100
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that is not in use now."""
-    with socket.create_server((HOST, 0)) as listener:
-        return int(listener.getsockname()[1])
+    """Return a port of the loopback interface that is not in use now. Raises StackError if none is found."""
+    for port in random.SystemRandom().sample(_PORTS, _TRIES):  # processes that start together try different ports
+        try:
+            socket.create_server((HOST, port)).close()
+        except OSError:
+            continue
+        return port
+    raise StackError(f"{_TRIES} ports between {_PORTS.start} and {_PORTS.stop - 1} are in use")
 
 
 def refuse_taken(port: int) -> None:

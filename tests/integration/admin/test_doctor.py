@@ -15,12 +15,13 @@ from maskrelay.admin.checks.diagnosis import diagnose
 from maskrelay.admin.checks.finding import Finding
 from maskrelay.endpoints import Endpoint
 from maskrelay.rules.endpoint_gate import Report
+from maskrelay.stack.loopback import free_port
 from tests.support.builders.certificates import write_certificate
 from tests.support.drivers.doctors import binary_endpoint_with_a_slow_clock, findings, old_redis
 from tests.support.lean_script import LEAN_SCRIPT
 from tests.support.proxies.s3_proxy import FaultyProxy, faulty_proxy
 from tests.support.proxies.tls_proxies import tls_before
-from tests.support.servers.apis import KEYS, free_port, write_keys
+from tests.support.servers.apis import KEYS, write_keys
 from tests.support.servers.azurite import running_azurite
 from tests.support.servers.s3_servers import RunningS3, running_s3
 from tests.support.servers.simulators import RunningSimulator, running_simulator

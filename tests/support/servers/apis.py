@@ -23,6 +23,7 @@ from api.app import build
 from maskrelay.ledger import Ledger, open_ledger
 from maskrelay.ledger.broker import Publisher, broker
 from maskrelay.settings import Settings
+from maskrelay.stack.loopback import free_port
 from maskrelay.stack.valkey import server
 from maskrelay.storage.factory import open_storage
 from maskrelay.storage.protocol import Storage
@@ -41,12 +42,6 @@ KEYS = {
 #: Limits that are low enough for a test to exceed them.
 SMALL_LIMITS = {"max_items": 30, "max_prompts": 3, "max_prompt_length": 40, "max_image_bytes": 300_000}
 CLOSED_REDIS = "redis://127.0.0.1:9/0"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
