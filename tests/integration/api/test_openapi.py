@@ -19,7 +19,7 @@ PUBLIC = ["/livez", "/readyz", "/metrics", "/v1/scaling", "/v1/sign-in", "/opena
 
 @pytest.fixture
 def document(api: RunningApi) -> dict:
-    return httpx.get(f"{api.url}/openapi.json", trust_env=False).json()
+    return httpx.get(f"{api.url}/openapi.json", trust_env=False, timeout=60).json()
 
 
 def test_it_names_every_call_of_the_surface(document: dict) -> None:
@@ -137,7 +137,7 @@ def test_a_method_that_a_path_lacks_is_told_all_it_has(north: httpx.Client, path
 @pytest.mark.parametrize("path", PUBLIC)
 def test_operations_need_no_key_and_tell_nothing_of_jobs(api: RunningApi, north: httpx.Client, path: str) -> None:
     job = accepted(north)
-    answer = httpx.get(api.url + path, trust_env=False)
+    answer = httpx.get(api.url + path, trust_env=False, timeout=60)
     assert answer.status_code == 200
     assert job not in answer.text
     assert str(api.folder) not in answer.text

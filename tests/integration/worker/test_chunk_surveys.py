@@ -28,6 +28,8 @@ from worker.plan.chunk_surveys import make_survey
 from worker.plan.plan_step import plan_job, plan_jobs
 from worker.plan.run_expansion import expand_run
 
+pytestmark = pytest.mark.slow_subject("chunk-surveys")
+
 FILES, CHUNKS = 20, 10
 
 
