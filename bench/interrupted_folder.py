@@ -98,6 +98,13 @@ def _interrupted(command: Sequence[str], environment: dict[str, str], state: Pat
     return process.wait()
 
 
+def _first_images(folder: Path) -> list[Path]:
+    paths = [folder / f"first {number}.png" for number in range(12)]
+    for number, path in enumerate(paths):
+        Image.new("RGB", (40 + number, 30), "teal").save(path)
+    return paths
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.interrupted_folder", description=__doc__)
     parser.add_argument("--files", type=int, default=5000)
@@ -106,8 +113,11 @@ def main() -> None:
         folder, out = Path(made) / "in", Path(made) / "out"
         files = write_folder(folder, asked.files)
         with running_endpoint() as endpoint, running_service(endpoint, Path(made) / "data") as service:
+            with service.client() as client:  # with its first images, the service compares the forms of pictures
+                client.submit(_first_images(Path(made)), [PROMPT], wait_s=60)
+            before = endpoint.counters()["rows"]
             ended = run_to_the_end(service.url, service.api_key, folder, out)
-            scored = endpoint.counters()["rows"]
+            scored = endpoint.counters()["rows"] - before
         masks = list(out.rglob("*.mask.png"))
     named = {row["source_name"] for row in ended.rows if row["error_code"]}
     print(f"{len(files.good)} good files, {len(files.broken)} broken files")
