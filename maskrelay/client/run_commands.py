@@ -5,12 +5,11 @@ import sys
 from typing import Any, get_args
 
 from maskrelay.client.command_client import connect
+from maskrelay.client.job_arguments import add_job_options
 from maskrelay.client.job_handles import Job
 from maskrelay.client.output import command, hint, out, show
 from maskrelay.client.progress import JobProgress
-from maskrelay.client.submit_commands import named_value
 from maskrelay.contract.records.runs import ManifestFormat
-from maskrelay.contract.vocabulary.outputs import Output
 
 
 def add(subparsers: Any) -> None:
@@ -35,32 +34,13 @@ def add(subparsers: Any) -> None:
         "--manifest-format", choices=get_args(ManifestFormat), help="if the ending of the manifest does not say it"
     )
     run.add_argument(
-        "--output",
-        "--outputs",
-        action="append",
-        choices=get_args(Output),
-        dest="outputs",
-        help="a kind of file to create; may be repeated. The default depends on the kind of each source",
-    )
-    run.add_argument(
-        "--option",
-        action="append",
-        type=named_value,
-        default=[],
-        dest="options",
-        metavar="NAME=VALUE",
-        help="any other option of the job",
-    )
-    run.add_argument(
         "--max-rejected",
         type=float,
         metavar="SHARE",
         help="the share of the lines that may be rejected, from 0 to 1 (0)",
     )
     run.add_argument("--dry-run", action="store_true", help="segment nothing; wait, and print what the run would do")
-    run.add_argument("--endpoint", metavar="NAME", help="the only endpoint to use")
-    run.add_argument("--callback", metavar="URL", help="where to send signed events")
-    run.add_argument("--wait", action="store_true", help="show progress until the job has ended")
+    add_job_options(run)
 
 
 def _run(given: argparse.Namespace) -> int:

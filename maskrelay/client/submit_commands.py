@@ -1,7 +1,6 @@
 """The commands `submit` and `wait`, which can show the progress of a job until it has ended."""
 
 import argparse
-import json
 import sys
 import uuid
 from contextlib import AbstractContextManager, nullcontext
@@ -12,6 +11,7 @@ from typing import Any, get_args
 from maskrelay.client.client_arguments import submission_of
 from maskrelay.client.command_client import CommandClient, connect
 from maskrelay.client.input_files import FoundFiles, found_files
+from maskrelay.client.job_arguments import add_job_options
 from maskrelay.client.job_handles import Job
 from maskrelay.client.output import command, hint, show
 from maskrelay.client.progress import JobProgress, UploadProgress
@@ -19,7 +19,6 @@ from maskrelay.client.run_state import RunState
 from maskrelay.client.submission import key_of
 from maskrelay.client.upload_sources import Source, sources_of
 from maskrelay.contract.records.job import Lane
-from maskrelay.contract.vocabulary.outputs import Output
 from maskrelay.errors import Gone, NotFound
 
 #: A job that is older than this when the response arrives was submitted by an earlier command.
@@ -40,26 +39,8 @@ def add(subparsers: Any) -> None:
     submit.add_argument(
         "--prompt", action="append", required=True, dest="prompts", help="what to segment; may be repeated"
     )
-    submit.add_argument(
-        "--output",
-        action="append",
-        choices=get_args(Output),
-        dest="outputs",
-        help="a kind of file to create; may be repeated. The default depends on the kind of each source",
-    )
-    submit.add_argument(
-        "--option",
-        action="append",
-        type=named_value,
-        default=[],
-        dest="options",
-        metavar="NAME=VALUE",
-        help="any other option of the job",
-    )
     submit.add_argument("--lane", choices=get_args(Lane), help="the default depends on the number of files")
-    submit.add_argument("--endpoint", metavar="NAME", help="the only endpoint to use")
-    submit.add_argument("--callback", metavar="URL", help="where to send signed events")
-    submit.add_argument("--wait", action="store_true", help="show progress until the job has ended")
+    add_job_options(submit)
     submit.add_argument(
         "--save",
         type=Path,
@@ -70,20 +51,6 @@ def add(subparsers: Any) -> None:
     wait = command(subparsers, "wait", _wait, "show a job's progress until it has ended")
     wait.add_argument("job", metavar="ID")
     wait.add_argument("--save", type=Path, metavar="DIR", help="then save every artifact")
-
-
-def named_value(text: str) -> tuple[str, Any]:
-    """Parse `NAME=VALUE`, for example `intensity=ct-lung`.
-
-    The value is parsed as JSON if possible, otherwise it is text.
-    """
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError("an option must be NAME=VALUE")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
 
 
 def _submit(given: argparse.Namespace) -> int:

@@ -4,8 +4,8 @@ import argparse
 from typing import Any
 
 from maskrelay.client.command_client import connect
+from maskrelay.client.job_arguments import named_value
 from maskrelay.client.output import command, hint, show_rows
-from maskrelay.client.submit_commands import named_value
 from maskrelay.contract.views.watch_views import WatchShown
 
 _HEAD = ("id", "source", "pattern", "prompts", "settle", "expected")
