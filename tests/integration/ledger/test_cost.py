@@ -144,6 +144,7 @@ SMALL = {
     "failing",
     "used",
     "mark",
+    "scoring_key(ARGV[place]",  # the mark of one score that is being computed
 }
 SMALL |= {"'mr:reconciling'", "'mr:reconciling', 'mr:reconciling:began'", "'mr:endpoints'"}
 
