@@ -244,6 +244,7 @@ def test_deliveries_are_listed_and_replayed(use, capsys: pytest.CaptureFixture[s
 
 
 LETTER = {
+    "item": 7,
     "custom_id": "ct-7",
     "frame": 3,
     "attempts": 2,
