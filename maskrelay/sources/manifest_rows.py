@@ -68,10 +68,10 @@ def check_columns(names: Sequence[str]) -> None:
 class _Lines:
     """The lines of a text from an offset on. They can be requested further after an error."""
 
-    def __init__(self, read: ReadFrom, offset: int, number: int) -> None:
+    def __init__(self, chunks: Iterator[bytes], offset: int, number: int) -> None:
         self._splitter = LineSplitter(LINE_BYTES)
         self._start = offset
-        self._found = self._split(read(offset, None))
+        self._found = self._split(chunks)
         #: The number of the line that was returned last.
         self.number = number
 
@@ -99,7 +99,7 @@ class _Lines:
 
 def _lines(read: ReadFrom, after: str | None) -> Iterator[ManifestRow]:
     offset, number = map(int, after.split()) if after else (0, 0)
-    lines, is_first = _Lines(read, offset, number), after is None
+    lines, is_first = _Lines(read(offset, None), offset, number), after is None
     while True:
         try:
             line = next(lines)
@@ -136,7 +136,7 @@ def _csv(read: ReadFrom, after: str | None) -> Iterator[ManifestRow]:
     """Yield the rows of a CSV file with a header (RFC 4180)."""
     names, begin = _header(read)
     offset, number = map(int, (after or begin).split())
-    lines = _Lines(read, offset, number)
+    lines = _Lines(read(offset, None), offset, number)
     reader = csv.reader(_Texts(lines), strict=True)
     while True:
         first = lines.number + 1
@@ -157,7 +157,7 @@ def _csv(read: ReadFrom, after: str | None) -> Iterator[ManifestRow]:
 
 def _header(read: ReadFrom) -> tuple[list[str], str]:
     """Return the names of the columns, and the place after the header."""
-    lines = _Lines(read, 0, 0)
+    lines = _Lines(read(0, None), 0, 0)
     try:
         names = next(csv.reader(_Texts(lines), strict=True), [])
     except (csv.Error, LineInvalid):
