@@ -55,7 +55,9 @@ class SiteIdentifiers:
     def __init__(self, path: str | None) -> None:
         self._path = path
         self._file: RereadFile[dict[str, SiteEntry]] | None = None
-        self._named: dict[str, RereadFile[bytes] | RereadFile[Mapping[str, str]]] = {}
+        #: The files that the entries name, by path.
+        self._mappings: dict[str, RereadFile[Mapping[str, str]]] = {}
+        self._keys: dict[str, RereadFile[bytes]] = {}
 
     def pseudonym(self, tenant: str, identifier: str) -> str:
         """Return the site's pseudonym of an identifier.
@@ -90,16 +92,14 @@ class SiteIdentifiers:
         return entry
 
     def _mapping(self, path: str) -> Mapping[str, str]:
-        if path not in self._named:
-            self._named[path] = RereadFile.open(Path(path), "mapping of site identifiers", read_mapping)
-        mapping: Mapping[str, str] = self._named[path].current()  # type: ignore[assignment]
-        return mapping
+        if path not in self._mappings:
+            self._mappings[path] = RereadFile.open(Path(path), "mapping of site identifiers", read_mapping)
+        return self._mappings[path].current()
 
     def _key(self, path: str) -> bytes:
-        if path not in self._named:
-            self._named[path] = RereadFile.open(Path(path), "key of site identifiers", read_key)
-        key: bytes = self._named[path].current()  # type: ignore[assignment]
-        return key
+        if path not in self._keys:
+            self._keys[path] = RereadFile.open(Path(path), "key of site identifiers", read_key)
+        return self._keys[path].current()
 
 
 def read_site_file(path: Path) -> dict[str, SiteEntry]:
