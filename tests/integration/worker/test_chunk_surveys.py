@@ -23,6 +23,7 @@ from tests.support.drivers.api_jobs import submission_of
 from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.drivers.driven_jobs import frames_of, planned
 from tests.support.servers.apis import RunningApi, running_api
+from tests.support.servers.simulators import eventually
 from worker.context.turn import TimeIsUp
 from worker.plan.chunk_surveys import make_survey
 from worker.plan.plan_step import plan_job, plan_jobs
@@ -96,13 +97,6 @@ def surveyed(api: RunningApi, job: str) -> list[int]:
     return [int(key.split("chunk-")[1].split("-")[0]) for key in parts if "begun" not in key]
 
 
-def until(check: Any) -> None:
-    deadline = time.monotonic() + 60
-    while not check():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def is_whole(api: RunningApi, job: str) -> bool:
     names = [frame.source.rsplit("/", 1)[1] for frame in frames_of(api, job)]
     record = api.ledger.jobs.get(job)
@@ -145,7 +139,7 @@ def test_planning_waits_for_the_survey_of_another_worker_and_surveys_the_next_ch
     assert held is not None
     planner = threading.Thread(target=plan, args=(api, lease))
     planner.start()
-    until(lambda: surveyed(api, job) == [0, *range(2, CHUNKS)])
+    assert eventually(lambda: surveyed(api, job) == [0, *range(2, CHUNKS)])
     assert not is_whole(api, job)
     make(api, held)
     planner.join()
