@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 import redis
 import redis.asyncio
 import redis.asyncio.sentinel
+from redis.driver_info import DriverInfo
 from redis.sentinel import Sentinel
 
 from maskrelay.errors import SettingsError
@@ -26,6 +27,8 @@ _TRUE, _FALSE = {"true", "yes", "1", "on"}, {"false", "no", "0", "off"}
 #: The shortest socket timeout, in seconds. Blocking calls wait in Redis for two seconds, and a shorter timeout would
 #: interrupt them.
 _SHORTEST_TIMEOUT_S = 3
+#: What the clients tell Redis about themselves. redis-py would read its own metadata again for every client.
+_DRIVER = DriverInfo()
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +295,7 @@ _READERS = {
 def connect(url: str, **options: Any) -> "redis.Redis":
     """Return a client for the URL of a server or of Sentinels. It connects on first use. Raises SettingsError."""
     address = read_address(url)
+    options = {"driver_info": _DRIVER, **options}
     return address.client(**options) if isinstance(address, Sentinels) else redis.Redis(**address.connection(options))
 
 
@@ -301,6 +305,7 @@ def connect_listener(url: str, **options: Any) -> "redis.asyncio.Redis":
     The client may wait for published messages without a time limit.
     """
     address = read_address(url)
+    options = {"driver_info": _DRIVER, **options}
     if isinstance(address, Sentinels):
         return address.listener(**options)
     return redis.asyncio.Redis(**{**address.connection(options), "socket_timeout": None})

@@ -4,11 +4,13 @@ The table of allowed transitions and shared preludes are put before each script.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, TypeVar
 
 import redis
+from redis.commands.core import Script
 
 from maskrelay.errors import LedgerUnavailable
 from maskrelay.ledger.refusals import Standing, moved
@@ -28,8 +30,9 @@ def _moves() -> str:
     return f"local MOVES = {{{','.join(rows)}}}\n"
 
 
-def texts() -> dict[str, str]:
-    """Return the text of every script by its name, as it is sent to Redis.
+@cache
+def texts() -> Mapping[str, str]:
+    """Return the text of every script by its name, as it is sent to Redis. They are read once in each process.
 
     A text consists of the table of moves, the preludes of the folder of scripts, the preludes of the script's own
     folder, and the script itself. The preludes of a folder are in the order of their names.
@@ -64,12 +67,18 @@ class Scripts:
     def __init__(self, client: "redis.Redis", texts: Mapping[str, str]) -> None:
         self._client = client
         self._standing = Standing("ledger")
-        self._scripts = {name: client.register_script(text) for name, text in texts.items()}
+        self._texts = texts
+        self._registered: dict[str, Script] = {}
 
     def run(self, script: str, *arguments: Any) -> Any:
         """Run a script with these arguments, and return its result."""
         plain = [_plain(argument) for argument in arguments]
-        return self._answered(lambda: self._scripts[script](args=plain))
+        registered = self._registered.get(script) or self._register(script)
+        return self._answered(lambda: registered(args=plain))
+
+    def _register(self, script: str) -> Script:
+        """Return a script that is used for the first time. A connection for one call needs none of the others."""
+        return self._registered.setdefault(script, self._client.register_script(self._texts[script]))
 
     def ask(self, command: str, *arguments: Any) -> Any:
         """Run one plain command, for which no script is needed."""

@@ -16,14 +16,12 @@ import json
 import os
 import runpy
 import select
+import signal
 import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-#: The seconds between two checks whether a process has ended.
-_LOOK = 0.05
 
 
 def main(modules: Sequence[str]) -> None:
@@ -41,8 +39,12 @@ def main(modules: Sequence[str]) -> None:
 def _serve(supervisor: socket.socket) -> dict[str, Any] | None:
     """Fork a process for each request. Return the request in that process, and None when the supervisor is gone."""
     asked = b""
+    ended_fd = _woken_by_ends()
     while True:
-        if select.select([supervisor], [], [], _LOOK)[0]:
+        ready = select.select([supervisor.fileno(), ended_fd], [], [])[0]
+        if ended_fd in ready:
+            os.read(ended_fd, 1 << 12)
+        if supervisor.fileno() in ready:
             read = supervisor.recv(1 << 16)
             if not read:
                 return None
@@ -51,12 +53,29 @@ def _serve(supervisor: socket.socket) -> dict[str, Any] | None:
             line, _, asked = asked.partition(b"\n")
             pid = os.fork()
             if pid == 0:
+                _not_woken()
+                os.close(ended_fd)
                 return dict(json.loads(line))
             _lead_group(pid)
             _tell(supervisor, {"pid": pid})
         with contextlib.suppress(ChildProcessError):  # no forked process is left
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 _tell(supervisor, {"ended": ended[0], "code": os.waitstatus_to_exitcode(ended[1])})
+
+
+def _woken_by_ends() -> int:
+    """Return a file descriptor that becomes readable when a forked process ends."""
+    readable, written = os.pipe()
+    os.set_blocking(written, False)
+    signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    return readable
+
+
+def _not_woken() -> None:
+    """Undo `_woken_by_ends` in a forked process."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.close(signal.set_wakeup_fd(-1))
 
 
 def _tell(supervisor: socket.socket, what: dict[str, int]) -> None:

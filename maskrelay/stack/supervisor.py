@@ -16,6 +16,8 @@ from maskrelay.stack.orphan_guard import Watcher
 Stage = Sequence[ChildProcess]
 _START = timedelta(seconds=90)
 _LOOK = 0.05
+#: The seconds between two checks whether a process has ended by itself. Each check takes CPU time of an idle stack.
+_WATCH = 0.25
 _PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 #: The number of seconds that a process must run, so that the shortest pause applies to its next restart.
 _STEADY = 60.0
@@ -119,7 +121,7 @@ class Supervisor:
         start would probably fail too.
         """
         while not self._ending.wanted:
-            time.sleep(_LOOK)
+            time.sleep(_WATCH)
             for name in self._children:
                 self._supervise(name)
             self._supervise_watcher()

@@ -207,6 +207,7 @@ def _options(role: Role, settings: Settings) -> dict[str, Any]:
         "queues": QUEUES[role].split(","),
         "without_gossip": True,
         "without_mingle": True,
+        "without_heartbeat": True,  # events that nobody receives
         "loglevel": settings.log_level,
     }
 

@@ -47,13 +47,19 @@ def _assemble(app: Celery, settings: Settings, stopping: Callable[[], bool]) -> 
 def _control(app: Celery, settings: Settings, stopping: Callable[[], bool]) -> WorkerChild:
     from worker.finish.finish_step import finish_jobs
     from worker.plan.plan_step import plan_jobs
-    from worker.tabulate.tabulate_step import tabulate_jobs
 
     child = WorkerChild(settings, "control", stopping)
     _add(app, "plan", partial(child.run_stage, "plan", plan_jobs), child.time_limit("plan"))
     _add(app, "finish", partial(child.run_stage, "finish", finish_jobs), child.time_limit("finish"))
-    _add(app, "tabulate", partial(child.run_stage, "tabulate", tabulate_jobs), child.time_limit("tabulate"))
+    _add(app, "tabulate", partial(_tabulate, child), child.time_limit("tabulate"))
     return child
+
+
+def _tabulate(child: WorkerChild) -> None:
+    # pyarrow takes 40 MB and starts a thread; a child process that writes no table needs neither
+    from worker.tabulate.tabulate_step import tabulate_jobs
+
+    child.run_stage("tabulate", tabulate_jobs)
 
 
 def _deliver(app: Celery, settings: Settings, stopping: Callable[[], bool]) -> WorkerChild:
