@@ -87,11 +87,11 @@ def main() -> None:
         report(found, sizes)
 
 
-def put_images(endpoint_url: str, count: int) -> dict[str, int]:
-    """Put `count` different images into the bucket. Return their sizes by their keys."""
+def put_images(endpoint_url: str, count: int, first: int = 0) -> dict[str, int]:
+    """Put the different images `first` to `count - 1` into the bucket. Return their sizes by their keys."""
     client, sizes = boto3.session.Session().client("s3", endpoint_url=endpoint_url), {}
     whole = photograph("ihc.png")
-    for number in range(count):
+    for number in range(first, count):
         written = io.BytesIO()
         Image.fromarray(varied(whole, number)).resize((256, 256)).save(written, "JPEG", quality=85)
         key = f"images/{number:05}.jpg"

@@ -15,6 +15,9 @@ from maskrelay.admin.checks.finding import Finding
 from maskrelay.contract.wire.image2d import CANVAS
 from tests.support.servers.running import running
 
+Environment = dict[str, str]
+SERVER_KEY = "0123456789abcdef-of-the-tests-0123456789"
+
 
 def findings(environment: Mapping[str, str], check: str) -> list[Finding]:
     """Return the findings of one check, of which there must be at least one. The checks after it are not run."""
@@ -74,3 +77,14 @@ def old_redis() -> Iterator[str]:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _OldRedis) as server, running(server):
         server.daemon_threads = True
         yield f"redis://127.0.0.1:{server.server_address[1]}/0"
+
+
+def planted(environment: Environment, check: str, state: str, *words: str) -> None:
+    """The check says so with these words, and what to do; nothing secret and no path is told."""
+    for finding in findings(environment, check):
+        told = f"{finding.said} → {finding.hint}"
+        assert finding.state == state, finding
+        assert all(word in told for word in words), told
+        assert finding.hint
+        for secret in (SERVER_KEY, "hidden", environment["MASKRELAY_STORAGE_URL"].removeprefix("file://")):
+            assert secret not in told
