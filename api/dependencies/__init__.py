@@ -146,5 +146,8 @@ def side_by_side(call: Callable[[V], T], values: Iterable[V]) -> list[T]:
 
     This is meant for reading small objects, where most of the time is spent waiting for the store.
     """
+    wanted = list(values)
+    if len(wanted) == 1:  # most often; threads would take longer than the call
+        return [call(wanted[0])]
     with ThreadPoolExecutor(_HANDS) as hands:
-        return list(hands.map(call, values))
+        return list(hands.map(call, wanted))

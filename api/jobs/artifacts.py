@@ -6,7 +6,7 @@ A name from a caller is only compared with the names in the visible outcomes, an
 import hashlib
 import re
 import unicodedata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from api.dependencies import Dependencies, in_thread
 from api.jobs.items import final_line
-from api.jobs.lookup import JobSnapshot
+from api.jobs.lookup import JobSnapshot, find_job
 from api.jobs.running_outcomes import visible_line
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.item_lines import WHOLE_ENDINGS, ItemLine, whole_names
@@ -22,6 +22,8 @@ from maskrelay.contract.records.outcomes import ArtifactRef, Outcome
 from maskrelay.errors import NotFound
 
 RESULT, REPORT = "result.json", "report.html"
+#: The largest number of bytes that are read before the response begins.
+_AT_ONCE = 256 << 10
 _NUMBER = "(0|[1-9][0-9]{0,8})"
 _NAME = re.compile(
     rf"{_NUMBER}-{_NUMBER}(?:-{_NUMBER}\.(?P<of_prompt>(?:mask|probability)\.png)|\.(?P<of_frame>overlay\.png|preview\.webp))"
@@ -40,19 +42,53 @@ class Artifact:
     human_name: str
 
 
-def find(dependencies: Dependencies, known: JobSnapshot, name: str) -> Artifact:
-    """Return the artifact with this name. Raises NotFound."""
+def find(dependencies: Dependencies, tenant: str, job: str, name: str) -> tuple[JobSnapshot, Artifact]:
+    """Return the tenant's job, and its artifact with this name. Raises NotFound, and the errors of `find_job`."""
+    known = find_job(dependencies, tenant, job)
+    return known, _named(dependencies, known, name, _Lines(dependencies, known))
+
+
+def find_several(dependencies: Dependencies, tenant: str, job: str, names: Sequence[str]) -> list[Artifact]:
+    """Return the artifacts of the tenant's job with these names. Raises the same errors as `find`."""
+    known = find_job(dependencies, tenant, job)
+    lines = _Lines(dependencies, known)
+    return [_named(dependencies, known, name, lines) for name in names]
+
+
+class _Lines:
+    """The records of a job's items, with the last one kept, because the files of an item are requested together."""
+
+    def __init__(self, dependencies: Dependencies, known: JobSnapshot) -> None:
+        self._dependencies = dependencies
+        self._known = known
+        self._at: tuple[int, int] | None = None
+        self._last: ItemLine | None = None
+
+    def of(self, item: int, frame: int = 0) -> ItemLine | None:
+        """Return the record of an item. While the job runs, it contains only the outcome of the frame."""
+        result = self._known.result
+        at = (item, frame if result is None else 0)
+        if at != self._at:
+            self._at = at
+            if result is not None:
+                self._last = final_line(self._dependencies, result, item)
+            else:
+                self._last = visible_line(self._dependencies, self._known, item, frame)
+        return self._last
+
+
+def _named(dependencies: Dependencies, known: JobSnapshot, name: str, lines: _Lines) -> Artifact:
     if name == RESULT:
         return _manifest(dependencies, known)
     if name == REPORT:
         return _run_card(known)
     if whole := _WHOLE.fullmatch(name):
-        return _of_item(dependencies, known, name, whole)
+        return _of_item(known, name, whole, lines)
     parts = _NAME.fullmatch(name)
     if parts is None:
         raise NotFound
     item, frame = int(parts[1]), int(parts[2])
-    line = _line(dependencies, known, item, frame)
+    line = lines.of(item, frame)
     outcome = (
         next((outcome for outcome in line.outcomes if outcome.frame == frame and outcome.item == item), None)
         if line
@@ -75,20 +111,14 @@ def _is_of_several(dependencies: Dependencies, known: JobSnapshot, frame: int) -
     return planned is not None and planned.frames > 1
 
 
-def _of_item(dependencies: Dependencies, known: JobSnapshot, name: str, parts: re.Match[str]) -> Artifact:
+def _of_item(known: JobSnapshot, name: str, parts: re.Match[str], lines: _Lines) -> Artifact:
     """Return a file of a whole item. Such files are available when the job has ended."""
-    line = final_line(dependencies, known.result, int(parts[1])) if known.result is not None else None
+    line = lines.of(int(parts[1])) if known.result is not None else None
     output = whole_names(line).get(name) if line is not None else None
     if line is None or output is None:
         raise NotFound
     slug = f"-{_slug(line.outcomes[0].masks[int(parts[2])].prompt)}" if parts[2] and line.outcomes[0].masks else ""
     return Artifact(line.files[output], f"{_stem(line.source_name, line.item)}{slug}.{parts[3]}")
-
-
-def _line(dependencies: Dependencies, known: JobSnapshot, item: int, frame: int) -> ItemLine | None:
-    if known.result is not None:
-        return final_line(dependencies, known.result, item)
-    return visible_line(dependencies, known, item, frame)
 
 
 def _manifest(dependencies: Dependencies, known: JobSnapshot) -> Artifact:
@@ -167,15 +197,7 @@ async def answer(
     Raises ObjectMissing or StorageUnavailable before any byte is sent.
     """
     ref, (begin, length) = artifact.ref, part or (0, artifact.ref.length)
-    chunks = await in_thread(dependencies.storage.stream, ref.key, ref.offset + begin, length)
-
-    async def body() -> AsyncIterator[bytes]:
-        try:
-            while chunk := await in_thread(next, chunks, b""):
-                yield chunk
-        finally:
-            chunks.close()
-
+    storage, start = dependencies.storage, ref.offset + begin
     headers = {
         **headers,
         "Content-Length": str(length),
@@ -185,7 +207,19 @@ async def answer(
     if part is not None:
         headers["Content-Range"] = f"bytes {begin}-{begin + length - 1}/{ref.length}"
     status = 200 if part is None else 206
+    if length <= _AT_ONCE and not head:  # most masks: one turn in a thread, and no stream
+        body = await in_thread(storage.get, ref.key, start, length)
+        return Response(body, status, headers, ref.content_type)
+    chunks = await in_thread(storage.stream, ref.key, start, length)
     if head:
         chunks.close()
         return Response(status_code=status, headers=headers, media_type=ref.content_type)
-    return StreamingResponse(body(), status, headers, media_type=ref.content_type)
+    return StreamingResponse(_streamed(chunks), status, headers, media_type=ref.content_type)
+
+
+async def _streamed(chunks: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
+    try:
+        while chunk := await in_thread(next, chunks, b""):
+            yield chunk
+    finally:
+        chunks.close()

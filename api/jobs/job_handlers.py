@@ -237,8 +237,7 @@ async def get_artifact(
 ) -> Response:
     """Return a file of the job: one to which its items link or, when the job has ended, `result.json`."""
     dependencies = dependencies_of(request)
-    known = await in_thread(find_job, dependencies, tenant_of(request), job)
-    artifact = await in_thread(artifacts.find, dependencies, known, name)
+    known, artifact = await in_thread(artifacts.find, dependencies, tenant_of(request), job, name)
     headers = {**PRIVATE, "ETag": f'"{artifact.ref.sha256}"'}
     # A file may be replaced until the job has ended, and never afterwards.
     modified = known.result.finished_at if known.result is not None else None
@@ -246,7 +245,8 @@ async def get_artifact(
         headers["Last-Modified"] = http_date(modified)
     if not_modified(request.headers, headers["ETag"], modified):
         return Response(status_code=304, headers=headers)
-    if redirect and (address := await in_thread(artifacts.elsewhere, dependencies, artifact)):
+    may_redirect = redirect and dependencies.presigned_lifetime
+    if may_redirect and (address := await in_thread(artifacts.elsewhere, dependencies, artifact)):
         named = {"Location": address, "Content-Disposition": artifacts.disposition(artifact.human_name)}
         return Response(status_code=307, headers={**headers, **named, "Cache-Control": "no-store"})
     headers["Accept-Ranges"] = "bytes"

@@ -9,7 +9,15 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from api.auth.scopes import KEYLESS, Access
 from api.auth.sign_in import SignInFacts
 from api.http.headers import KEY_PATTERN
-from api.jobs import deliveries, event_streams, job_handlers, rejected_lines, result_tables, review_handlers
+from api.jobs import (
+    artifact_parts,
+    deliveries,
+    event_streams,
+    job_handlers,
+    rejected_lines,
+    result_tables,
+    review_handlers,
+)
 from api.operations import catalogue, health, metrics, scaling
 from api.routes.openapi import JOB_BODY, NOTIFICATION_BODY, REVIEW_BODY, UPLOAD_BODY, WATCH_BODY, Answers, header
 from api.routes.route import Route
@@ -62,6 +70,11 @@ _FILES: Answers = {
         "description": "For a short time, the file is at the URL in `Location`. "
         "Only sent if the operator has enabled it.",
     },
+}
+
+
+_PARTS: Answers = {
+    200: {"description": "The files, one in each part.", "content": {"multipart/mixed": _BINARY}},
 }
 
 
@@ -259,6 +272,15 @@ ROUTES = (
         tag="results",
         model=ItemShown,
         problems=(400, 404, 410, 503),
+    ),
+    Route(
+        path="/v1/jobs/{job}/artifacts",
+        handler=artifact_parts.send_artifacts,
+        access="read",
+        tag="results",
+        response=StreamingResponse,
+        problems=(400, 404, 410, 503),
+        others=_PARTS,
     ),
     Route(
         path="/v1/jobs/{job}/artifacts/{name}",

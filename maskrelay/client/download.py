@@ -8,6 +8,7 @@ import itertools
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,12 @@ import httpx
 
 from maskrelay.client.artifact_body import ArtifactBody, is_inside, is_there, open_to_all
 from maskrelay.client.artifact_names import folders_of, inserted
+from maskrelay.client.artifact_parts import MOST, ArtifactParts, address_of
 from maskrelay.client.exchange import Broken, Concurrently, Exchange, Operation, Reply
 from maskrelay.client.responses import pictures
 from maskrelay.client.service_calls import lies_elsewhere, reply_to
 from maskrelay.contract.views.job_views import FrameShown, ItemShown, MaskShown
-from maskrelay.errors import OptionInvalid, ServiceUnreachable
+from maskrelay.errors import NotFound, OptionInvalid, ServiceUnreachable
 
 _TRIES = 3
 #: The number of artifacts that are fetched at the same time.
@@ -88,8 +90,8 @@ class Folder:
         saved: list[SavedFile] = []
         fetched: dict[int, ArtifactBody | Path] = {}
 
-        def place(number: int, body: ArtifactBody | Path) -> None:
-            fetched[number] = body
+        def place(_operation: int, found: Sequence[tuple[int, ArtifactBody | Path]]) -> None:
+            fetched.update(found)
             while len(saved) in fetched:
                 wanted, body = artifacts[len(saved)], fetched.pop(len(saved))
                 path = body if isinstance(body, Path) else self._place(wanted, body)
@@ -98,7 +100,11 @@ class Folder:
                 if isinstance(body, ArtifactBody):
                     record.saved(wanted.link, path.relative_to(self._folder).as_posix(), body.sha256)
 
-        operations = [self._fetch(wanted, record.path_of(wanted.link, self._folder)) for wanted in artifacts]
+        recorded = {number: record.path_of(wanted.link, self._folder) for number, wanted in enumerate(artifacts)}
+        place(0, [(number, path) for number, path in recorded.items() if path is not None])
+        missing = [(number, artifacts[number]) for number, path in recorded.items() if path is None]
+        several = record.remembers or self._is_empty()
+        operations = [self._fetch_together(batch) for batch in _batches(missing, MOST if several else 1)]
         try:
             yield Concurrently(operations, _AT_ONCE, place)
         finally:
@@ -107,24 +113,29 @@ class Folder:
                     body.discard()
         return saved
 
-    def _fetch(self, wanted: Wanted, recorded: Path | None) -> Operation[ArtifactBody | Path]:
-        """Return the body of an artifact, or the path under which an earlier call has saved it."""
-        if recorded is not None:
-            return recorded
-        body = ArtifactBody(self._folder, wanted.link, lambda name, sha256: self._equal(wanted, name, sha256))
-        fetched = False
-        try:
-            error = yield from _receive(body, wanted.link)
-            for _ in range(_TRIES - 1):  # the address in the store may have expired, or the connection broken
-                if error is not None:
-                    error = yield from _receive(body, wanted.link)
-            if error is not None:
-                raise error
-            fetched = True
-            return body
-        finally:
-            if not fetched:
-                body.discard()
+    def _is_empty(self) -> bool:
+        """Return whether the folder has no visible file. Otherwise some of its files may be artifacts of this job."""
+        return all(path.name.startswith(".") for path in self._folder.iterdir())
+
+    def _fetch_together(self, batch: Sequence[tuple[int, Wanted]]) -> Operation[list[tuple[int, ArtifactBody]]]:
+        """Return the bodies of artifacts, each with its number."""
+        numbers = [number for number, _ in batch]
+        if len(batch) > 1:
+            bodies = [self._body_of(wanted) for _, wanted in batch]
+            address = address_of([wanted.link for _, wanted in batch])
+            # an older service does not send several files together; and if one of them is missing, it sends none
+            with suppress(NotFound), _discarded_on_error(bodies):
+                yield from reply_to(Exchange("GET", address, receive=ArtifactParts(bodies).receive))
+                return list(zip(numbers, bodies, strict=True))
+        fetched: list[ArtifactBody] = []
+        with _discarded_on_error(fetched):
+            for _, wanted in batch:
+                fetched.append(self._body_of(wanted))
+                yield from _fetch(fetched[-1], wanted.link)
+        return list(zip(numbers, fetched, strict=True))
+
+    def _body_of(self, wanted: Wanted) -> ArtifactBody:
+        return ArtifactBody(self._folder, wanted.link, lambda name, sha256: self._equal(wanted, name, sha256))
 
     def _place(self, wanted: Wanted, body: ArtifactBody) -> Path:
         """Give a fetched artifact its final path."""
@@ -168,8 +179,21 @@ class Folder:
         return not os.path.lexists(path) or is_there(path, sha256)
 
 
+def _batches(missing: Sequence[tuple[int, Wanted]], most: int) -> Iterator[Sequence[tuple[int, Wanted]]]:
+    """Yield the artifacts that are fetched with one request: files of frames, up to `most`; other files by themselves.
+
+    If a file is already on disk and is requested by itself, its content is not sent again.
+    """
+    of_frames = [(number, wanted) for number, wanted in missing if wanted.picture is not None]
+    yield from ([(number, wanted)] for number, wanted in missing if wanted.picture is None)
+    yield from (of_frames[first : first + most] for first in range(0, len(of_frames), most))
+
+
 class SaveRecord:
     """What earlier calls have saved. This one remembers nothing: every artifact is asked for."""
+
+    #: Whether `path_of` returns the path of every artifact that an earlier call has saved in the folder.
+    remembers = False
 
     def path_of(self, _link: str, _folder: Path) -> Path | None:
         """Return the path of an artifact that was saved before and is unchanged, or None."""
@@ -177,6 +201,27 @@ class SaveRecord:
 
     def saved(self, link: str, path: str, sha256: str | None) -> None:
         """Remember that an artifact was saved. `path` is relative to the folder."""
+
+
+@contextmanager
+def _discarded_on_error(bodies: Sequence[ArtifactBody]) -> Iterator[None]:
+    """If the block does not come to its end, remove the temporary files of the bodies."""
+    try:
+        yield
+    except BaseException:
+        for body in bodies:
+            body.discard()
+        raise
+
+
+def _fetch(body: ArtifactBody, link: str) -> Operation[None]:
+    """Receive one artifact."""
+    error = yield from _receive(body, link)
+    for _ in range(_TRIES - 1):  # the address in the store may have expired, or the connection broken
+        if error is not None:
+            error = yield from _receive(body, link)
+    if error is not None:
+        raise error
 
 
 def _receive(body: ArtifactBody, link: str) -> Operation[ServiceUnreachable | None]:

@@ -29,6 +29,8 @@ class AuditEntry(Record):
     status: int | None = None
     job: str | None = None
     artifact: str | None = None
+    #: The files of the job that were requested together.
+    artifacts: tuple[str, ...] | None = None
     event: str | None = None
     #: The number of the item that was reviewed.
     item: int | None = None
