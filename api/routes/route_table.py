@@ -10,7 +10,7 @@ from api.auth.scopes import KEYLESS, Access
 from api.auth.sign_in import SignInFacts
 from api.http.headers import KEY_PATTERN
 from api.jobs import (
-    artifact_parts,
+    artifact_batch,
     deliveries,
     event_streams,
     job_handlers,
@@ -275,7 +275,7 @@ ROUTES = (
     ),
     Route(
         path="/v1/jobs/{job}/artifacts",
-        handler=artifact_parts.send_artifacts,
+        handler=artifact_batch.send_artifacts,
         access="read",
         tag="results",
         response=StreamingResponse,

@@ -38,6 +38,7 @@ def test_it_names_every_call_of_the_surface(document: dict) -> None:
         ("post", "/v1/jobs/{job}/deliveries/{event}/replay"),
         ("get", "/v1/jobs/{job}/items"),
         ("get", "/v1/jobs/{job}/items/{item}"),
+        ("get", "/v1/jobs/{job}/artifacts"),
         ("get", "/v1/jobs/{job}/artifacts/{name}"),
         ("get", "/v1/jobs/{job}/events"),
         ("get", "/v1/jobs/{job}/results.csv"),
