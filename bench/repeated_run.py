@@ -40,28 +40,25 @@ def main() -> None:
         running_s3(BUCKET) as server,
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         faulty_proxy(server.endpoint_url) as proxy,
-        running_endpoint(max_concurrent=64) as endpoint,
+        running_endpoint(max_concurrent=64) as endpoint,running_service(
+            endpoint,
+            Path(folder) / "data",
+            endpoint_max_in_flight=16,
+            endpoint_model_version="1",
+            credentials_file=_credentials(Path(folder), proxy.url),
+        ) as service,
+        service.client() as client,
     ):
-        with (
-            running_service(
-                endpoint,
-                Path(folder) / "data",
-                endpoint_max_in_flight=16,
-                endpoint_model_version="1",
-                credentials_file=_credentials(Path(folder), proxy.url),
-            ) as service,
-            service.client() as client,
-        ):
-            run = _Runs(client, endpoint, proxy)
-            put_images(server.endpoint_url, asked.images)
-            run(f"first run, {asked.images} images", PROMPTS[:1])
-            run("the same run again", PROMPTS[:1])
-            put_images(server.endpoint_url, total, asked.images)
-            run(f"{asked.added} images added", PROMPTS[:1])
-            run("the same prompt, in the one-prompt mode", PROMPTS[:1], one_prompt_per_request=True)
-            run("a second prompt beside it", PROMPTS[:2], one_prompt_per_request=True)
-            _put_twins(server.endpoint_url, total, asked.twins)
-            run(f"{asked.twins} copies of one new image added", PROMPTS[:1])
+        run = _Runs(client, endpoint, proxy)
+        put_images(server.endpoint_url, asked.images)
+        run(f"first run, {asked.images} images", PROMPTS[:1])
+        run("the same run again", PROMPTS[:1])
+        put_images(server.endpoint_url, total, asked.images)
+        run(f"{asked.added} images added", PROMPTS[:1])
+        run("the same prompt, in the one-prompt mode", PROMPTS[:1], one_prompt_per_request=True)
+        run("a second prompt beside it", PROMPTS[:2], one_prompt_per_request=True)
+        _put_twins(server.endpoint_url, total, asked.twins)
+        run(f"{asked.twins} copies of one new image added", PROMPTS[:1])
     print_head("Runs over the same bucket", 1)
     head = ("run", "state", "images", "calls to the endpoint", "bytes read from images", "listing, MB", "seconds")
     print_table(head, run.rows)

@@ -7,8 +7,8 @@ another file.
 import itertools
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,10 +88,13 @@ class Folder:
         The files get their names in the order of the artifacts, so the names do not depend on which arrives first.
         """
         saved: list[SavedFile] = []
+        missing = dict(enumerate(artifacts))
         fetched: dict[int, ArtifactBody | Path] = {}
 
         def place(_operation: int, found: Sequence[tuple[int, ArtifactBody | Path]]) -> None:
             fetched.update(found)
+            for number, _ in found:
+                del missing[number]
             while len(saved) in fetched:
                 wanted, body = artifacts[len(saved)], fetched.pop(len(saved))
                 path = body if isinstance(body, Path) else self._place(wanted, body)
@@ -100,13 +103,13 @@ class Folder:
                 if isinstance(body, ArtifactBody):
                     record.saved(wanted.link, path.relative_to(self._folder).as_posix(), body.sha256)
 
-        recorded = {number: record.path_of(wanted.link, self._folder) for number, wanted in enumerate(artifacts)}
+        recorded = {number: record.path_of(wanted.link, self._folder) for number, wanted in missing.items()}
         place(0, [(number, path) for number, path in recorded.items() if path is not None])
-        missing = [(number, artifacts[number]) for number, path in recorded.items() if path is None]
-        several = record.remembers or self._is_empty()
-        operations = [self._fetch_together(batch) for batch in _batches(missing, MOST if several else 1)]
         try:
-            yield Concurrently(operations, _AT_ONCE, place)
+            if record.remembers or self._is_empty():
+                batches = _batches(missing)
+                yield Concurrently([self._fetch_together(batch) for batch in batches], _AT_ONCE, place)
+            yield Concurrently([self._fetch(number, wanted) for number, wanted in missing.items()], _AT_ONCE, place)
         finally:
             for body in fetched.values():
                 if isinstance(body, ArtifactBody):
@@ -114,25 +117,37 @@ class Folder:
         return saved
 
     def _is_empty(self) -> bool:
-        """Return whether the folder has no visible file. Otherwise some of its files may be artifacts of this job."""
+        """Return whether the folder has no visible file. Otherwise some of its files may be artifacts of this job.
+
+        If such a file is requested by itself, its content is not sent again.
+        """
         return all(path.name.startswith(".") for path in self._folder.iterdir())
 
-    def _fetch_together(self, batch: Sequence[tuple[int, Wanted]]) -> Operation[list[tuple[int, ArtifactBody]]]:
-        """Return the bodies of artifacts, each with its number."""
-        numbers = [number for number, _ in batch]
-        if len(batch) > 1:
-            bodies = [self._body_of(wanted) for _, wanted in batch]
-            address = address_of([wanted.link for _, wanted in batch])
-            # an older service does not send several files together; and if one of them is missing, it sends none
-            with suppress(NotFound), _discarded_on_error(bodies):
+    def _fetch_together(self, batch: Mapping[int, Wanted]) -> Operation[list[tuple[int, ArtifactBody]]]:
+        """Return the bodies of artifacts, each with its number.
+
+        Return none if the service is an older one, which cannot send several together, or if it has not all of them.
+        """
+        bodies = [self._body_of(wanted) for wanted in batch.values()]
+        address = address_of([wanted.link for wanted in batch.values()])
+        try:
+            with _discarded_on_error(bodies):
                 yield from reply_to(Exchange("GET", address, receive=ArtifactParts(bodies).receive))
-                return list(zip(numbers, bodies, strict=True))
-        fetched: list[ArtifactBody] = []
-        with _discarded_on_error(fetched):
-            for _, wanted in batch:
-                fetched.append(self._body_of(wanted))
-                yield from _fetch(fetched[-1], wanted.link)
-        return list(zip(numbers, fetched, strict=True))
+        except NotFound:
+            return []
+        return list(zip(batch, bodies, strict=True))
+
+    def _fetch(self, number: int, wanted: Wanted) -> Operation[list[tuple[int, ArtifactBody]]]:
+        """Return the body of one artifact, with its number."""
+        body = self._body_of(wanted)
+        with _discarded_on_error([body]):
+            error = yield from _receive(body, wanted.link)
+            for _ in range(_TRIES - 1):  # the address in the store may have expired, or the connection broken
+                if error is not None:
+                    error = yield from _receive(body, wanted.link)
+            if error is not None:
+                raise error
+        return [(number, body)]
 
     def _body_of(self, wanted: Wanted) -> ArtifactBody:
         return ArtifactBody(self._folder, wanted.link, lambda name, sha256: self._equal(wanted, name, sha256))
@@ -179,14 +194,11 @@ class Folder:
         return not os.path.lexists(path) or is_there(path, sha256)
 
 
-def _batches(missing: Sequence[tuple[int, Wanted]], most: int) -> Iterator[Sequence[tuple[int, Wanted]]]:
-    """Yield the artifacts that are fetched with one request: files of frames, up to `most`; other files by themselves.
-
-    If a file is already on disk and is requested by itself, its content is not sent again.
-    """
-    of_frames = [(number, wanted) for number, wanted in missing if wanted.picture is not None]
-    yield from ([(number, wanted)] for number, wanted in missing if wanted.picture is None)
-    yield from (of_frames[first : first + most] for first in range(0, len(of_frames), most))
+def _batches(missing: Mapping[int, Wanted]) -> list[dict[int, Wanted]]:
+    """Return the files of frames, divided into batches. Other files can be large, so each is fetched by itself."""
+    of_frames = [(number, wanted) for number, wanted in missing.items() if wanted.picture is not None]
+    batches = (of_frames[first : first + MOST] for first in range(0, len(of_frames), MOST))
+    return [dict(batch) for batch in batches if len(batch) > 1]
 
 
 class SaveRecord:
@@ -212,16 +224,6 @@ def _discarded_on_error(bodies: Sequence[ArtifactBody]) -> Iterator[None]:
         for body in bodies:
             body.discard()
         raise
-
-
-def _fetch(body: ArtifactBody, link: str) -> Operation[None]:
-    """Receive one artifact."""
-    error = yield from _receive(body, link)
-    for _ in range(_TRIES - 1):  # the address in the store may have expired, or the connection broken
-        if error is not None:
-            error = yield from _receive(body, link)
-    if error is not None:
-        raise error
 
 
 def _receive(body: ArtifactBody, link: str) -> Operation[ServiceUnreachable | None]:
