@@ -9,6 +9,7 @@ import pytest
 from maskrelay.ledger import Ledger
 from maskrelay.ledger.claims import Claim, Settlement
 from maskrelay.ledger.part_names import pack
+from maskrelay.ledger.scripts import texts
 from tests.support.drivers.ledger_jobs import (
     BOTH,
     accepted_job,
@@ -73,13 +74,13 @@ def settle_first(valkey: RunningValkey, ledger: Ledger, most: int) -> None:
     Adopted in pipelines: a settled part leaves the same keys, and a million claims would take minutes.
     """
     ledger.claims.adopt("nobody", part_name(0), [])
-    adopt = ledger.scripts._scripts["adopt_part"]
+    adopt = valkey.client.script_load(texts()["adopt_part"])
     for first in range(0, most // PART, 500):
         with valkey.client.pipeline(transaction=False) as pipeline:
             numbers = range(first, min(first + 500, most // PART))
             for number in numbers:
                 lines = [(frame, frame % 2 == 1, True) for frame in range(number * PART, (number + 1) * PART)]
-                pipeline.evalsha(adopt.sha, 0, "many", pack(part_name(number)), json.dumps(lines))
+                pipeline.evalsha(adopt, 0, "many", pack(part_name(number)), json.dumps(lines))
             assert pipeline.execute() == [PART] * len(numbers)
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import redis
 
-from maskrelay.ledger.scripts import Scripts, texts
+from maskrelay.ledger.scripts import texts
 from tests.support.proxies.holds import Hold
 from tests.support.proxies.tcp_proxy import Connection, TcpProxy
 
@@ -23,9 +23,7 @@ class RedisProxy(TcpProxy):
 
     def learn_scripts(self, client: "redis.Redis") -> None:
         """Load the ledger's scripts into the server, so that each is known by its hash from the first time."""
-        for name, script in Scripts(client, texts())._scripts.items():
-            client.script_load(script.script)
-            self._shas[name] = script.sha.encode()
+        self._shas = {name: str(client.script_load(text)).encode() for name, text in texts().items()}
 
     def script(self, name: str, *words: str) -> Callable[[Command], bool]:
         """Return a function that matches a run of this script whose first arguments are `words`."""
