@@ -19,6 +19,7 @@ from api.jobs.running_outcomes import visible_line
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.item_lines import WHOLE_ENDINGS, ItemLine, whole_names
 from maskrelay.contract.records.outcomes import ArtifactRef, Outcome
+from maskrelay.contract.records.result_names import stem_of
 from maskrelay.errors import NotFound
 
 RESULT, REPORT = "result.json", "report.html"
@@ -31,7 +32,6 @@ _NAME = re.compile(
 _ENDINGS = "|".join(map(re.escape, WHOLE_ENDINGS))
 _WHOLE = re.compile(rf"{_NUMBER}(?:-{_NUMBER})?\.({_ENDINGS})")
 _SLUG_LENGTH = 60
-_ENDING = re.compile(r"(?<=.)\.(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{1,5}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +150,8 @@ def _human_name(line: ItemLine, outcome: Outcome, prompt: int | None, ending: st
 
 
 def _stem(source_name: str | None, item: int) -> str:
-    """Return the source's file name without its extension, for example `.nii.gz`, and without its folders.
-
-    The last number of a UID is not an extension.
-    """
-    name = (source_name or "").rpartition("/")[2].removesuffix(".gz")
-    return _ENDING.sub("", name) or name or f"item-{item}"
+    """Return the source's file name without its extension and without its folders."""
+    return stem_of((source_name or "").rpartition("/")[2]) or f"item-{item}"
 
 
 def _slug(prompt: str) -> str:

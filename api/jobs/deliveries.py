@@ -22,7 +22,11 @@ from maskrelay.storage.stored_records import read_record
 
 
 async def list_deliveries(request: Request, job: str) -> Response:
-    """List the job's events so far, with their state and their attempts. A job without a callback has none."""
+    """List the job's events so far, with their state and their attempts.
+
+    A job has events if it has a callback. The delivery that the option `store_to` asks for is listed too, as the type
+    `dicom.stored`, whether DICOM segmentations are sent to an archive or files are written to a store.
+    """
     dependencies = dependencies_of(request)
     known = await in_thread(find_job, dependencies, tenant_of(request), job)
     shown = await in_thread(_listed, dependencies, known)
@@ -60,7 +64,8 @@ def _shown(dependencies: Dependencies, job: str, event_type: str) -> DeliverySho
             return None
         state = "delivered" if end.how == "ok" else "given_up"
         known = {"attempts": end.attempts, "status": end.status, "reason": end.how, "ended_at": end.at}
-        return DeliveryShown.model_validate({"event": event, "type": event_type, "state": state, **known})
+        about = {"event": event, "type": event_type, "state": state, "left_out": end.left_out}
+        return DeliveryShown.model_validate({**about, **known})
     if not dependencies.archive.has(keys.event(job, event)):
         return None
     attempts, last = dependencies.ledger.outbox.standing(job, event)
@@ -80,7 +85,7 @@ def _replay(dependencies: Dependencies, known: JobSnapshot, event: str) -> Deliv
     if not dependencies.archive.has(keys.event(known.id, event)):
         raise Gone("The event is too old to be sent again.")
     dependencies.storage.put(keys.live(known.id), b"")
-    if listed[event].type == STORED_EVENT:  # otherwise, no object would be sent to the archive again
+    if listed[event].type == STORED_EVENT:  # otherwise, nothing would be sent or written again
         for key in dependencies.storage.list(keys.stored(known.id)):
             dependencies.storage.delete(key)
     dependencies.storage.delete(keys.delivered(known.id, event))

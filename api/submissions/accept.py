@@ -14,6 +14,7 @@ from api.submissions.immediate_plan import ImmediatePlan, immediate_plan
 from api.submissions.job_fields import check_options, fields_of
 from api.submissions.parse import RequestedItem, SubmissionRequest
 from api.submissions.source_references import Reference, credential_names
+from api.submissions.stored_beside import check_sources_beside
 from api.submissions.upload_quota import uploads_used
 from api.submissions.uploads import Incoming, Upload
 from maskrelay.contract.records import keys
@@ -124,6 +125,7 @@ def _check_admissible(dependencies: Dependencies, tenant: str, wanted: Submissio
         if isinstance(source, Upload) and source.is_expired(now, dependencies.limits.upload_lifetime):
             raise UploadExpired(pointer=pointer("items", number, "upload"))
     check_options(dependencies, tenant, wanted.options)
+    check_sources_beside(dependencies.credentials, tenant, wanted.options, wanted.sources)
 
 
 def item_of(asked: RequestedItem, source: Upload | Reference, credential: str | None) -> Item:

@@ -13,6 +13,7 @@ from api.submissions.options import Options
 from api.submissions.parse import lane_for
 from api.submissions.referenced_run import ReferencedRun
 from api.submissions.run_body import ReceivedRun
+from api.submissions.stored_beside import check_prefix_beside
 from api.submissions.upload_quota import uploads_used
 from api.submissions.uploads import Incoming
 from maskrelay.contract.records import keys
@@ -53,6 +54,8 @@ def accept_referenced_run(
     if request.key is not None and (found := idempotency.earlier(dependencies, job)) is not None:
         return idempotency.same(found, wanted.fingerprint())
     check_options(dependencies, request.tenant, wanted.options)
+    if wanted.format is None:
+        check_prefix_beside(dependencies.credentials, request.tenant, wanted.options, wanted.read_url)
     source = LineSource(
         url=wanted.reference.url,
         credential=_credential(dependencies, request.tenant, wanted),

@@ -8,6 +8,7 @@ from api.http.json_pointer import pointer
 from api.operations.catalogue import check_pin
 from api.submissions.options import Options
 from api.submissions.source_references import check_destination
+from api.submissions.stored_beside import check_beside
 from maskrelay.callbacks.sealing import seal
 from maskrelay.contract.records.job import CallbackTarget, accepted_at
 from maskrelay.errors import CallbackForbidden, OptionInvalid
@@ -20,7 +21,10 @@ def check_options(dependencies: Dependencies, tenant: str, options: Options) -> 
     """
     if isinstance(options.deadline, datetime) and options.deadline <= datetime.now(UTC):
         raise OptionInvalid("The deadline has passed.", pointer=pointer("options", "deadline"))
-    check_destination(dependencies.credentials, tenant, options.store_to, options.store_prefix)
+    if options.store_beside:
+        check_beside(dependencies.credentials, tenant, options)
+    else:
+        check_destination(dependencies.credentials, tenant, options.store_to, options.store_prefix)
     callback = options.callback
     check_targets(dependencies, tenant, options.endpoint, callback.url if callback else None)
 
@@ -53,6 +57,7 @@ def fields_of(
         "dry_run": options.dry_run,
         "store_to": options.store_to,
         "store_prefix": options.store_prefix,
+        "store_beside": options.store_beside,
         "metadata": options.metadata,
         "callback": _target(dependencies, options, job),
         "deadline": _deadline(options.deadline, now),

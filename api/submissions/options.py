@@ -199,6 +199,12 @@ class OptionsAsked(StrictModel):
         description="The prefix, such as `s3://bucket/results/`, below which the files are written with the credential "
         "`store_to`. It is required if the credential has several prefixes.",
     )
+    store_beside: Annotated[bool, _TRUE_OR_FALSE] = Field(
+        False,
+        description="Write the files of each item into the folder of its source instead, with the credential of a "
+        "store as `store_to`. Every source must be below a prefix to which the credential may write, and "
+        "`identifiers` must be `uids`.",
+    )
     metadata: Annotated[dict[str, Any], AfterValidator(_check_metadata), Expected("Expected a JSON object.")] = Field(
         default={}, description="Your own JSON object, returned with the job. At most 16 KiB."
     )
@@ -235,6 +241,7 @@ class Options:
     max_rejected_share: float = 0.0
     store_to: str | None = None
     store_prefix: str | None = None
+    store_beside: bool = False
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
@@ -271,6 +278,7 @@ def read_options(value: Any) -> Options:
         max_rejected_share=asked.max_rejected_share,
         store_to=asked.store_to,
         store_prefix=asked.store_prefix,
+        store_beside=asked.store_beside,
         metadata=asked.metadata,
     )
 

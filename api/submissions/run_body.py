@@ -12,6 +12,7 @@ from api.submissions.accept import item_of, mark_uses
 from api.submissions.options import Options, members, read_options
 from api.submissions.parse import Fingerprint, RequestedItem, RunHeadAsked
 from api.submissions.source_references import Reference, read_reference
+from api.submissions.stored_beside import check_beside, check_source_beside
 from api.submissions.uploads import Upload, find_upload
 from maskrelay.contract.line_splitter import LineSplitter
 from maskrelay.contract.records import keys
@@ -156,6 +157,8 @@ class RunReceiver:
             return False
         given = members(value, RunHeadAsked.model_fields, ())
         self._options = read_options(given.get("options", {}))
+        if self._is_new:
+            check_beside(self._dependencies.credentials, self._tenant, self._options)
         if "prompts" in given:
             self._shared = checked_prompts(given["prompts"], self._dependencies.limits, pointer("prompts"))
         return True
@@ -202,7 +205,10 @@ class RunReceiver:
             raise type(source)(pointer="#/upload")
         # A tenant's rights may change, so a line without the right counts for the comparison with a repeat.
         self._fingerprint.add(*source.identity(), line.custom_id, line.prompts)
-        credential = self._credential(source) if isinstance(source, Reference) and self._is_new else None
+        credential = None
+        if self._is_new:
+            self._check_beside(source)
+            credential = self._credential(source) if isinstance(source, Reference) else None
         if not self._seen.add(line.custom_id):
             raise CustomIdDuplicate("An earlier line has the same custom_id.", pointer="#/custom_id")
         if isinstance(source, Upload):
@@ -225,6 +231,11 @@ class RunReceiver:
             raise CredentialUnknown(error.detail, pointer="#/credential") from None
         except SourceNotAllowed as error:
             raise SourceNotAllowed(error.detail, pointer="#/source") from None
+
+    def _check_beside(self, source: Upload | Reference) -> None:
+        here = "#/upload" if isinstance(source, Upload) else "#/source"
+        options = self._options or Options()
+        check_source_beside(self._dependencies.credentials, self._tenant, options, source, "the line", here)
 
     def _reject(self, number: int, error: RequestError) -> None:
         self._rejected += 1

@@ -19,6 +19,7 @@ from api.submissions import accept, request_bodies
 from api.submissions.options import Options, OptionsAsked, StrictModel, members, read_json, read_options
 from api.submissions.parse import Prompts, SubmissionRequest
 from api.submissions.source_references import check_destination
+from api.submissions.stored_beside import check_beside, check_prefix_beside
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.watch_records import Watch
 from maskrelay.contract.views.watch_views import EventsSeen, WatchList, WatchShown
@@ -164,7 +165,14 @@ def _check_options(options: Options) -> None:
 
 
 def _check_destination(dependencies: Dependencies, tenant: str, options: Options, source: str) -> None:
-    """Raise OptionInvalid if the results of the jobs would be written below the watched prefix and become jobs."""
+    """Raise OptionInvalid if the results of the jobs would be written below the watched prefix and become jobs.
+
+    Also raises the errors of the options that say where the results are written.
+    """
+    if options.store_beside:  # the watch ignores these files
+        check_beside(dependencies.credentials, tenant, options)
+        check_prefix_beside(dependencies.credentials, tenant, options, source)
+        return
     check_destination(dependencies.credentials, tenant, options.store_to, options.store_prefix)
     if options.store_to is not None:
         root = dependencies.credentials.destination(tenant, options.store_to, options.store_prefix).root

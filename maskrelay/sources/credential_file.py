@@ -25,6 +25,8 @@ from maskrelay.sources.source_urls import read_source_url
 
 _ENTRIES: TypeAdapter[tuple[Credential, ...]] = TypeAdapter(tuple[Credential, ...])
 Right = Literal["reads", "writes"]
+#: The credentials with which objects can be written.
+StoreCredential = S3Credential | AzureCredential | FileCredential
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,27 @@ class CredentialFile:
         If `name` is None, it is the credential with the longest prefix that contains the URL. Raises SourceInvalid,
         CredentialUnknown or SourceNotAllowed. A credential that gives the tenant no prefix is unknown to the tenant.
         """
-        return self._allowed("reads", tenant, url, name)
+        return self._allowed("reads", tenant, url, name)[0]
 
     def writable(self, tenant: str, url: str, name: str | None) -> CredentialBase:
         """Return the credential with which objects may be written at this URL for the tenant, like `readable`."""
-        return self._allowed("writes", tenant, url, name)
+        return self._allowed("writes", tenant, url, name)[0]
+
+    def writable_prefix(self, tenant: str, url: str, name: str) -> tuple[StoreCredential, str]:
+        """Return the credential of a store, and its longest prefix that contains the URL.
+
+        Raises CredentialUnknown or SourceInvalid like `writable`, and SourceNotAllowed also if the credential is not
+        that of a store.
+        """
+        credential, prefix = self._allowed("writes", tenant, url, name)
+        return _of_store(credential), prefix
+
+    def check_store(self, tenant: str, name: str) -> None:
+        """Check that the tenant may write objects with this credential to a store.
+
+        Raises CredentialUnknown, and SourceNotAllowed for a credential of another kind.
+        """
+        _of_store(self._granted(tenant, name))
 
     def destination(self, tenant: str, name: str, prefix: str | None = None) -> "Destination":
         """Return the DICOMweb service, or the prefix of a store, to which this credential may write for the tenant.
@@ -72,12 +90,18 @@ class CredentialFile:
         only one prefix. Raises CredentialUnknown if the tenant has no such credential, SourceInvalid for an invalid
         prefix, and SourceNotAllowed if the credential does not allow it.
         """
+        entry = self._granted(tenant, name)
+        return _destination(entry, entry.writes[tenant], prefix)
+
+    def _granted(self, tenant: str, name: str) -> CredentialBase:
+        """Return the credential with this name, with which the tenant may write. Raises CredentialUnknown."""
         for entry in self._current():
             if entry.name == name and tenant in entry.writes:
-                return _destination(entry, entry.writes[tenant], prefix)
+                return entry
         raise CredentialUnknown
 
-    def _allowed(self, right: Right, tenant: str, url: str, name: str | None) -> CredentialBase:
+    def _allowed(self, right: Right, tenant: str, url: str, name: str | None) -> tuple[CredentialBase, str]:
+        """Return the credential that allows this, and its longest prefix that contains the URL."""
         text = read_source_url(url).text
         listed = ((entry, getattr(entry, right)) for entry in self._current())
         granted = [(entry, prefixes[tenant]) for entry, prefixes in listed if tenant in prefixes]
@@ -85,12 +109,10 @@ class CredentialFile:
             granted = [(entry, prefixes) for entry, prefixes in granted if entry.name == name]
             if not granted:
                 raise CredentialUnknown
-        fitting = [
-            (len(prefix), entry) for entry, prefixes in granted for prefix in prefixes if text.startswith(prefix)
-        ]
+        fitting = [(entry, prefix) for entry, prefixes in granted for prefix in prefixes if text.startswith(prefix)]
         if not fitting:
             raise SourceNotAllowed
-        return max(fitting, key=lambda found: found[0])[1]
+        return max(fitting, key=lambda found: len(found[1]))
 
     def _current(self) -> tuple[CredentialBase, ...]:
         return () if self._file is None else self._file.current()
@@ -101,8 +123,7 @@ def _destination(entry: CredentialBase, allowed: Sequence[str], prefix: str | No
         if len(allowed) != 1 or prefix is not None:
             raise SourceNotAllowed("The credential does not name one DICOMweb service to write to.")
         return Destination(entry, allowed[0].removeprefix("dicomweb+"))
-    if not isinstance(entry, S3Credential | AzureCredential | FileCredential):
-        raise SourceNotAllowed("Objects cannot be written with a credential of this kind.")
+    _of_store(entry)
     if prefix is None:
         if len(allowed) != 1:
             raise SourceNotAllowed("The credential has several prefixes. Choose one.")
@@ -113,6 +134,12 @@ def _destination(entry: CredentialBase, allowed: Sequence[str], prefix: str | No
     if not any(root.startswith(each) for each in allowed):
         raise SourceNotAllowed("The credential does not allow objects to be written below this prefix.")
     return Destination(entry, root)
+
+
+def _of_store(entry: CredentialBase) -> StoreCredential:
+    if not isinstance(entry, S3Credential | AzureCredential | FileCredential):
+        raise SourceNotAllowed("Objects cannot be written with a credential of this kind.")
+    return entry
 
 
 def read_credentials(path: Path) -> tuple[CredentialBase, ...]:

@@ -13,6 +13,7 @@ from maskrelay.contract.records.source_pins import Pin
 from maskrelay.errors import SourceChanged, SourceForbidden, SourceInvalid, SourceNotFound, SourceUnavailable
 from maskrelay.sources.source_reader import SourceFacts
 from maskrelay.sources.source_urls import read_source_url
+from maskrelay.storage.leftovers import is_temporary
 
 CHUNK_BYTES = 1 << 20
 
@@ -56,6 +57,8 @@ class FileReader:
             # The order is that of the URLs: `a.png` comes before `a/b.png`.
             entries = sorted(os.scandir(folder), key=lambda entry: _encoded(entry.name) + "/" * entry.is_dir())
         for entry in entries:
+            if is_temporary(entry.name):  # a result that this service is writing beside its source
+                continue
             here = url + _encoded(entry.name)
             if entry.is_dir():
                 is_later = after is None or f"{here}/" >= after or after.startswith(f"{here}/")

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from maskrelay.contract.records.result_names import is_result
 from maskrelay.contract.records.source_pins import PinnedSource
 from maskrelay.errors import (
     CredentialUnknown,
@@ -97,7 +98,7 @@ class SourceReaders:
     def list(
         self, tenant: str, url: str, credential: str | None, after: str | None = None, *, pinned: bool = True
     ) -> Iterator[SourceFacts]:
-        """Yield the objects of a collection, in the order of their URLs.
+        """Yield the objects of a collection, in the order of their URLs, without those that are results of jobs.
 
         With `after`, begin after this URL. Without `pinned`, sizes and versions may be left out (see `SourceReader`).
         Raises SourceForbidden or SourceUnavailable, possibly after some objects.
@@ -109,7 +110,8 @@ class SourceReaders:
             try:
                 for facts in reader.list(url, after, pinned=pinned):
                     after, tries = facts.url, 0
-                    yield facts
+                    if not is_result(facts.url):
+                        yield facts
             except SourceUnavailable:
                 tries += 1
                 if not self._again(store, tries):

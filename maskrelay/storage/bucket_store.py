@@ -23,6 +23,8 @@ from maskrelay.storage.protocol import (
 
 _CREATE_PAUSES = (0.1, 0.4)  # seconds before the second and the third attempt
 _LONGEST_PAUSE = 20.0
+#: The longest name of an object in S3, in bytes. In Azure, it has as many characters.
+_LONGEST_NAME = 1024
 #: The number of concurrent requests of `put_all`.
 _HANDS = 8
 T = TypeVar("T")
@@ -133,7 +135,9 @@ class BucketStorage(ABC):
         return nonce
 
     def put(self, key: str, body: bytes, content_type: str = BINARY) -> None:
-        path = self._path(key)
+        self._put(self._path(key), body, content_type)
+
+    def _put(self, path: str, body: bytes, content_type: str) -> None:
         self._tried(lambda requests: requests.put(path, body, content_type), len(body))
 
     def put_all(self, bodies: Mapping[str, bytes], content_type: str = BINARY) -> None:
@@ -141,7 +145,16 @@ class BucketStorage(ABC):
             list(hands.map(lambda key: self.put(key, bodies[key], content_type), bodies))
 
     def writer(self, key: str, content_type: str = BINARY) -> PartWriter:
-        return PartWriter(self._upload(self._path(key), content_type), lambda body: self.put(key, body, content_type))
+        return self._writer(self._path(key), content_type)
+
+    def writer_at(self, path: str, content_type: str = BINARY) -> PartWriter:
+        name = self._prefix + path
+        if len(name.encode()) > _LONGEST_NAME:
+            raise KeyInvalid
+        return self._writer(name, content_type)
+
+    def _writer(self, path: str, content_type: str) -> PartWriter:
+        return PartWriter(self._upload(path, content_type), lambda body: self._put(path, body, content_type))
 
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         return b"".join(self.stream(key, start, length))

@@ -63,6 +63,9 @@ class FileStorage:
     def writer(self, key: str, content_type: str = BINARY) -> FileWriter:  # noqa: ARG002
         return FileWriter.open(self._root, key, self._flushing)
 
+    def writer_at(self, path: str, content_type: str = BINARY) -> FileWriter:  # noqa: ARG002
+        return FileWriter.open_at(self._root, path, self._flushing)
+
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         return b"".join(self.stream(key, start, length))
 

@@ -40,7 +40,12 @@ class FileWriter:
     def open(cls, root: Path, key: str, flushing: Flushing) -> Self:
         """Create the temporary file for the object `key` below `root`. Raises KeyInvalid and StorageUnavailable."""
         check_key(key)
-        *folders, name = key.split("/")
+        return cls.open_at(root, key, flushing)
+
+    @classmethod
+    def open_at(cls, root: Path, path: str, flushing: Flushing) -> Self:
+        """Create the temporary file like `open`, for a path that need not be a key (see `Storage.writer_at`)."""
+        *folders, name = path.split("/")
         later = flushing.is_deferred or flushing.is_pending
         if later:  # the new folders are flushed together with the other writes
             flushing.note()

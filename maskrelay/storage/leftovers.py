@@ -35,6 +35,11 @@ def temporary_name() -> str:
     return f"~{_machine()}{secrets.token_hex(8)}"
 
 
+def is_temporary(name: str) -> bool:
+    """Return whether a file with this name is one that is being written, or a leftover."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
 @functools.cache
 def _machine() -> str:
     """Return 8 hex digits that identify this machine since its last boot.
@@ -111,7 +116,7 @@ def _remove_leftovers_in(root: Path, folder: str, now: datetime) -> int:
     names = _names(root, folder, files=True)
     folders = folder.split("/")[:-1]
     removed = 0
-    if left := [name for name in names if _TEMPORARY.fullmatch(name)]:
+    if left := [name for name in names if is_temporary(name)]:
         with suppress(ObjectMissing), storage_errors(READING), opened(root, folders) as here:
             removed = sum(_remove_left(here, name, now) for name in left)
     if removed == len(names):

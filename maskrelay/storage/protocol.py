@@ -137,6 +137,13 @@ class Storage(Protocol):
     def writer(self, key: str, content_type: str = BINARY) -> Writer:
         """Return a writer for a large object. The memory that it uses does not depend on the size of the object."""
 
+    def writer_at(self, path: str, content_type: str = BINARY) -> Writer:
+        """Return a writer like `writer` for an object among those of another program.
+
+        Its path consists of segments like a key, but they may contain any characters. None of them may be empty, `.` or
+        `..`, which the caller must have checked. Raises KeyInvalid if the store cannot have an object at this path.
+        """
+
 
 def has(storage: Storage, key: str) -> bool:
     """Return whether an object with this key exists. Raises StorageUnavailable."""

@@ -9,6 +9,7 @@ import json
 import logging
 import random
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -37,7 +38,7 @@ from maskrelay.storage.markers import tombstone_of
 from maskrelay.storage.stored_records import read_submission
 from worker.context import WorkerContext
 from worker.context.job_records.event_records import is_delivered, leave_live
-from worker.deliver.prefix_delivery import store_below_prefix
+from worker.deliver.prefix_delivery import store_below_prefix, store_beside_sources
 from worker.deliver.storing_result import CONTINUES, StoringResult
 
 log = logging.getLogger(__name__)
@@ -126,11 +127,13 @@ def _store(context: WorkerContext, submission: Submission, delivery: Delivery) -
     if after is not None:
         context.ledger.outbox.again(delivery, after)
         return
-    _mark(context, delivery.job, delivery.event, sent.reason, delivery.attempt, sent.status)
+    _mark(context, delivery.job, delivery.event, sent.reason, delivery.attempt, sent.status, sent.left_out)
     _close(context, submission, delivery)
 
 
 def _stored(context: WorkerContext, submission: Submission, until: float) -> StoringResult:
+    if submission.store_beside:
+        return store_beside_sources(context, submission, until)
     try:
         place = context.credentials.destination(submission.tenant, submission.store_to or "", submission.store_prefix)
     except (CredentialUnknown, SourceInvalid, SourceNotAllowed):
@@ -249,10 +252,19 @@ def _tried(delivery: Delivery, event: str, sent: DeliveryResult) -> tuple[int, i
     return (delivery.attempt, sent.status) if event == delivery.event else (0, None)
 
 
-def _mark(context: WorkerContext, job: str, event: str, how: str, attempts: int, status: int | None) -> None:
-    marker = DeliveryEnd(how=how, at=datetime.now(UTC), attempts=attempts, status=status).model_dump_json().encode()
+def _mark(
+    context: WorkerContext,
+    job: str,
+    event: str,
+    how: str,
+    attempts: int,
+    status: int | None,
+    left_out: Mapping[str, int] | None = None,
+) -> None:
+    about = {"attempts": attempts, "status": status, "left_out": left_out or {}}
+    marker = DeliveryEnd.model_validate({"how": how, "at": datetime.now(UTC), **about})
     with contextlib.suppress(ObjectExists):
-        context.storage.create(keys.delivered(job, event), marker, "application/json")
+        context.storage.create(keys.delivered(job, event), marker.model_dump_json().encode(), "application/json")
 
 
 def _close(context: WorkerContext, submission: Submission, delivery: Delivery) -> None:

@@ -1,28 +1,47 @@
-"""The delivery of a job's files to a prefix of another store. Its key is the prefix, the job, and the file's name.
+"""The delivery of a job's files to another store: below a prefix, or into the folders of their sources.
 
-An attempt continues after the last item that an earlier attempt has stored. If it is repeated, a file may be written
-again, with the same content.
+Below a prefix, the key of a file consists of the job and the name of its artifact. An attempt continues after the last
+item that an earlier attempt has stored. If it is repeated, a file may be written again, with the same content.
 """
 
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 from maskrelay.contract.records import keys
+from maskrelay.contract.records.delivery_records import StoredPosition
 from maskrelay.contract.records.item_lines import ItemLine, whole_names
 from maskrelay.contract.records.job import Result, Submission
 from maskrelay.contract.records.outcomes import ArtifactRef
-from maskrelay.errors import ObjectMissing, SettingsError, StorageUnavailable
+from maskrelay.contract.records.result_names import url_beside
+from maskrelay.errors import (
+    CredentialUnknown,
+    KeyInvalid,
+    ObjectMissing,
+    RecordUnreadable,
+    SettingsError,
+    SourceInvalid,
+    SourceNotAllowed,
+    StorageUnavailable,
+)
 from maskrelay.sources.credential_file import Destination
-from maskrelay.sources.writable_stores import open_writable
-from maskrelay.storage.protocol import Storage
-from maskrelay.storage.stored_records import lines_of, parsed, read_result
+from maskrelay.sources.writable_stores import SourceFolders, open_writable
+from maskrelay.storage.protocol import Storage, Writer
+from maskrelay.storage.stored_records import lines_of, parsed, read_record, read_result
 from worker.context import WorkerContext
 from worker.deliver.storing_result import CONTINUES, StoringResult
+
+#: A function that returns the writer of a file, from its key or URL and its content type.
+Opener = Callable[[str, str], Writer]
 
 
 class _TargetUnavailable(Exception):
     """The other store did not take a file. The argument is a short reason."""
+
+
+class _LeftOut(Exception):
+    """The files of an item cannot be written. The argument is the code of the reason."""
 
 
 def store_below_prefix(
@@ -32,35 +51,66 @@ def store_below_prefix(
 
     Raises StorageUnavailable if the result store is unavailable.
     """
-    storage, job = context.storage, submission.id
     try:
         target = open_writable(context.credentials, submission.tenant, destination.root, destination.credential.name)
     except SettingsError:
         return StoringResult(is_over=False, reason="credential")
-    position = first = _position(storage, job)
+    return _store(context.storage, submission, target.writer, until)
+
+
+def store_beside_sources(context: WorkerContext, submission: Submission, until: float) -> StoringResult:
+    """Write the files of each item into the folder of its source, until `until` (monotonic seconds).
+
+    An item is left out, and counted by the reason, if the tenant may no longer write there, or if the folder is reached
+    through a symbolic link. Raises StorageUnavailable if the result store is unavailable.
+    """
+    folders = SourceFolders(context.credentials, submission.tenant, submission.store_to or "")
+    try:
+        return _store(context.storage, submission, folders.writer, until)
+    except (CredentialUnknown, SettingsError):
+        return StoringResult(is_over=False, reason="credential")
+
+
+def _store(storage: Storage, submission: Submission, target: Opener, until: float) -> StoringResult:
+    job = submission.id
+    before = _position(storage, job)
+    position, left_out = before.item, Counter(before.left_out)
     try:
         for line in _lines(storage, read_result(storage, job)):
-            if line.item < first:
+            if line.item < before.item:
                 continue
-            if time.monotonic() > until and position > first:
+            if time.monotonic() > until and position > before.item:
                 return StoringResult(is_over=False, reason=CONTINUES)
-            for name, file in _files(line):
-                _copy(storage, target, file, f"{job}/{name}")
+            try:
+                for name, file in _files(line):
+                    _copy(storage, target, file, _place(submission, line, name))
+            except _LeftOut as reason:
+                left_out[str(reason)] += 1
             position = line.item + 1
     except _TargetUnavailable as error:
         return StoringResult(is_over=False, reason=str(error))
     finally:
-        if position > first:
-            storage.put(keys.stored_position(job), str(position).encode(), "text/plain")
-    return StoringResult(is_over=True, reason="ok")
+        if position > before.item:
+            record = StoredPosition(item=position, left_out=dict(left_out))
+            storage.put(keys.stored_position(job), record.model_dump_json().encode(), "application/json")
+    return StoringResult(is_over=True, reason=next(iter(left_out), "ok"), left_out=dict(left_out))
 
 
-def _position(storage: Storage, job: str) -> int:
-    """Return the number of the first item whose files are not stored yet."""
+def _position(storage: Storage, job: str) -> StoredPosition:
+    """Return how far earlier attempts have come. The record of an earlier version of the software is not used."""
     try:
-        return int(storage.get(keys.stored_position(job)))
-    except (ObjectMissing, ValueError):
-        return 0
+        return read_record(storage, keys.stored_position(job), StoredPosition)
+    except (ObjectMissing, RecordUnreadable):
+        return StoredPosition(item=0)
+
+
+def _place(submission: Submission, line: ItemLine, name: str) -> str:
+    """Return the key of a file below the prefix, or its URL in the folder of the item's source."""
+    if not submission.store_beside:
+        return f"{submission.id}/{name}"
+    if line.beside is None:
+        raise _LeftOut(SourceNotAllowed.code)
+    return url_beside(line.beside, submission.id, name)
 
 
 def _lines(storage: Storage, result: Result) -> Iterator[ItemLine]:
@@ -77,13 +127,15 @@ def _files(line: ItemLine) -> Iterator[tuple[str, ArtifactRef]]:
         yield from outcome.artifacts().items()
 
 
-def _copy(storage: Storage, target: Storage, file: ArtifactRef, key: str) -> None:
+def _copy(storage: Storage, target: Opener, file: ArtifactRef, place: str) -> None:
     with closing(storage.stream(file.key, file.offset, file.length)) as chunks:
         try:
-            with target.writer(key, file.content_type) as writer:
+            with target(place, file.content_type) as writer:
                 for chunk in chunks:
                     writer.write(chunk)
                 writer.commit()
         except StorageUnavailable as error:
             # The result store may be the one that fails. Then the next attempt fails at its first read.
             raise _TargetUnavailable(error.reason or "unavailable") from None
+        except (SourceInvalid, SourceNotAllowed, KeyInvalid) as error:
+            raise _LeftOut(error.code) from None

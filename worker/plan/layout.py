@@ -212,6 +212,7 @@ class PlanLayout:
             custom_id=custom_id,
             source_name=self._source_name(source),
             source=self._shown_source(source),
+            beside=source.pinned.url if source.pinned and self._submission.store_beside else None,
             members=tuple(self._asked[upload].custom_id for upload in uploads) if len(uploads) > 1 else (),
             first=first,
             frames=frames,

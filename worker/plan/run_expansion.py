@@ -114,6 +114,8 @@ class _Expander:
         self._run = run
         self._source = source
         self._limits = _LineLimits(source.most_prompts, source.prompt_length)
+        #: The credential with which files are written into the folder of each source, if they are.
+        self._writer = submission.store_to if submission.store_beside else None
 
     def expand(self, check_turn: Callable[[], None]) -> Expansion:
         """Write the chunks that are missing, and return the numbers of all lines.
@@ -213,7 +215,17 @@ class _Expander:
             raise CredentialUnknown(error.detail, pointer="#/credential") from None
         except (SourceInvalid, SourceNotAllowed) as error:
             raise type(error)(error.detail, pointer="#/source") from None
+        self._check_beside(url)
         return self._item(url, name, line.custom_id, line.prompts)
+
+    def _check_beside(self, url: str) -> None:
+        """Raise SourceNotAllowed if files are to be written into the folder of the source, but may not be."""
+        if self._writer is not None:
+            try:
+                self._context.credentials.writable_prefix(self._tenant, url, self._writer)
+            except (CredentialUnknown, SourceNotAllowed):
+                detail = "The source is not below a prefix to which the credential `store_to` may write."
+                raise SourceNotAllowed(detail, pointer="#/source") from None
 
     def _item(
         self, url: str, credential: str, custom_id: str, prompts: tuple[str, ...], pin: Pin | None = None

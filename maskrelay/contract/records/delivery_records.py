@@ -1,8 +1,10 @@
-"""The stored record of how the delivery of an event ended."""
+"""The stored records of deliveries: how far one has come, and how it ended."""
 
 from datetime import datetime
 
-from maskrelay.contract.record import Record
+from pydantic import Field
+
+from maskrelay.contract.record import Number, Record
 
 
 class DeliveryEnd(Record):
@@ -14,3 +16,14 @@ class DeliveryEnd(Record):
     attempts: int = 0
     #: The HTTP status of the last response. None if there was no response.
     status: int | None = None
+    #: The number of items whose files could not be written, by the code of the reason.
+    left_out: dict[str, int] = Field(default_factory=dict)
+
+
+class StoredPosition(Record):
+    """How far the files of a job are written to a store."""
+
+    #: The number of the first item whose files are not written yet.
+    item: Number
+    #: The value so far (see `DeliveryEnd`).
+    left_out: dict[str, int] = Field(default_factory=dict)

@@ -12,7 +12,8 @@ from maskrelay.contract.records.job import Counts, JobState
 TerminalEvent = Literal["job.succeeded", "job.partial", "job.failed", "job.cancelled"]
 EventType = Literal["job.accepted", "job.running", TerminalEvent]
 
-#: The name, among the deliveries of a job, of sending its segmentations to an archive. It is no event for a callback.
+#: The name, among the deliveries of a job, of the delivery that the option `store_to` asks for: its segmentations are
+#: sent to an archive, or its files are written to a store. It is no event for a callback.
 STORED_EVENT = "dicom.stored"
 TERMINAL_EVENTS: tuple[str, ...] = get_args(TerminalEvent)
 EVENT_TYPES: tuple[str, ...] = get_args(EventType)

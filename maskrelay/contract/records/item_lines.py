@@ -35,6 +35,8 @@ class ItemLine(Record):
     #: The value in the plan (see `PlannedItem`).
     source: str | None = None
     #: The value in the plan (see `PlannedItem`).
+    beside: str | None = None
+    #: The value in the plan (see `PlannedItem`).
     members: tuple[str, ...] = ()
     state: ItemState
     #: The error of the first failed frame.
@@ -84,6 +86,7 @@ def item_line(planned: PlannedItem, outcomes: tuple[Outcome, ...], assembled: As
         custom_id=planned.custom_id,
         source_name=planned.source_name,
         source=planned.source,
+        beside=planned.beside,
         members=planned.members,
         state=item_state(outcomes, whole=not errors and not planned.held),
         error=error,

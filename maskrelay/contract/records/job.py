@@ -140,6 +140,8 @@ class Submission(Record):
     store_to: str | None = None
     #: The prefix of that store. None if the credential has only one.
     store_prefix: str | None = None
+    #: Whether the files of each item are written into the folder of its source instead.
+    store_beside: bool = False
     traceparent: str | None = None
 
 

@@ -468,7 +468,7 @@ def stored_item(job: str, item: int) -> str:
 
 
 def stored_position(job: str) -> str:
-    """Return the key of the number of the first item whose files are not below the caller's prefix yet."""
+    """Return the key of the record of how far the files of the job are written to a store (`StoredPosition`)."""
     return f"{stored(job)}position"
 
 

@@ -69,6 +69,9 @@ class PlannedItem(Record):
     #: The URL of a source by reference. None for an upload, and if the results must not contain UIDs, because a URL can
     #: contain some.
     source: str | None = None
+    #: The URL of the first object of the item, into whose folder the files of the item are written. None unless the job
+    #: has the option `store_beside`.
+    beside: str | None = None
     #: The custom ids of the submitted items from which this item was made. Empty if the item was made from only one.
     members: tuple[str, ...] = ()
     #: The number of the item's first frame within the job.

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 
 class DeliveryShown(BaseModel):
-    """An event and its delivery.
+    """An event and its delivery. The type `dicom.stored` stands for the delivery that the option `store_to` asks for.
 
     `reason` is `ok` if the event was delivered. Otherwise it is the reason why the last attempt failed, or why the
     delivery was given up.
@@ -22,6 +22,11 @@ class DeliveryShown(BaseModel):
     )
     reason: str | None = None
     ended_at: datetime | None = None
+    left_out: dict[str, int] = Field(
+        default={},
+        description="With `store_beside`: the number of items whose files could not be written, by the code of the "
+        "reason.",
+    )
 
 
 class DeliveryList(BaseModel):

@@ -10,16 +10,22 @@ from typing import Any
 import boto3
 import pytest
 
+from maskrelay.contract.records.result_names import url_beside
 from maskrelay.contract.records.source_pins import PinnedSource
 from maskrelay.errors import (
+    CredentialUnknown,
+    KeyInvalid,
     SourceChanged,
     SourceForbidden,
+    SourceInvalid,
+    SourceNotAllowed,
     SourceNotFound,
     SourceUnavailable,
     SourceUnpinned,
 )
 from maskrelay.sources.credential_file import CredentialFile
 from maskrelay.sources.source_readers import SourceReaders
+from maskrelay.sources.writable_stores import SourceFolders
 from maskrelay.storage.azure_requests import AzureRequests
 from tests.support.builders.certificates import Authority, server_context
 from tests.support.builders.credentials import folder_credential, s3_credential, write_credentials
@@ -418,3 +424,43 @@ def test_a_secret_file_is_read_again(web_place: Place, reading: Callable[..., So
         readers.stat("north", f"{web_place.base}a.png", None)
     secret.write_text(f"Bearer {TOKEN}\n")
     assert readers.stat("north", f"{web_place.base}a.png", None).size == 7
+
+
+def test_what_is_written_beside_a_source_can_be_read_and_is_not_listed(
+    listed_place: Place, reading: Callable[..., SourceReaders], tmp_path: Path
+) -> None:
+    listed_place.put("CT #1/scan ä 50%.nii.gz", b"content")
+    entry = {**listed_place.entry, "writes": listed_place.entry["reads"]}
+    readers, base = reading(entry), listed_place.base
+    [facts] = readers.list("north", base, None)
+    folders = SourceFolders(CredentialFile.open(str(tmp_path / "credentials.json")), "north", entry["name"])
+    url = url_beside(facts.url, "a" * 26, "0.labels.nii.gz")
+    for body in (b"0" * (9 << 20), b"result"):  # in parts, and as one object, which replaces the first
+        with folders.writer(url, "application/gzip") as writer:
+            assert list(readers.list("north", base, None)) == [facts]
+            writer.write(body)
+            assert list(readers.list("north", base, None)) == [facts]
+            writer.commit()
+        assert list(readers.list("north", base, None)) == [facts]
+        assert b"".join(readers.stream(pinned(readers, url, entry["name"]))) == body
+
+
+def test_nothing_is_written_outside_of_the_prefixes_of_the_tenant(file_place: Place, tmp_path: Path) -> None:
+    folder, outside = tmp_path / "data", tmp_path / "outside"
+    outside.mkdir()
+    (folder / "link").symlink_to(outside)
+    entry = {**file_place.entry, "writes": {"north": [file_place.base]}}
+    credentials = CredentialFile.open(str(write_credentials(tmp_path / "credentials.json", entry)))
+    folders = SourceFolders(credentials, "north", "disk")
+    for url, error in (
+        (f"{file_place.base}link/a.png", KeyInvalid),
+        (f"{outside.as_uri()}/a.png", SourceNotAllowed),
+        (f"{file_place.base}../outside/a.png", SourceInvalid),
+        (f"{file_place.base}%2E%2E/outside/a.png", SourceInvalid),
+        ("s3://images/a.png", SourceNotAllowed),
+    ):
+        with pytest.raises(error):
+            folders.writer(url)
+    with pytest.raises(CredentialUnknown):
+        SourceFolders(credentials, "south", "disk").writer(f"{file_place.base}a.png")
+    assert list(outside.iterdir()) == []

@@ -1,26 +1,20 @@
 """Files of a job that are written to a prefix of the caller's choice, by the deliver stage's own function."""
 
 import json
-import time
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import redis
 
-from maskrelay.callbacks.address_guard import AddressGuard
-from maskrelay.callbacks.callback_sender import CallbackSender
 from tests.support.builders.credentials import folder_credential, write_credentials
 from tests.support.builders.pictures import gradient, saved
 from tests.support.drivers.api_jobs import accepted, settle, succeeded
-from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.drivers.driven_jobs import finished, planned
+from tests.support.drivers.sending import send_all
 from tests.support.servers.apis import RunningApi, running_api
 from worker.deliver import prefix_delivery
-from worker.deliver.event_delivery import deliver_due
 
 CONTENT = saved(gradient(), "PNG")
 
@@ -48,14 +42,6 @@ def api(tmp_path: Path, empty_valkey: str, credentials: Path) -> Iterator[Runnin
         yield running
 
 
-def delivered(api: RunningApi) -> None:
-    """Make an attempt at every delivery, as if all pauses were over."""
-    with redis.Redis.from_url(api.settings.redis_url.get_secret_value()) as client:
-        for event in client.zrange("mr:outbox", 0, -1):
-            client.zadd("mr:outbox", {event: 1})
-    deliver_due(parts_of(api), CallbackSender(AddressGuard(()), timedelta(seconds=5)), time.monotonic() + 60)
-
-
 def job_of(api: RunningApi, north: httpx.Client, **options: Any) -> str:
     job = accepted(north, b"a", b"b", options={"outputs": ["mask", "overlay"], "store_to": "lake", **options})
     planned(api)
@@ -80,7 +66,7 @@ def test_the_files_of_a_job_are_written_below_the_prefix_of_the_credential(
     api: RunningApi, north: httpx.Client, lake: Path
 ) -> None:
     job = job_of(api, north)
-    delivered(api)
+    send_all(api)
     assert files(lake / "results") == {f"{job}/{name}": CONTENT for name in NAMES}
     assert state(north, job) == ("delivered", "ok")
     assert api.objects("live/") == []
@@ -93,15 +79,15 @@ def test_a_withdrawn_right_delays_the_files_and_a_replay_writes_them_again(
     job = job_of(api, north, store_prefix=f"{(lake / 'other').as_uri()}/run7/")
     (lake / "other" / "run7").mkdir()
     write_credentials(credentials, entry(lake, "results"))
-    delivered(api)
+    send_all(api)
     assert (state(north, job), files(lake)) == (("waiting", "credential"), {})
     write_credentials(credentials, entry(lake, "other"))
-    delivered(api)
+    send_all(api)
     assert files(lake) == {f"other/run7/{job}/{name}": CONTENT for name in NAMES}
     (lake / "other" / "run7" / job / NAMES[0]).unlink()
     [shown] = north.get(f"/v1/jobs/{job}/deliveries").json()["deliveries"]
     assert north.post(f"/v1/jobs/{job}/deliveries/{shown['event']}/replay").status_code == 202
-    delivered(api)
+    send_all(api)
     assert len(files(lake)) == len(NAMES)
 
 
@@ -118,9 +104,9 @@ def test_an_attempt_continues_where_the_last_one_ended(
         copy(storage, target, file, key)
 
     monkeypatch.setattr(prefix_delivery, "_copy", failing_once)
-    delivered(api)
+    send_all(api)
     assert state(north, job) == ("waiting", "away")
-    delivered(api)
+    send_all(api)
     assert state(north, job) == ("delivered", "ok")
     assert copied == [f"{job}/{NAMES[number]}" for number in (0, 1, 2, 2, 3)]
     assert len(files(lake)) == len(NAMES)

@@ -37,7 +37,7 @@ def announce(
 
 
 def announce_storing(context: WorkerContext, submission: Submission) -> None:
-    """If the segmentations are to be sent to an archive, queue that. Any process may repeat this."""
+    """If the results are to be sent to an archive or written to a store, queue that. Any process may repeat this."""
     if submission.store_to is None:
         return
     job, event = submission.id, event_id(submission.id, STORED_EVENT)
