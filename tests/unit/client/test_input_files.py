@@ -36,6 +36,14 @@ def test_a_folder_is_searched_and_what_is_no_image_is_skipped_and_counted(tree: 
     assert found.summary() == "3 files that are not images were skipped (1 .DS_Store, 1 .db, 1 .txt)"
 
 
+def test_what_jobs_have_written_beside_their_sources_is_submitted_only_if_it_is_named(tree: Path) -> None:
+    result = tree / "b" / f"1.maskrelay-{'a' * 26}.0-0-0.mask.png"
+    result.write_bytes(b"mask")
+    for given in (str(tree / "b"), f"{tree}/b/*.png"):
+        assert names(found_files([given], None).files, tree) == ["b/1.png", "b/2.png"]
+    assert found_files([str(result)], None).files == [result]
+
+
 def test_patterns_lists_and_doubles_give_each_file_once(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = tree / "list.txt"
     listed.write_text(f"{tree / 'a.dcm'}\n\n{tree / 'b' / '1.png'}\n")
