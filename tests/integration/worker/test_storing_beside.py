@@ -180,16 +180,14 @@ def test_items_that_may_no_longer_be_written_are_left_out_and_counted(
     api: RunningApi, north: httpx.Client, data: Path, credentials: Path
 ) -> None:
     outside = data.parent / "outside"
-    outside.mkdir()
-    sources = [put(data, f"{folder}/1.png") for folder in ("open", "shut", "moved", "open/more")]
+    sources = [put(data, f"{folder}/1.png") for folder in ("open", "shut", "open/moved", "open/more")]
     job = job_of(api, north, *sources)
     write_credentials(credentials, {**entry(data), "writes": {"south": [f"{data.as_uri()}/"]}})
     send_all(api)
     assert delivery(north, job)[:2] == ("waiting", "credential")
-    write_credentials(credentials, entry(data, "open/", "moved/"))
-    (data / "moved" / "1.png").rename(outside / "1.png")
-    (data / "moved").rmdir()
-    (data / "moved").symlink_to(outside)
+    write_credentials(credentials, entry(data, "open/"))
+    (data / "open" / "moved").rename(outside)
+    (data / "open" / "moved").symlink_to(outside)
     send_all(api)
     left_out = {"source_not_allowed": 1, "key_invalid": 1}
     assert delivery(north, job) == ("given_up", "source_not_allowed", left_out)
