@@ -40,7 +40,8 @@ def main() -> None:
         running_s3(BUCKET) as server,
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         faulty_proxy(server.endpoint_url) as proxy,
-        running_endpoint(max_concurrent=64) as endpoint,running_service(
+        running_endpoint(max_concurrent=64) as endpoint,
+        running_service(
             endpoint,
             Path(folder) / "data",
             endpoint_max_in_flight=16,
