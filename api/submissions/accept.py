@@ -130,7 +130,7 @@ def _check_admissible(dependencies: Dependencies, tenant: str, wanted: Submissio
 
 def item_of(asked: RequestedItem, source: Upload | Reference, credential: str | None) -> Item:
     """Return the submitted item. `credential` is the name of the credential of a source by reference."""
-    about: dict[str, Any] = {"custom_id": asked.custom_id, "prompts": asked.prompts}
+    about: dict[str, Any] = {"custom_id": asked.custom_id, "prompts": asked.prompts, "options": asked.options}
     if isinstance(source, Reference):
         name = name_in(source.url)
         return Item(**about, source=source.url, size=0, sha256="", credential=credential, source_name=name)

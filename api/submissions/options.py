@@ -5,37 +5,35 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, NamedTuple, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 
 from api.http.json_pointer import pointer
 from maskrelay.callbacks.signature import check_secret
 from maskrelay.contract.json_text import DEEPEST, depth_of, read_json_text
 from maskrelay.contract.records.events import EVENT_TYPES, TERMINAL_EVENTS, EventType
-from maskrelay.contract.records.job import BurnedIn, Identifiers, Lane, PartialSeries, PixelOptions, SliceAxis
+from maskrelay.contract.records.job import BurnedIn, Identifiers, Lane, PartialSeries, PixelOptions
 from maskrelay.contract.records.keys import ENDPOINT_NAME
-from maskrelay.contract.vocabulary.intensity_names import Intensity, read_intensity
 from maskrelay.contract.vocabulary.outputs import Output
 from maskrelay.errors import Malformed, NestedTooDeep, OptionInvalid, OptionUnknown
+from maskrelay.rules.item_options import (
+    BURNED_IN,
+    OUTPUTS,
+    SQUARE_PIXELS,
+    TRUE_OR_FALSE,
+    Expected,
+    IntensityAsked,
+    SliceAxisAsked,
+    VolumeAsked,
+    one_of,
+    what_is_expected,
+)
 
 METADATA_BYTES = 16 << 10
 _URL_LENGTH = 2048
 #: The longest deadline, in seconds.
 LONGEST_S = 366 * 86400
-
-
-class Expected(NamedTuple):
-    """The sentence with which an error says what the value of an option must be."""
-
-    words: str
-
-
-_TRUE_OR_FALSE = Expected("Expected true or false.")
-
-
-def _one_of(kind: Any) -> Expected:
-    return Expected(f"Expected one of {', '.join(get_args(kind))}.")
 
 
 def _as_deadline(value: Any) -> timedelta | datetime:
@@ -113,39 +111,27 @@ class OptionsAsked(StrictModel):
     outputs: Annotated[
         Annotated[list[Output], Field(min_length=1)] | None,
         Expected(f"Expected a list of {', '.join(get_args(Output))}."),
-    ] = Field(None, description="The files to create. The default depends on the kind of source.")
-    intensity: Annotated[Intensity, BeforeValidator(read_intensity)] | None = Field(
-        None,
-        description="The name of a preset, or limits in the units of the source. "
-        "The default depends on the modality and the body part.",
-    )
-    group_series: Annotated[bool, _TRUE_OR_FALSE] = Field(
+        OUTPUTS,
+    ] = None
+    intensity: IntensityAsked = None
+    group_series: Annotated[bool, TRUE_OR_FALSE] = Field(
         True, description="Make all DICOM objects of a series into one item."
     )
-    partial_series: Annotated[PartialSeries, _one_of(PartialSeries)] = Field(
+    partial_series: Annotated[PartialSeries, one_of(PartialSeries)] = Field(
         "fail",
         description="What to do with a series that has gaps. With `fail`, the item fails. With `best_effort`, the "
         "series is segmented as it is. With `hold`, it is also segmented, but the item gets no files of the whole "
         "item and ends as `partial`.",
     )
-    slice_axis: Annotated[
-        SliceAxis | None,
-        Expected("Expected one of axial, coronal, sagittal, or the number of a voxel axis (0, 1 or 2)."),
-    ] = Field(None, description="The axis along which a NIfTI volume is cut into slices. The default is axial.")
-    volume: Annotated[
-        Annotated[int, Field(ge=0)] | None, Expected("Expected the index of a volume, starting from 0.")
-    ] = Field(None, description="The index of the volume in a 4-D NIfTI file.")
-    square_pixels: Annotated[bool, _TRUE_OR_FALSE] = Field(
-        False, description="Stretch pixels that are not square, so that they become square."
-    )
-    burned_in: Annotated[BurnedIn, _one_of(BurnedIn)] = Field(
-        "warn", description="What to do with images that may contain burned-in text."
-    )
-    identifiers: Annotated[Identifiers, _one_of(Identifiers)] = Field(
+    slice_axis: SliceAxisAsked = None
+    volume: VolumeAsked = None
+    square_pixels: Annotated[bool, TRUE_OR_FALSE, SQUARE_PIXELS] = False
+    burned_in: Annotated[BurnedIn, one_of(BurnedIn), BURNED_IN] = "warn"
+    identifiers: Annotated[Identifiers, one_of(Identifiers)] = Field(
         "uids", description="How results identify DICOM objects."
     )
     callback: CallbackAsked | None = None
-    lane: Annotated[Lane | None, _one_of(Lane)] = Field(
+    lane: Annotated[Lane | None, one_of(Lane)] = Field(
         None,
         description="The queue. `interactive` accepts only jobs with few items. "
         "The default depends on the number of items.",
@@ -165,17 +151,17 @@ class OptionsAsked(StrictModel):
         Annotated[str, Field(pattern=f"^{ENDPOINT_NAME.pattern}$")] | None,
         Expected("Expected the name of an endpoint."),
     ] = Field(None, description="The name of the only endpoint to use, as listed by `GET /v1/endpoints`.")
-    one_prompt_per_request: Annotated[bool, _TRUE_OR_FALSE] = Field(
+    one_prompt_per_request: Annotated[bool, TRUE_OR_FALSE] = Field(
         False,
         description="Send each prompt in a separate request to the model. "
         "Prompts in the same request influence each other.",
     )
-    reuse: Annotated[bool, _TRUE_OR_FALSE] = Field(
+    reuse: Annotated[bool, TRUE_OR_FALSE] = Field(
         True,
         description="Use the answers of earlier scores with the same image, prompts and model version, within your "
         "tenant. Nothing is sent to the model for them.",
     )
-    dry_run: Annotated[bool, _TRUE_OR_FALSE] = Field(
+    dry_run: Annotated[bool, TRUE_OR_FALSE] = Field(
         False,
         description="Segment nothing. The job plans its items, and ends with a `forecast` instead of results.",
     )
@@ -199,7 +185,7 @@ class OptionsAsked(StrictModel):
         description="The prefix, such as `s3://bucket/results/`, below which the files are written with the credential "
         "`store_to`. It is required if the credential has several prefixes.",
     )
-    store_beside: Annotated[bool, _TRUE_OR_FALSE] = Field(
+    store_beside: Annotated[bool, TRUE_OR_FALSE] = Field(
         False,
         description="Write the files of each item into the folder of its source instead, with the credential of a "
         "store as `store_to`. Every source must be below a prefix to which the credential may write, and "
@@ -309,8 +295,4 @@ def _refusal(error: ValidationError) -> OptionInvalid:
     if path == ["callback"]:
         path.append(str(place["loc"][1]))
         option = CallbackAsked.model_fields[path[1]]
-    if place["type"] == "value_error":  # a function of this module raised it with its own message
-        detail = str(place["ctx"]["error"])
-    else:
-        detail = next(part.words for part in option.metadata if isinstance(part, Expected))
-    return OptionInvalid(detail, pointer=pointer("options", *path))
+    return OptionInvalid(what_is_expected(place, option), pointer=pointer("options", *path))

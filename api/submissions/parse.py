@@ -13,7 +13,7 @@ from api.http.json_pointer import pointer
 from api.submissions.options import Options, OptionsAsked, StrictModel, members, read_json, read_options
 from api.submissions.source_references import Reference, read_reference
 from api.submissions.uploads import Upload
-from maskrelay.contract.records.job import Lane, PixelOptions
+from maskrelay.contract.records.job import ItemOptions, Lane, PixelOptions
 from maskrelay.errors import (
     CustomIdDuplicate,
     LaneForbidden,
@@ -21,6 +21,7 @@ from maskrelay.errors import (
     NoItems,
     TooManyItems,
 )
+from maskrelay.rules.item_options import ItemOptionsAsked, read_item_options
 from maskrelay.rules.lanes import lane_of
 from maskrelay.rules.run_lines import checked_custom_id, checked_prompts
 
@@ -55,6 +56,7 @@ class ItemAsked(StrictModel):
     )
     custom_id: str | None = Field(None, description="Unique within the job. The default is the item's index.")
     prompts: Prompts | None = Field(None, description="The prompts of this item, instead of those of the job.")
+    options: ItemOptionsAsked | None = Field(None, description="The options of this item, which override the job's.")
 
 
 class JobAsked(StrictModel):
@@ -78,6 +80,7 @@ class RequestedItem:
     prompts: tuple[str, ...]
     upload_id: str = ""
     reference: Reference | None = None
+    options: ItemOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ class SubmissionRequest:
         """Return a hash of options, prompts and sources. It does not depend on the format of the request."""
         fingerprint = Fingerprint()
         for item, source in zip(self.items, self.sources, strict=True):
-            fingerprint.add(*source.identity(), item.custom_id, item.prompts)
+            fingerprint.add(*source.identity(), item.custom_id, item.prompts, options=item.options)
         return fingerprint.of(self.options)
 
 
@@ -119,8 +122,10 @@ class Fingerprint:
         self._hash = hashlib.sha256(b'{"items": [')
         self._separator = b""
 
-    def add(self, *identity: Any) -> None:
-        """Add the next item. `identity` contains everything that distinguishes it from another item."""
+    def add(self, *identity: Any, options: ItemOptions | None = None) -> None:
+        """Add the next item. `identity` and its options contain everything that distinguishes it from another item."""
+        if options is not None:  # an item without options has the same fingerprint as before items could have some
+            identity = (*identity, options.model_dump(mode="json", exclude_none=True))
         self._hash.update(self._separator + json.dumps(identity, ensure_ascii=False).encode())
         self._separator = b", "
 
@@ -175,7 +180,8 @@ def _item(item: Any, number: int, shared: tuple[str, ...] | None, limits: Limits
         prompts = checked_prompts(given.get("prompts", []), limits, pointer(*here, "prompts"))
     assert prompts is not None
     custom_id = checked_custom_id(given.get("custom_id", str(number)), pointer(*here, "custom_id"))
-    return RequestedItem(custom_id, prompts, given.get("upload", ""), reference)
+    options = read_item_options(given["options"], pointer(*here, "options")) if "options" in given else None
+    return RequestedItem(custom_id, prompts, given.get("upload", ""), reference, options)
 
 
 def _check_custom_ids(asked: Sequence[RequestedItem], items: Sequence[Any]) -> None:

@@ -24,7 +24,8 @@ class ManifestAsked(StrictModel):
     """A file with an item in each row: NDJSON, CSV with a header, or Parquet.
 
     The columns are `source` (the URL of the item's source), `custom_id`, `credential` and `prompts`. Only `source` is
-    needed. `prompts` is a list, or text in which prompts are separated by `;`.
+    needed. `prompts` is a list, or text in which prompts are separated by `;`. A row can have the options of one item:
+    as the member `options` in NDJSON, and as columns with their names in CSV and Parquet.
     """
 
     source: str = Field(description="The URL of the manifest, for example `s3://bucket/cohort.csv`.")

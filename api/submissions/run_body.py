@@ -204,7 +204,7 @@ class RunReceiver:
         if isinstance(source, RequestError):
             raise type(source)(pointer="#/upload")
         # A tenant's rights may change, so a line without the right counts for the comparison with a repeat.
-        self._fingerprint.add(*source.identity(), line.custom_id, line.prompts)
+        self._fingerprint.add(*source.identity(), line.custom_id, line.prompts, options=line.options)
         credential = None
         if self._is_new:
             self._check_beside(source)
@@ -217,7 +217,8 @@ class RunReceiver:
             self._prompts.update(dict.fromkeys(line.prompts))
         self._items += 1
         if self._writer:
-            self._writer.add(item_of(RequestedItem(line.custom_id, line.prompts), source, credential))
+            asked = RequestedItem(line.custom_id, line.prompts, options=line.options)
+            self._writer.add(item_of(asked, source, credential))
 
     def _reference(self, line: RunLine) -> Reference:
         given = {"source": line.source, "credential": line.credential}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from maskrelay.contract.json_text import read_json_text
+from maskrelay.contract.records.job import ItemOptions
 from maskrelay.errors import (
     LineInvalid,
     Malformed,
@@ -17,13 +18,14 @@ from maskrelay.errors import (
     PromptTooLong,
     TooManyPrompts,
 )
+from maskrelay.rules.item_options import OF_WHOLE_JOB, of_whole_job, read_item_options
 
 #: The longest line, in bytes.
 LINE_BYTES = 64 << 10
 CUSTOM_ID_LENGTH = 256
 #: Control characters, and line and paragraph separators.
 _CONTROL = frozenset({"Cc", "Zl", "Zp"})
-_MEMBERS = frozenset({"custom_id", "upload", "source", "credential", "prompts"})
+_MEMBERS = frozenset({"custom_id", "upload", "source", "credential", "prompts", "options"})
 
 
 class PromptLimits(Protocol):
@@ -45,6 +47,7 @@ class RunLine:
     upload: str | None = None
     source: str | None = None
     credential: str | None = None
+    options: ItemOptions | None = None
 
 
 def line_value(raw: bytes | None) -> Any:
@@ -66,11 +69,13 @@ def read_line(value: Any, default_id: str, shared: tuple[str, ...] | None, limit
     """Return the item that a line stands for.
 
     `shared` are the prompts of items without their own. The pointers of errors are relative to the line. Raises
-    LineInvalid, OptionUnknown, or the error of a custom id or of a prompt.
+    LineInvalid, Malformed, OptionUnknown, OptionInvalid, or the error of a custom id or of a prompt.
     """
     if not isinstance(value, dict):
         raise LineInvalid("Expected a JSON object.")
     for name in value.keys() - _MEMBERS:
+        if name in OF_WHOLE_JOB:
+            raise OptionUnknown(of_whole_job(name), pointer=f"#/{name}")
         raise OptionUnknown(f"Unknown name. Expected one of {', '.join(sorted(_MEMBERS))}.", pointer=_at(name))
     given = {name: member for name, member in value.items() if member is not None}
     if ("upload" in given) == ("source" in given):
@@ -84,7 +89,8 @@ def read_line(value: Any, default_id: str, shared: tuple[str, ...] | None, limit
         else checked_prompts(given.get("prompts", []), limits, "#/prompts")
     )
     custom_id = checked_custom_id(given.get("custom_id", default_id), "#/custom_id")
-    return RunLine(custom_id, prompts, given.get("upload"), given.get("source"), given.get("credential"))
+    options = read_item_options(given["options"], "#/options") if "options" in given else None
+    return RunLine(custom_id, prompts, given.get("upload"), given.get("source"), given.get("credential"), options)
 
 
 def _at(name: str) -> str:

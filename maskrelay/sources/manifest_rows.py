@@ -7,13 +7,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from maskrelay.contract.json_text import read_json_text
 from maskrelay.contract.line_splitter import LineSplitter
 from maskrelay.contract.records.runs import ManifestFormat
 from maskrelay.errors import LineInvalid, ManifestInvalid
+from maskrelay.rules.item_options import OF_WHOLE_JOB, ItemOptionsAsked, of_whole_job
 from maskrelay.rules.run_lines import LINE_BYTES, line_value
 
+#: The columns with the options of an item.
+_OPTIONS = tuple(ItemOptionsAsked.model_fields)
 #: The columns that a manifest may have.
-COLUMNS = ("custom_id", "source", "credential", "prompts")
+COLUMNS = ("custom_id", "source", "credential", "prompts", *_OPTIONS)
 _ENDINGS: dict[str, ManifestFormat] = {
     ".ndjson": "ndjson",
     ".jsonl": "ndjson",
@@ -30,7 +34,7 @@ class ManifestRow:
 
     #: The number of the line, counted from 1. In a Parquet file, it is the number of the row.
     line: int
-    #: The members of the row, or the error for which it is rejected.
+    #: The members of the row as in NDJSON, or the error for which it is rejected.
     value: Any
     #: The place in the manifest after this row.
     after: str
@@ -61,6 +65,8 @@ def check_columns(names: Sequence[str]) -> None:
     """Raise ManifestInvalid if a manifest cannot have these columns."""
     if "source" not in names:
         raise ManifestInvalid(f"The manifest has no column `source`. Its columns may be {', '.join(COLUMNS)}.")
+    for name in OF_WHOLE_JOB.intersection(names):
+        raise ManifestInvalid(f"The manifest has a column `{name}`. {of_whole_job(name)}")
     if len(set(names)) != len(names) or not set(names) <= set(COLUMNS):
         raise ManifestInvalid(f"The manifest has a column twice, or one that is none of {', '.join(COLUMNS)}.")
 
@@ -174,13 +180,37 @@ def _members(names: list[str], cells: list[str]) -> dict[str, Any]:
 
 
 def _typed(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the members of a row. Prompts may be a list, a JSON list as text, or text with semicolons."""
+    """Return the members of a row as in NDJSON. Its columns with options become the member `options`."""
     prompts, custom_id = row.get("prompts"), row.get("custom_id")
+    options = {name: _option(name, row[name]) for name in _OPTIONS if row.get(name, "") != ""}
+    row = {name: value for name, value in row.items() if name not in _OPTIONS}
+    if options:
+        row["options"] = options
     if isinstance(custom_id, int):
-        row = {**row, "custom_id": str(custom_id)}
-    if not isinstance(prompts, str):
-        return row
-    if prompts.startswith("["):
+        row["custom_id"] = str(custom_id)
+    if isinstance(prompts, str):
+        row["prompts"] = _listed(prompts)
+    return row
+
+
+def _listed(text: str) -> Any:
+    """Return a list that is a JSON list as text, or text with semicolons."""
+    if text.startswith("["):
         with suppress(ValueError, RecursionError):
-            return {**row, "prompts": json.loads(prompts)}
-    return {**row, "prompts": [prompt.strip() for prompt in prompts.split(";")]}
+            return json.loads(text)
+    return [part.strip() for part in text.split(";")]
+
+
+def _option(name: str, value: Any) -> Any:
+    """Return the value of an option. A cell that is text is JSON or plain text.
+
+    Programs that have no missing integers write a column with empty cells as floats, so these are accepted as integers.
+    """
+    if isinstance(value, str):
+        if name == "outputs":
+            return _listed(value)
+        try:
+            value = read_json_text(value)
+        except (ValueError, RecursionError):
+            return value.strip()
+    return int(value) if isinstance(value, float) and value.is_integer() else value

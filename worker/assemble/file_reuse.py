@@ -42,7 +42,9 @@ def reuse_digest(whole: WholeItem, codes: CodeTable, server_key: bytes) -> str |
         pinned = [frame.pinned.url, frame.pinned.size, frame.pinned.etag, frame.pinned.version]
         extent = frame.extent and frame.extent.model_dump()
         masks = [mask.model_dump(exclude={"mask", "probability"}) for mask in whole.masks(place)]
-        parts = [pinned, extent, frame.reading.model_dump(), masks, whole.model_version(place)]
+        # The options that an item has of its own are in `whole.wanted` and in its frames.
+        read = [extent, frame.reading.model_dump(), frame.square_pixels]
+        parts = [pinned, *read, masks, whole.model_version(place)]
         digest.update(json.dumps(parts, default=str).encode())
     return hmac.digest(server_key, b"files" + digest.digest(), "sha256").hex()
 

@@ -25,6 +25,7 @@ from maskrelay.contract.records.source_frames import Reading
 from maskrelay.contract.records.source_pins import is_reference
 from maskrelay.contract.vocabulary.outputs import OF_JOB, outputs_of
 from maskrelay.errors import IdentifierUnmapped
+from maskrelay.rules.item_options import EffectiveOptions, effective_options
 from maskrelay.rules.series.arrangement import Draft, arrange
 from maskrelay.storage.stored_records import write_records
 from maskrelay.storage.submitted_items import expansion_of, read_chunks, read_items, read_start, write_start
@@ -149,7 +150,7 @@ class PlanLayout:
 
         Raises the errors of `check_time`.
         """
-        for draft in arrange(self._surveyed(), self._submission.pixels, self._prompts_of, self._is_wanted):
+        for draft in arrange(self._surveyed(), self._request_of, self._is_wanted):
             if draft.sources[0].ignored:  # if all files are ignored, `arrange` makes items of them
                 self.ignored.clear()
             frames = len(draft.frames) if draft.error is None else 1
@@ -183,8 +184,11 @@ class PlanLayout:
         self._named[upload] += 1
         return self._asked[upload].custom_id + (f"/{nth}" if nth else "")
 
-    def _prompts_of(self, upload: int) -> tuple[str, ...]:
-        return self._asked[upload].prompts
+    def _request_of(self, upload: int) -> tuple[tuple[str, ...], EffectiveOptions]:
+        return self._asked[upload].prompts, self._options_of(upload)
+
+    def _options_of(self, upload: int) -> EffectiveOptions:
+        return effective_options(self._submission, self._asked[upload].options)
 
     def _again(self, source: Surveyed) -> dict[int, str]:
         return self._asked[source.upload].only or {}
@@ -201,7 +205,7 @@ class PlanLayout:
         self, number: int, first: int, frames: int, custom_id: str, draft: Draft
     ) -> tuple[PlannedItem, list[PlannedFrame]]:
         source = draft.sources[0]
-        asked = self._submission.outputs
+        asked = self._options_of(source.upload).outputs
         form = {"volume": draft.grid is not None, "placed": "mosaic" not in draft.findings}
         error = draft.error or self._unmapped(draft)
         outputs = outputs_of(asked, source.kind, frames, **form) if error is None else ()
@@ -256,7 +260,7 @@ class PlanLayout:
             extent=source.extent,
             reading=reading,
             outputs=item.outputs,
-            square_pixels=self._submission.pixels.square_pixels,
+            square_pixels=self._options_of(source.upload).pixels.square_pixels,
             instance=self._name(source.facts.sop_instance) if source.facts else None,
             source_name=self._source_name(source) if len(draft.sources) > 1 else None,
         )

@@ -12,7 +12,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
-from maskrelay.contract.records.job import Item, Submission
+from maskrelay.contract.records.job import Item, ItemOptions, Submission
 from maskrelay.contract.records.runs import ChunkHead, Expansion, LineSource, RejectedLine, Run
 from maskrelay.contract.records.source_pins import Pin, PinnedSource, name_in
 from maskrelay.errors import (
@@ -216,7 +216,7 @@ class _Expander:
         except (SourceInvalid, SourceNotAllowed) as error:
             raise type(error)(error.detail, pointer="#/source") from None
         self._check_beside(url)
-        return self._item(url, name, line.custom_id, line.prompts)
+        return self._item(url, name, line.custom_id, line.prompts, options=line.options)
 
     def _check_beside(self, url: str) -> None:
         """Raise SourceNotAllowed if files are to be written into the folder of the source, but may not be."""
@@ -228,10 +228,17 @@ class _Expander:
                 raise SourceNotAllowed(detail, pointer="#/source") from None
 
     def _item(
-        self, url: str, credential: str, custom_id: str, prompts: tuple[str, ...], pin: Pin | None = None
+        self,
+        url: str,
+        credential: str,
+        custom_id: str,
+        prompts: tuple[str, ...],
+        pin: Pin | None = None,
+        options: ItemOptions | None = None,
     ) -> Item:
         about: dict[str, Any] = {"source": url, "credential": credential, "prompts": prompts, "pin": pin}
-        return Item(**about, custom_id=custom_id, size=0, sha256="", source_name=name_in(url))
+        about |= {"custom_id": custom_id, "options": options}
+        return Item(**about, size=0, sha256="", source_name=name_in(url))
 
 
 def _custom_id(name: str) -> str:

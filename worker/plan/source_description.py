@@ -1,5 +1,6 @@
 """The description of a source, from its first bytes or its header."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,21 @@ Fetched = bytes | Path | tuple[bytes, int | None]
 
 
 class SourceDescriber:
-    """Describes the sources of one job. `about` contains the fields of `Surveyed` that are already known."""
+    """Describes the sources of one job. `about` contains the fields of `Surveyed` that are already known.
 
-    def __init__(self, settings: Settings, sources: SourceCache, options: PixelOptions, opening: GuardedOpener) -> None:
+    `options_of` returns the options of a submitted item.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        sources: SourceCache,
+        options_of: Callable[[int], PixelOptions],
+        opening: GuardedOpener,
+    ) -> None:
         self._settings = settings
         self._sources = sources
-        self._options = options
+        self._options_of = options_of
         self._opening = opening
 
     def of_file(self, source: Source, about: dict[str, Any], begin: bytes, what: str) -> Surveyed:
@@ -73,9 +83,10 @@ class SourceDescriber:
         return held.enter_context(self._sources.file(source, extent, kind))
 
     def _described(self, fetched: Fetched, about: dict[str, Any]) -> Surveyed:
-        settings, options = self._settings, self._options
+        settings = self._settings
         if isinstance(fetched, tuple):
             head, length = fetched
+            options = self._options_of(about["upload"])
             return survey_nifti(head, about, options, length=length, most_bytes=settings.max_source_bytes)
         if about["kind"] == "dicom":
             return survey_dicom(fetched, about, key=settings.server_keys[0])

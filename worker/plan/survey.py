@@ -12,7 +12,7 @@ from typing import Any
 from maskrelay.contract.formats.sniff import HEAD_BYTES, Kind, kind_of
 from maskrelay.contract.record import Failure
 from maskrelay.contract.records import keys
-from maskrelay.contract.records.job import Item, Submission
+from maskrelay.contract.records.job import Item, PixelOptions, Submission
 from maskrelay.contract.records.planned_items import Surveyed
 from maskrelay.contract.records.source_frames import Extent
 from maskrelay.contract.records.source_pins import PinnedSource, is_reference
@@ -30,6 +30,7 @@ from maskrelay.errors import (
     ZeroSized,
 )
 from maskrelay.rules.archive_members import is_called_picture
+from maskrelay.rules.item_options import effective_options
 from maskrelay.storage.stored_records import read_records, write_records
 from worker.context import WorkerContext
 from worker.context.job_records.outcome_parts import failure_of
@@ -69,8 +70,8 @@ class SourceSurvey:
         self._submission = submission
         self._asked = asked
         self._opening = opening
-        self._describer = SourceDescriber(context.settings, sources, submission.pixels, opening)
-        self._reuse = SurveyReuse(context.storage, submission, context.settings.server_keys[0])
+        self._describer = SourceDescriber(context.settings, sources, self._options_of, opening)
+        self._reuse = SurveyReuse(context.storage, submission, asked, context.settings.server_keys[0])
         self._references = References(context.source_readers, submission.tenant, self._reuse)
         self._check_time = check_time
         self._chunk = chunk
@@ -87,6 +88,9 @@ class SourceSurvey:
         """
         for first in range(0, len(self._asked), ITEMS_PER_SURVEY):
             yield from self._part(first, self._asked[first : first + ITEMS_PER_SURVEY])
+
+    def _options_of(self, upload: int) -> PixelOptions:
+        return effective_options(self._submission, self._asked[upload].options).pixels
 
     def _part(self, first: int, items: Sequence[Item]) -> list[Surveyed]:
         if all(item.kind == "still" and not is_reference(item.source) for item in items):

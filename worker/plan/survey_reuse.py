@@ -6,17 +6,18 @@ which all pixels have to be read, is stored in the same way. Only jobs of the sa
 
 import hmac
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
 from maskrelay.contract.records import keys
-from maskrelay.contract.records.job import Submission
+from maskrelay.contract.records.job import Item, Submission
 from maskrelay.contract.records.planned_items import Surveyed
 from maskrelay.contract.records.reuse_pointers import SurveyPointer
 from maskrelay.contract.records.source_frames import Window
 from maskrelay.contract.records.source_pins import PinnedSource
 from maskrelay.errors import ObjectMissing, RecordUnreadable
+from maskrelay.rules.item_options import effective_options
 from maskrelay.rules.series.arrangement import Draft
 from maskrelay.storage.protocol import Storage
 from maskrelay.storage.stored_records import read_record, read_records
@@ -25,12 +26,13 @@ from maskrelay.storage.stored_records import read_record, read_records
 class SurveyReuse:
     """The surveys of earlier jobs. A job with `reuse: false` neither uses nor offers any.
 
-    Methods raise StorageUnavailable.
+    `asked` are the submitted items whose sources are surveyed. Methods raise StorageUnavailable.
     """
 
-    def __init__(self, storage: Storage, submission: Submission, server_key: bytes) -> None:
+    def __init__(self, storage: Storage, submission: Submission, asked: Sequence[Item], server_key: bytes) -> None:
         self._storage = storage
         self._submission = submission
+        self._asked = asked
         self._server_key = server_key
 
     def found(self, pinned: PinnedSource, upload: int) -> list[Surveyed]:
@@ -41,7 +43,7 @@ class SurveyReuse:
         if not self._submission.reuse or not pinned.identifies_content:
             return []
         try:
-            pointer = read_record(self._storage, keys.reuse(self._of_object(pinned)), SurveyPointer)
+            pointer = read_record(self._storage, keys.reuse(self._of_object(pinned, upload)), SurveyPointer)
             key = keys.survey_part(pointer.job, pointer.part, pointer.chunk)
             part = read_records(self._storage, key, Surveyed)
         except (ObjectMissing, RecordUnreadable):
@@ -60,7 +62,7 @@ class SurveyReuse:
             return
         job = self._submission.id
         pointers = {
-            keys.reuse(self._of_object(pinned)): SurveyPointer(job=job, part=part, upload=upload, chunk=chunk)
+            keys.reuse(self._of_object(pinned, upload)): SurveyPointer(job=job, part=part, upload=upload, chunk=chunk)
             for upload, pinned in objects.items()
             if pinned.identifies_content
         }
@@ -79,8 +81,9 @@ class SurveyReuse:
         if (key := self._of_window(draft, name)) is not None:
             self._storage.put(keys.reuse(key), window.model_dump_json().encode(), "application/json")
 
-    def _of_object(self, pinned: PinnedSource) -> str:
-        return self._digest("survey", _version_of(pinned), self._submission.pixels.model_dump())
+    def _of_object(self, pinned: PinnedSource, upload: int) -> str:
+        options = effective_options(self._submission, self._asked[upload].options)
+        return self._digest("survey", _version_of(pinned), options.pixels.model_dump())
 
     def _of_window(self, draft: Draft, name: str) -> str | None:
         pins = [source.pinned for source in draft.sources]

@@ -26,6 +26,7 @@ from maskrelay.imaging.intensity.presets import default_preset, voi_window, wind
 from maskrelay.imaging.plane import Plane
 from maskrelay.imaging.read.nifti_slices import chosen_volume, read_facts_of, walk_volume
 from maskrelay.imaging.read.source import open_frame
+from maskrelay.rules.item_options import effective_options
 from maskrelay.rules.series.arrangement import Draft
 from maskrelay.rules.series.hounsfield import other_than_hounsfield
 from maskrelay.storage.stored_records import read_record
@@ -54,7 +55,7 @@ class WindowChooser:
         self._submission = submission
         self._asked = asked
         self._opening = opening
-        self._reuse = SurveyReuse(context.storage, submission, context.settings.server_keys[0])
+        self._reuse = SurveyReuse(context.storage, submission, asked, context.settings.server_keys[0])
 
     def of(self, item: PlannedItem, draft: Draft) -> dict[str, Any]:
         """Return the fields of `Reading` that say how the values of every frame are mapped to bytes.
@@ -62,7 +63,8 @@ class WindowChooser:
         This is either `window`, or `percentiles` with the name of the preset, from which the window is then computed
         when the frame is read.
         """
-        asked = self._submission.pixels.intensity
+        own = self._asked[draft.sources[0].upload].options
+        asked = effective_options(self._submission, own).pixels.intensity
         facts, bits = draft.facts, draft.sources[0].bits
         if asked == VOI and facts is not None and facts.windows:
             return {"window": voi_window(*facts.windows[0], facts.voi_function)}

@@ -17,7 +17,7 @@ from maskrelay.contract.records.runs import Run
 from maskrelay.contract.records.source_frames import Extent, Reading
 from maskrelay.contract.records.source_pins import Pin, PinnedSource
 from maskrelay.contract.vocabulary.intensity_names import Intensity
-from maskrelay.contract.vocabulary.outputs import Output
+from maskrelay.contract.vocabulary.outputs import ItemOutput, Output
 from maskrelay.contract.vocabulary.trained_targets import PromptWarning
 
 JobState = Literal["accepted", "running", "cancelling", "finishing", "succeeded", "partial", "failed", "cancelled"]
@@ -37,6 +37,17 @@ FRAMES_PER_PART = 1000
 #: represent.
 Metadata = Annotated[dict[str, Any], AfterValidator(check_carried)]
 RESEARCH_ONLY = "For research use only. Not for clinical use: no mask here may guide the care of a patient."
+
+
+class ItemOptions(Record):
+    """The options of one item that override those of the job. None means that the option of the job applies."""
+
+    outputs: tuple[ItemOutput, ...] | None = None
+    intensity: Intensity | None = None
+    slice_axis: SliceAxis | None = None
+    volume: Annotated[int, Field(ge=0)] | None = None
+    square_pixels: bool | None = None
+    burned_in: BurnedIn | None = None
 
 
 class Item(Record):
@@ -62,6 +73,8 @@ class Item(Record):
     #: custom id of its item. None means that the whole upload is processed. An empty mapping means that the upload is
     #: not an item itself, but belongs to a series with another item.
     only: dict[int, str] | None = None
+    #: The item's own options. None if all options are those of the job (see `rules/item_options.py`).
+    options: ItemOptions | None = None
 
 
 class CallbackTarget(Record):

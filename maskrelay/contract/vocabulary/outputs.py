@@ -5,7 +5,8 @@ from typing import Literal
 
 from maskrelay.contract.formats.sniff import Kind
 
-Output = Literal[
+#: The outputs that are made for each item. An item may have its own.
+ItemOutput = Literal[
     "mask",
     "overlay",
     "probability",
@@ -15,9 +16,8 @@ Output = Literal[
     "contact-sheet",
     "geojson",
     "preview",
-    "table",
-    "report",
 ]
+Output = Literal[ItemOutput, "table", "report"]
 #: The outputs that are made for each frame, while its pixels are in memory.
 OF_FRAME: frozenset[Output] = frozenset({"mask", "overlay", "probability", "preview"})
 #: The run card, a file of the whole job.

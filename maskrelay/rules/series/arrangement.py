@@ -12,6 +12,7 @@ from maskrelay.contract.records.planned_items import Surveyed
 from maskrelay.contract.records.series_stack import SeriesStack
 from maskrelay.contract.records.source_frames import Grid, Orientation
 from maskrelay.errors import BurnedInAnnotation, HiddenFile, ItemError, SeriesIncomplete, UnsupportedImage
+from maskrelay.rules.item_options import EffectiveOptions
 from maskrelay.rules.series.affine import affine_of_series
 from maskrelay.rules.series.burned_in import judge_burned_in
 from maskrelay.rules.series.hounsfield import other_than_hounsfield
@@ -19,9 +20,11 @@ from maskrelay.rules.series.mosaic import shows_mosaic
 from maskrelay.rules.series.stacks import group, judge_partial
 from maskrelay.rules.series.whole_slide import why_not_tissue
 
-#: A function that returns the prompts of a submitted item. Objects of one series that have different prompts belong to
-#: different items.
-PromptsOf = Callable[[int], tuple[str, ...]]
+#: A function that returns the prompts and the options of a submitted item. Objects of one series with different prompts
+#: or options belong to different items.
+RequestOf = Callable[[int], tuple[tuple[str, ...], EffectiveOptions]]
+#: What the objects of one item have in common: prompts, options, and the place of the object if series are not grouped.
+_Alike = tuple[tuple[str, ...], EffectiveOptions, int | None]
 #: A function that returns whether a source must be segmented. An item without any such source is skipped.
 Wanted = Callable[[Surveyed], bool]
 
@@ -45,9 +48,7 @@ class Draft:
     error: Failure | None = None
 
 
-def arrange(
-    surveyed: Iterator[Surveyed], options: PixelOptions, prompts_of: PromptsOf, wanted: Wanted
-) -> Iterator[Draft]:
+def arrange(surveyed: Iterator[Surveyed], request_of: RequestOf, wanted: Wanted) -> Iterator[Draft]:
     """Yield the items in the order of the submission.
 
     Sources are taken from the survey one at a time up to the first DICOM object. Then all remaining sources are taken,
@@ -56,7 +57,7 @@ def arrange(
     """
     ignored: list[Surveyed] = []
     empty = True
-    for draft in _in_order(surveyed, options, prompts_of, ignored):
+    for draft in _in_order(surveyed, request_of, ignored):
         if any(map(wanted, draft.sources)):
             empty = False
             yield draft
@@ -68,9 +69,7 @@ def _is_hidden(source: Surveyed) -> bool:
     return source.error is not None and source.error.code == HiddenFile.code
 
 
-def _in_order(
-    surveyed: Iterator[Surveyed], options: PixelOptions, prompts_of: PromptsOf, ignored: list[Surveyed]
-) -> Iterator[Draft]:
+def _in_order(surveyed: Iterator[Surveyed], request_of: RequestOf, ignored: list[Surveyed]) -> Iterator[Draft]:
     for source in surveyed:
         if source.ignored:
             ignored.append(source)
@@ -80,7 +79,7 @@ def _in_order(
             rest = list(surveyed)
             ignored += [other for other in rest if other.ignored]
             pictures = [source, *(other for other in rest if not other.ignored)]
-            yield from _grouped(pictures, options, prompts_of)
+            yield from _grouped(pictures, request_of)
 
 
 def _alone(source: Surveyed) -> Draft:
@@ -88,18 +87,20 @@ def _alone(source: Surveyed) -> Draft:
     return Draft((source,), frames, source.grid, findings=dict(source.findings), error=source.error)
 
 
-def _grouped(sources: Sequence[Surveyed], options: PixelOptions, prompts_of: PromptsOf) -> Iterator[Draft]:
+def _grouped(sources: Sequence[Surveyed], request_of: RequestOf) -> Iterator[Draft]:
     """Group DICOM objects by series. Every other source becomes an item. Items are ordered by their first source."""
     placed: list[tuple[int, Draft]] = []
-    alike: dict[Any, list[tuple[int, DicomFacts]]] = defaultdict(list)
+    alike: dict[_Alike, list[tuple[int, DicomFacts]]] = defaultdict(list)
     for place, surveyed in enumerate(sources):
         if surveyed.facts is None:
             placed.append((place, _alone(surveyed)))
         else:
-            alike[prompts_of(surveyed.upload) if options.group_series else place].append((place, surveyed.facts))
-    for members in alike.values():
-        stacks = group(members)
-        placed += [(min(source for source, _ in stack.members), _of_stack(stack, sources, options)) for stack in stacks]
+            prompts, options = request_of(surveyed.upload)
+            key = (prompts, options, None if options.pixels.group_series else place)
+            alike[key].append((place, surveyed.facts))
+    for (_, options, _), members in alike.items():
+        stacks, pixels = group(members), options.pixels
+        placed += [(min(source for source, _ in stack.members), _of_stack(stack, sources, pixels)) for stack in stacks]
     yield from (draft for _, draft in sorted(placed, key=lambda pair: pair[0]))
 
 

@@ -9,6 +9,7 @@ from maskrelay.contract.vocabulary.intensity_names import ExplicitWindow
 from tests.support.builders.pictures import gradient, saved
 from tests.support.builders.zips import a_zip
 from tests.support.drivers.api_jobs import submission_of, submit
+from tests.support.drivers.runs import PROMPT, uploaded
 from tests.support.servers.apis import RunningApi
 
 TAKEN: dict[str, Any] = {
@@ -64,6 +65,22 @@ def test_an_option_makes_another_request(api: RunningApi, north: httpx.Client) -
     assert submit(north, b"pixels", headers=headers, options={"square_pixels": True}).status_code == 202
     assert submit(north, b"pixels", headers=headers, options={"square_pixels": True}).status_code == 202
     assert submit(north, b"pixels", headers=headers, options={"square_pixels": False}).status_code == 422
+
+
+def test_an_option_of_an_item_makes_another_request_and_is_refused_by_its_name(north: httpx.Client) -> None:
+    headers = {"Idempotency-Key": "the same"}
+    [upload] = uploaded(north, b"pixels")
+
+    def post(volume: int) -> httpx.Response:
+        items = [{"upload": upload, "options": {"volume": volume}}]
+        return north.post("/v1/jobs", json={"prompts": [PROMPT], "items": items}, headers=headers)
+
+    first = post(1)
+    assert (first.status_code, post(1).json()["id"]) == (202, first.json()["id"])
+    assert post(2).json()["code"] == "idempotency_key_reused"
+    refused = post(-1)
+    assert (refused.status_code, refused.json()["code"]) == (422, "option_invalid")
+    assert refused.json()["errors"][0]["pointer"] == "#/items/0/options/volume"
 
 
 def test_what_an_upload_is_stands_in_the_submission(api: RunningApi, north: httpx.Client) -> None:

@@ -58,8 +58,9 @@ def test_the_head_may_be_left_out(api: RunningApi, north: httpx.Client, one: str
 
 
 def test_a_run_and_a_json_body_with_the_same_items_are_the_same_request(north: httpx.Client, one: str) -> None:
-    run = submit_run(north, HEAD, {"upload": one, "custom_id": "ä"}, headers=KEY)
-    body = {"items": [{"upload": one, "custom_id": "ä"}], "prompts": [PROMPT]}
+    item = {"upload": one, "custom_id": "ä", "options": {"intensity": {"window": [0, 9]}, "outputs": ["seg", "mask"]}}
+    run = submit_run(north, HEAD, item, headers=KEY)
+    body = {"items": [{**item, "options": {"outputs": ["mask", "seg"], "intensity": {"window": [0.0, 9.0]}}}], **HEAD}
     again = north.post("/v1/jobs", json=body, headers=KEY)
     assert (again.status_code, again.json()["id"]) == (202, run.json()["id"])
 
@@ -83,6 +84,9 @@ BAD_LINES = [
     pytest.param({"upload": "a" * 26}, "upload_unknown", "#/upload", id="unknown upload"),
     pytest.param({"uplaod": "x", "upload": "y"}, "option_unknown", "#", id="unknown name"),
     pytest.param({"upload": "ONE", "prompts": ["a", ""]}, "prompt_empty", "#/prompts/1", id="empty prompt"),
+    pytest.param({"upload": "ONE", "options": []}, "malformed", "#/options", id="no options"),
+    pytest.param({"upload": "ONE", "options": {"volume": -1}}, "option_invalid", "#/options/volume", id="option"),
+    pytest.param({"upload": "ONE", "options": {"reuse": True}}, "option_unknown", "#/options/reuse", id="of the job"),
     pytest.param({"upload": "ONE", "custom_id": ""}, "option_invalid", "#/custom_id", id="empty custom id"),
     pytest.param({"upload": "ONE", "custom_id": "first"}, "custom_id_duplicate", "#/custom_id", id="taken custom id"),
     pytest.param(b'{"upload": "' + b"x" * 70_000 + b'"}', "line_invalid", None, id="endless"),

@@ -51,6 +51,7 @@ def test_one_plain_image_is_planned_without_a_worker(planned: Submission) -> Non
         submission(item(kind="tiff")),
         submission(item(source="s3://archive/eye.png")),
         submission(item(only={0: "again"})),
+        submission(item(options={"outputs": ["mask"]})),
         submission(item(), outputs=("mask", "contact-sheet")),
         submission(item(), pixels=PixelOptions(intensity="percentile-all")),
         submission(item(), callback=callback("job.running", "job.succeeded")),

@@ -14,6 +14,14 @@ from maskrelay.errors import LineInvalid, ManifestInvalid
 from maskrelay.sources.manifest_rows import ManifestRow, format_of, read_rows
 
 ROWS = [{"custom_id": str(number), "source": f"s3://b/{number}.png", "prompts": ["a", "b; c"]} for number in range(25)]
+OPTIONS: dict[str, Any] = {
+    "outputs": ["mask", "nifti"],
+    "intensity": {"window": [-10.0, 90.5]},
+    "slice_axis": 2,
+    "volume": 1,
+    "square_pixels": True,
+    "burned_in": "refuse",
+}
 FORMATS: list[ManifestFormat] = ["ndjson", "csv", "parquet"]
 
 
@@ -53,6 +61,40 @@ def test_prompts_of_a_csv_are_separated_by_semicolons() -> None:
         {"source": "s3://b/1", "prompts": ["left lung", "right lung"]},
         {"source": "s3://b/2"},
     ]
+
+
+def test_the_columns_with_options_are_the_member_options_of_a_line() -> None:
+    expected = [{"source": "s3://b/1", "options": OPTIONS}, {"source": "s3://b/2"}]
+    line = b"\n".join(json.dumps(row).encode() for row in expected)
+    window = '"{""window"": [-10.0, 90.5]}"'
+    header = f"source,{','.join(OPTIONS)}"
+    text = f"{header}\ns3://b/1,mask; nifti,{window},2,1,true, refuse \ns3://b/2,,,,,,\n"
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([{"source": "s3://b/1", **OPTIONS}, {"source": "s3://b/2"}]), file)
+    bodies: dict[ManifestFormat, bytes] = {"ndjson": line, "csv": text.encode(), "parquet": file.getvalue()}
+    for kind, body in bodies.items():
+        assert [row.value for row in rows(body, kind)] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "value"),
+    [
+        ("outputs", "mask", ["mask"]),
+        ("outputs", '["mask", "seg"]', ["mask", "seg"]),
+        ("intensity", "ct-liver", "ct-liver"),
+        ("slice_axis", "axial", "axial"),
+        ("volume", 1.0, 1),
+        ("volume", "1.0", 1),
+        ("volume", 1.5, 1.5),
+        ("volume", "one", "one"),
+        ("square_pixels", "false", False),
+        ("square_pixels", "yes", "yes"),
+    ],
+)
+def test_a_cell_of_an_option_is_json_or_text(name: str, cell: Any, value: Any) -> None:
+    file = io.BytesIO()
+    pq.write_table(pa.table({"source": ["s3://b/1"], name: [cell]}), file)
+    assert rows(file.getvalue(), "parquet")[0].value["options"] == {name: value}
 
 
 def test_a_row_of_a_csv_may_have_several_lines() -> None:
@@ -99,6 +141,7 @@ def test_a_row_that_cannot_be_read_has_a_number_and_the_others_are_read(
         ("csv", b"custom_id\na\n", "no column `source`"),
         ("csv", b"source,sourec\na,b\n", "none of custom_id, source"),
         ("csv", b"source,source\na,b\n", "column twice"),
+        ("csv", b"source,group_series\na,true\n", "`group_series` is an option of the whole job"),
         ("csv", b'{"source": "a"}\n', "no column `source`"),
         ("csv", b'"a"b,c\n', "Line 1"),
         ("csv", b"\xff\xfe\n", "Line 1"),

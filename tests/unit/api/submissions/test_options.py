@@ -9,6 +9,7 @@ from api.submissions.options import CallbackAsked, Options, OptionsAsked, read_j
 from maskrelay.contract.records.events import TERMINAL_EVENTS
 from maskrelay.contract.records.job import PixelOptions
 from maskrelay.errors import Malformed, NestedTooDeep, OptionInvalid, OptionUnknown
+from maskrelay.rules.item_options import OF_WHOLE_JOB, ItemOptionsAsked
 
 
 def test_no_options_are_the_defaults_and_a_null_counts_as_absent() -> None:
@@ -85,6 +86,12 @@ def test_a_callback_that_is_no_object_or_has_an_unknown_part_is_refused() -> Non
 def test_what_is_stored_of_the_pixel_options_has_their_names_and_defaults() -> None:
     asked = {name: OptionsAsked.model_fields[name].default for name in PixelOptions.model_fields}
     assert asked == PixelOptions().model_dump()
+
+
+def test_every_option_is_of_an_item_or_of_the_whole_job() -> None:
+    of_items = ItemOptionsAsked.model_fields.keys()
+    assert OptionsAsked.model_fields.keys() - of_items == OF_WHOLE_JOB
+    assert of_items <= OptionsAsked.model_fields.keys()
 
 
 def test_an_unknown_name_is_refused_with_those_that_are_known() -> None:

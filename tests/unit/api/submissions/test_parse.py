@@ -14,7 +14,8 @@ from api.submissions.parse import (
     read_form,
 )
 from api.submissions.uploads import REFUSED_BEFORE, Upload
-from maskrelay.errors import LaneForbidden, NoItems
+from maskrelay.contract.records.job import ItemOptions
+from maskrelay.errors import LaneForbidden, NoItems, OptionInvalid, OptionUnknown
 
 LIMITS = Limits(
     body_bytes=1000, image_bytes=1000, items=30, prompts=3, prompt_length=40, upload_lifetime=timedelta(days=1)
@@ -48,6 +49,7 @@ def test_an_option_that_is_added_later_counts_only_if_it_differs_from_its_defaul
         replace(WANTED, items=(RequestedItem("0", ("spleen", "liver")),)),
         replace(WANTED, items=(RequestedItem("0", ("liver & spleen",)),)),
         replace(WANTED, items=(RequestedItem("1", ("liver", "spleen")),)),
+        replace(WANTED, items=(RequestedItem("0", ("liver", "spleen"), options=ItemOptions(volume=0)),)),
         replace(WANTED, options=Options()),
         replace(WANTED, options=replace(WANTED.options, lane="bulk")),
         replace(WANTED, options=replace(WANTED.options, outputs=("mask",))),
@@ -78,6 +80,24 @@ def test_an_absent_member_and_a_null_are_the_same() -> None:
     item = {"upload": "a" * 26, "custom_id": None, "prompts": None}
     body = {"items": [item], "prompts": ["liver"], "options": None}
     assert read_body(body, LIMITS) == ((RequestedItem("0", ("liver",), "a" * 26),), Options())
+
+
+def test_an_item_has_options_of_its_own() -> None:
+    item = {"upload": "a" * 26, "options": {"slice_axis": 1, "outputs": ["nifti", "mask"], "volume": None}}
+    items, _ = read_body({"items": [item, {**item, "custom_id": "b", "options": {}}], "prompts": ["liver"]}, LIMITS)
+    assert [each.options for each in items] == [ItemOptions(slice_axis=1, outputs=("mask", "nifti")), None]
+
+
+def test_a_wrong_option_of_an_item_is_refused_by_its_place() -> None:
+    good = {"upload": "a" * 26}
+    for error, options, pointer in [
+        (OptionInvalid, {"slice_axis": 3}, "#/items/1/options/slice_axis"),
+        (OptionUnknown, {"reuse": True}, "#/items/1/options/reuse"),
+        (OptionUnknown, {"colour": True}, "#/items/1/options"),
+    ]:
+        with pytest.raises(error) as refused:
+            read_body({"items": [good, {**good, "options": options}], "prompts": ["liver"]}, LIMITS)
+        assert refused.value.pointer == pointer
 
 
 def test_a_form_without_an_image_has_no_item() -> None:

@@ -9,6 +9,7 @@ from maskrelay.contract.records.job import PixelOptions
 from maskrelay.contract.records.planned_items import Surveyed
 from maskrelay.contract.records.source_frames import Reading
 from maskrelay.contract.vocabulary.outputs import outputs_of
+from maskrelay.rules.item_options import EffectiveOptions
 from maskrelay.rules.series.arrangement import Draft, arrange
 from tests.support.builders.series import axial, object_of, slice_at
 
@@ -21,7 +22,8 @@ def drafts(*objects: DicomFacts, **options: Any) -> list[Draft]:
         Surveyed(upload=number, kind="dicom", size=1, frames=one.frames, reading=Reading(kind="dicom"), facts=one)
         for number, one in enumerate(objects)
     )
-    return list(arrange(sources, PixelOptions(**options), lambda _upload: ("p",), lambda _source: True))
+    effective = EffectiveOptions((), PixelOptions(**options))
+    return list(arrange(sources, lambda _upload: (("p",), effective), lambda _source: True))
 
 
 def test_what_the_header_and_the_pixels_disagree_in_is_found_of_the_item():
