@@ -182,7 +182,7 @@ def _members(names: list[str], cells: list[str]) -> dict[str, Any]:
 def _typed(row: dict[str, Any]) -> dict[str, Any]:
     """Return the members of a row as in NDJSON. Its columns with options become the member `options`."""
     prompts, custom_id = row.get("prompts"), row.get("custom_id")
-    options = {name: _option(name, row[name]) for name in _OPTIONS if row.get(name, "") != ""}
+    options = {name: option for name in _OPTIONS if (option := _option(name, row.get(name))) is not None}
     row = {name: value for name, value in row.items() if name not in _OPTIONS}
     if options:
         row["options"] = options
@@ -202,11 +202,13 @@ def _listed(text: str) -> Any:
 
 
 def _option(name: str, value: Any) -> Any:
-    """Return the value of an option. A cell that is text is JSON or plain text.
+    """Return the value of an option, or None if the cell is empty. A cell that is text is JSON or plain text.
 
     Programs that have no missing integers write a column with empty cells as floats, so these are accepted as integers.
     """
     if isinstance(value, str):
+        if not value.strip():
+            return None
         if name == "outputs":
             return _listed(value)
         try:

@@ -68,7 +68,7 @@ def test_the_columns_with_options_are_the_member_options_of_a_line() -> None:
     line = b"\n".join(json.dumps(row).encode() for row in expected)
     window = '"{""window"": [-10.0, 90.5]}"'
     header = f"source,{','.join(OPTIONS)}"
-    text = f"{header}\ns3://b/1,mask; nifti,{window},2,1,true, refuse \ns3://b/2,,,,,,\n"
+    text = f"{header}\ns3://b/1,mask; nifti,{window},2,1,true, refuse \ns3://b/2,,, ,,,\n"
     file = io.BytesIO()
     pq.write_table(pa.Table.from_pylist([{"source": "s3://b/1", **OPTIONS}, {"source": "s3://b/2"}]), file)
     bodies: dict[ManifestFormat, bytes] = {"ndjson": line, "csv": text.encode(), "parquet": file.getvalue()}
