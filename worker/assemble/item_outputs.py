@@ -1,6 +1,7 @@
 """The files of a whole item. Each has a name, a media type and a function that writes it."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -121,12 +122,15 @@ def _making(whole: WholeItem) -> Making:
 
 
 def _versions(whole: WholeItem) -> str:
-    """Return a hash of the versions of the item's sources by reference, or nothing if there are none.
+    """Return a hash of what the item is made from if its sources are references, or nothing if there are none.
 
-    The fingerprint of the submission contains the hashes of uploads, but only the URLs of references.
+    The fingerprint of the submission contains the hashes of uploads, but only the URLs of references. Of a manifest, it
+    contains only the URL, so the prompts of the item and how its frames are read are in the hash too.
     """
     pinned = dict.fromkeys(frame.pinned for frame in whole.frames if frame.pinned is not None)
     if not pinned:
         return ""
     said = [f"{source.url} {source.size} {source.etag} {source.version}" for source in pinned]
+    said += [json.dumps(whole.prompts)]
+    said += dict.fromkeys(f"{frame.reading.model_dump_json()} {frame.square_pixels}" for frame in whole.frames)
     return ":" + hashlib.sha256("\n".join(said).encode()).hexdigest()

@@ -472,6 +472,24 @@ def test_the_files_of_an_item_are_copied_unless_they_are_gone_or_damaged(
     assert series_of_second == series_of_first or change == "refused"
 
 
+def test_the_segmentation_of_an_edited_manifest_has_other_uids(
+    counted: WorkerContext, api: RunningApi, north: httpx.Client, data: Path
+) -> None:
+    url = put(data, "slice.dcm", series(RASTER, SLICES, np.arange(1))[0])
+
+    def series_of(**row: Any) -> str | None:
+        manifest = put(data, "run.ndjson", json.dumps({"source": url, "prompts": [PROMPT], **row}).encode())
+        body = {"manifest": {"source": manifest}, "options": {"outputs": ["seg"]}}
+        job = north.post("/v1/jobs", json=body).json()["id"]
+        run(counted)
+        return read_record(api.storage, keys.assembled_item(job, 0), Assembled).seg_series
+
+    first = series_of()
+    others = [series_of(prompts=["spleen"]), series_of(options={"intensity": {"window": [-10.0, 90.0]}})]
+    assert len({first, *others}) == 3
+    assert series_of() == first
+
+
 def test_a_listing_pays_for_what_is_new_and_for_nothing_else(
     counted: WorkerContext,
     endpoint: RunningSimulator,
