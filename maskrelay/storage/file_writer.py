@@ -4,6 +4,7 @@ A file is written under a temporary name, which is not a valid key. Then it is f
 flushed later (see `flushing`), and gets its final name in one step.
 """
 
+import errno
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,11 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from maskrelay.errors import ObjectExists
+from maskrelay.errors import ObjectExists, StorageUnavailable
 from maskrelay.storage.flushing import Flushing
 from maskrelay.storage.folders import FILE_MODE, WRITING, enter, storage_errors
 from maskrelay.storage.leftovers import claim, temporary_name
-from maskrelay.storage.protocol import check_key
+from maskrelay.storage.protocol import check_key, unavailable
 
 #: The content of a large object is flushed in pieces of about this many bytes, so that other threads and processes that
 #: flush the file system need not wait for all of it.
@@ -40,18 +41,30 @@ class FileWriter:
     def open(cls, root: Path, key: str, flushing: Flushing) -> Self:
         """Create the temporary file for the object `key` below `root`. Raises KeyInvalid and StorageUnavailable."""
         check_key(key)
-        return cls.open_at(root, key, flushing)
-
-    @classmethod
-    def open_at(cls, root: Path, path: str, flushing: Flushing) -> Self:
-        """Create the temporary file like `open`, for a path that need not be a key (see `Storage.writer_at`)."""
-        *folders, name = path.split("/")
+        *folders, name = key.split("/")
         later = flushing.is_deferred or flushing.is_pending
         if later:  # the new folders are flushed together with the other writes
             flushing.note()
         with storage_errors(WRITING):
-            while (begun := _begin(root, folders, flush=not later)) is None:
+            while (begun := _begin(root, folders, make=True, flush=not later)) is None:
                 continue
+        return cls(flushing, *begun, name)
+
+    @classmethod
+    def open_at(cls, root: Path, path: str, flushing: Flushing) -> Self:
+        """Create the temporary file for a path that need not be a key (see `Storage.writer_at`).
+
+        No folder is created. If one is missing, raises StorageUnavailable with the reason `folder_missing`.
+        """
+        *folders, name = path.split("/")
+        try:
+            with storage_errors(WRITING):
+                while (begun := _begin(root, folders, make=False, flush=False)) is None:
+                    continue
+        except StorageUnavailable as error:
+            if error.reason == errno.errorcode[errno.ENOENT]:
+                raise unavailable("folder_missing") from None
+            raise
         return cls(flushing, *begun, name)
 
     def write(self, chunk: bytes) -> None:
@@ -145,24 +158,24 @@ class FileWriter:
         self.abort()
 
 
-def _begin(root: Path, folders: Sequence[str], *, flush: bool) -> tuple[int, int, str] | None:
+def _begin(root: Path, folders: Sequence[str], *, make: bool, flush: bool) -> tuple[int, int, str] | None:
     """Create the temporary file. Return the descriptor of its folder, its own descriptor and its name.
 
-    Return None if another process took the new file or its empty folder for a leftover, and removed it.
+    Return None if another process took the new file or its empty folder for a leftover, and removed it. `make` and
+    `flush` have the same meaning as for `enter`. If `make` is false and a folder is missing, raises FileNotFoundError.
     """
     temporary = temporary_name()
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        folder = enter(root, folders, make=True, flush=flush)
+        folder = enter(root, folders, make=make, flush=flush)
+        try:
+            file = os.open(temporary, flags, FILE_MODE, dir_fd=folder)
+        except OSError:
+            os.close(folder)
+            raise
     except FileNotFoundError:
-        return None
-    try:
-        file = os.open(temporary, flags, FILE_MODE, dir_fd=folder)
-    except FileNotFoundError:
-        os.close(folder)
-        return None
-    except OSError:
-        os.close(folder)
+        if make:
+            return None
         raise
     if claim(file):
         return folder, file, temporary

@@ -141,7 +141,8 @@ class Storage(Protocol):
         """Return a writer like `writer` for an object among those of another program.
 
         Its path consists of segments like a key, but they may contain any characters. None of them may be empty, `.` or
-        `..`, which the caller must have checked. Raises KeyInvalid if the store cannot have an object at this path.
+        `..`, which the caller must have checked. Raises KeyInvalid if the store cannot have an object at this path, and
+        StorageUnavailable if its folder does not exist in a file store.
         """
 
 

@@ -65,10 +65,7 @@ def store_beside_sources(context: WorkerContext, submission: Submission, until: 
     through a symbolic link. Raises StorageUnavailable if the result store is unavailable.
     """
     folders = SourceFolders(context.credentials, submission.tenant, submission.store_to or "")
-    try:
-        return _store(context.storage, submission, folders.writer, until)
-    except (CredentialUnknown, SettingsError):
-        return StoringResult(is_over=False, reason="credential")
+    return _store(context.storage, submission, folders.writer, until)
 
 
 def _store(storage: Storage, submission: Submission, target: Opener, until: float) -> StoringResult:
@@ -88,7 +85,9 @@ def _store(storage: Storage, submission: Submission, target: Opener, until: floa
                 left_out[str(reason)] += 1
             position = line.item + 1
     except _TargetUnavailable as error:
-        return StoringResult(is_over=False, reason=str(error))
+        return StoringResult(is_over=False, reason=str(error), left_out=dict(left_out))
+    except (CredentialUnknown, SettingsError):
+        return StoringResult(is_over=False, reason="credential", left_out=dict(left_out))
     finally:
         if position > before.item:
             record = StoredPosition(item=position, left_out=dict(left_out))

@@ -7,7 +7,9 @@ from pydantic import BaseModel, Field
 
 
 class DeliveryShown(BaseModel):
-    """An event and its delivery. The type `dicom.stored` stands for the delivery that the option `store_to` asks for.
+    """An event and its delivery.
+
+    The type `dicom.stored` is the name of the delivery that the option `store_to` asks for.
 
     `reason` is `ok` if the event was delivered. Otherwise it is the reason why the last attempt failed, or why the
     delivery was given up.

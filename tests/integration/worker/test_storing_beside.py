@@ -198,6 +198,38 @@ def test_items_that_may_no_longer_be_written_are_left_out_and_counted(
     assert list(files(outside)) == ["1.png"]
 
 
+def test_a_folder_that_is_missing_is_not_made_and_the_delivery_waits_for_it(
+    api: RunningApi, north: httpx.Client, data: Path
+) -> None:
+    job = job_of(api, north, put(data, "ct/1/1.png"), put(data, "2.png"))
+    for folder in (data / "ct" / "1", data / "ct", data):  # the last one is the prefix itself
+        folder.rename(data.parent / "away")
+        send_all(api)
+        assert delivery(north, job)[:2] == ("waiting", "folder_missing")
+        assert not folder.exists()
+        (data.parent / "away").rename(folder)
+    assert sorted(files(data)) == ["2.png", "ct/1/1.png"]
+    send_all(api)
+    assert delivery(north, job) == ("delivered", "ok", {})
+    assert len(files(data)) == 6
+
+
+@pytest.mark.parametrize("last", ["folder_missing", "credential"])
+def test_items_that_were_left_out_are_counted_when_the_last_attempt_fails(
+    api: RunningApi, north: httpx.Client, data: Path, credentials: Path, last: str
+) -> None:
+    job = job_of(api, north, put(data, "shut/1.png"), put(data, "open/1.png"))
+    write_credentials(credentials, entry(data, "open/"))
+    (data / "open").rename(data / "moved")
+    send_all(api)
+    if last == "credential":
+        write_credentials(credentials, {**entry(data), "writes": {"south": [f"{data.as_uri()}/"]}})
+    for _ in range(9):
+        assert delivery(north, job)[0] == "waiting"
+        send_all(api)
+    assert delivery(north, job) == ("given_up", last, {"source_not_allowed": 1})
+
+
 @pytest.mark.parametrize(
     ("options", "code", "pointer"),
     [

@@ -113,6 +113,19 @@ def test_an_object_under_way_is_neither_listed_nor_readable(storage, root):
             storage.get(f"a/{name}")
 
 
+def test_a_file_among_those_of_another_program_needs_its_folder(storage, root):
+    (root / "a b").mkdir()
+    with storage.writer_at("a b/ä.png") as writer:
+        writer.write(b"x")
+        writer.commit()
+    assert (root / "a b" / "ä.png").read_bytes() == b"x"
+    for missing in (storage, FileStorage(root / "none")):
+        with pytest.raises(StorageUnavailable) as caught:
+            missing.writer_at("c/d.png")
+        assert caught.value.reason == "folder_missing"
+    assert [path.name for path in root.iterdir()] == ["a b"]
+
+
 def test_nothing_is_left_beside_the_objects(storage, root):
     storage.create("a/b", b"1")
     with pytest.raises(ObjectExists):
