@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from maskrelay.contract.records.result_names import is_result
+from maskrelay.contract.records.result_names import is_result, is_temporary
 from maskrelay.errors import SourceMissing
 
 #: Files that are never images. They are skipped, because each would count as a failure.
@@ -44,8 +44,8 @@ def found_files(given: Sequence[str], listed: str | None, left_out: Path | None 
 
     An argument is a file, a folder (with all its subfolders), a pattern such as `scans/**/*.dcm`, or `-` for one image
     on the standard input. `listed` is a file with one path in each line, or `-`. What is found below the folder
-    `left_out`, to which the results are saved, and what jobs have written beside their sources, does not count, unless
-    it is named itself. Raises SourceMissing for an argument that names nothing.
+    `left_out`, to which the results are saved, and what jobs have written or are writing beside their sources, does not
+    count, unless it is named itself. Raises SourceMissing for an argument that names nothing.
     """
     found = FoundFiles(standard_input=sys.stdin.buffer.read() if "-" in given else None)
     seen: set[str] = set()
@@ -54,7 +54,7 @@ def found_files(given: Sequence[str], listed: str | None, left_out: Path | None 
         for path in _named_by(argument):
             whole = os.path.abspath(path)  # noqa: PTH100 - links are not followed
             is_output = outputs is not None and whole.startswith(outputs + os.sep) and path != Path(argument)
-            is_output |= is_result(path.name) and path != Path(argument)
+            is_output |= (is_result(path.name) or is_temporary(path.name)) and path != Path(argument)
             if whole in seen or is_output:
                 continue
             seen.add(whole)

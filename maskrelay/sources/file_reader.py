@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
+from maskrelay.contract.records.result_names import is_result, is_temporary
 from maskrelay.contract.records.source_pins import Pin
 from maskrelay.errors import SourceChanged, SourceForbidden, SourceInvalid, SourceNotFound, SourceUnavailable
 from maskrelay.sources.source_reader import SourceFacts
 from maskrelay.sources.source_urls import read_source_url
-from maskrelay.storage.leftovers import is_temporary
 
 CHUNK_BYTES = 1 << 20
 
@@ -64,7 +64,7 @@ class FileReader:
                 is_later = after is None or f"{here}/" >= after or after.startswith(f"{here}/")
                 if is_later and not entry.is_symlink():  # a link to a folder above would never end
                     yield from self._below(entry.path, f"{here}/", after)
-            elif after is None or here > after:
+            elif not is_result(entry.name) and (after is None or here > after):  # a result is not even opened
                 with suppress(SourceNotFound, SourceForbidden):  # a file that is gone, or is not a regular file
                     yield self._listed(here, entry)
 

@@ -7,7 +7,6 @@ import fcntl
 import functools
 import hashlib
 import os
-import re
 import secrets
 import socket
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from maskrelay.contract.records.keys import UPLOADS
+from maskrelay.contract.records.result_names import is_temporary
 from maskrelay.errors import ObjectMissing, StorageError
 from maskrelay.storage.folders import READING, opened, storage_errors
 
@@ -26,18 +26,12 @@ OLD = timedelta(hours=1)
 #: each tenant. For other objects, only the first level is kept. These folders are kept because the next object would
 #: need them again.
 _TENANT_LEVELS = 2
-_TEMPORARY = re.compile(r"~[0-9a-f]{24}")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def temporary_name() -> str:
-    """Return a name that is not a valid key. It consists of `~`, the id of this machine and a random number."""
+    """Return a name that is not a valid key (see `is_temporary`). It has the id of this machine and a random number."""
     return f"~{_machine()}{secrets.token_hex(8)}"
-
-
-def is_temporary(name: str) -> bool:
-    """Return whether a file with this name is one that is being written, or a leftover."""
-    return _TEMPORARY.fullmatch(name) is not None
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""The names of result files: that of a source without its ending, and those of files in the folders of their sources.
+"""The names of the files that jobs write: results, also in the folders of their sources, and files under way.
 
 A file in the folder of its source is named `{stem}.maskrelay-{job}.{artifact}`. The name of an artifact begins with the
 number of its item and is unique within the job, so no two files have the same name, whatever the stems are.
@@ -12,6 +12,7 @@ from maskrelay.contract.records.keys import ID
 
 _ENDING = re.compile(r"(?<=.)\.(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{1,5}$")
 _MARK = ".maskrelay-"
+_TEMPORARY = re.compile(r"~[0-9a-f]{24}")
 _RESULT = re.compile(rf"{re.escape(_MARK)}{ID.pattern}\.")
 #: The longest name of a file, in bytes.
 _LONGEST = 255
@@ -42,3 +43,8 @@ def url_beside(source: str, job: str, artifact: str) -> str:
 def is_result(url: str) -> bool:
     """Return whether this is the URL of a file that a job has written into the folder of its source."""
     return _RESULT.search(url.rpartition("/")[2]) is not None
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether a file with this name is one that a file store is writing, or that a killed process has left."""
+    return _TEMPORARY.fullmatch(name) is not None

@@ -24,6 +24,7 @@ from maskrelay.errors import (
     SourceUnpinned,
 )
 from maskrelay.sources.credential_file import CredentialFile
+from maskrelay.sources.file_reader import FileReader
 from maskrelay.sources.source_readers import SourceReaders
 from maskrelay.sources.writable_stores import SourceFolders
 from maskrelay.storage.azure_requests import AzureRequests
@@ -443,6 +444,14 @@ def test_what_is_written_beside_a_source_can_be_read_and_is_not_listed(
             writer.commit()
         assert list(readers.list("north", base, None)) == [facts]
         assert b"".join(readers.stream(pinned(readers, url, entry["name"]))) == body
+
+
+def test_a_reader_of_folders_leaves_out_results_by_their_names(file_place: Place) -> None:
+    results = [f"scan.maskrelay-{'a' * 26}.0.labels.nii.gz", f"inner/scan.maskrelay-{'b' * 26}.0.seg.dcm"]
+    for name in ("scan.nii.gz", *results):
+        file_place.put(name, b"content")
+    listed = FileReader((file_place.base,)).list(file_place.base, None)
+    assert [facts.url for facts in listed] == [f"{file_place.base}scan.nii.gz"]
 
 
 def test_nothing_is_written_outside_of_the_prefixes_of_the_tenant(file_place: Place, tmp_path: Path) -> None:
