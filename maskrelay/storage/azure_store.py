@@ -38,6 +38,10 @@ class AzureStorage(BucketStorage):
     def _check_bucket(self) -> None:
         """Do nothing, because Azure answers with another code if the container is missing."""
 
+    @staticmethod
+    def _length(name: str) -> int:
+        return len(name)  # in characters
+
     def _upload(self, path: str, content_type: str) -> BlockUpload:
         return BlockUpload(self._requests, path, content_type)
 

@@ -23,7 +23,7 @@ from maskrelay.storage.protocol import (
 
 _CREATE_PAUSES = (0.1, 0.4)  # seconds before the second and the third attempt
 _LONGEST_PAUSE = 20.0
-#: The longest name of an object in S3, in bytes. In Azure, it has as many characters.
+#: The length of the longest name of an object, as `_length` counts it.
 _LONGEST_NAME = 1024
 #: The number of concurrent requests of `put_all`.
 _HANDS = 8
@@ -82,6 +82,11 @@ class BucketStorage(ABC):
 
         Names, `prefix` and `after` include the prefix of the store.
         """
+
+    @staticmethod
+    @abstractmethod
+    def _length(name: str) -> int:
+        """Return the length of a name as the server counts it."""
 
     @abstractmethod
     def _upload(self, path: str, content_type: str) -> PartUpload:
@@ -149,7 +154,7 @@ class BucketStorage(ABC):
 
     def writer_at(self, path: str, content_type: str = BINARY) -> PartWriter:
         name = self._prefix + path
-        if len(name.encode()) > _LONGEST_NAME:
+        if self._length(name) > _LONGEST_NAME:
             raise KeyInvalid
         return self._writer(name, content_type)
 

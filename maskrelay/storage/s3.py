@@ -56,6 +56,10 @@ class S3Storage(BucketStorage):
         with s3_errors():
             self._client.head_bucket(Bucket=self._bucket)
 
+    @staticmethod
+    def _length(name: str) -> int:
+        return len(name.encode())  # in bytes
+
     def _upload(self, path: str, content_type: str) -> S3Upload:
         return S3Upload(self._client, {"Bucket": self._bucket, "Key": path}, content_type)
 

@@ -3,7 +3,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from maskrelay.errors import SettingsError
+from maskrelay.errors import KeyInvalid, SettingsError
 from maskrelay.storage.factory import check_create_once, open_storage
 from maskrelay.storage.file_store import FileStorage
 
@@ -120,6 +120,14 @@ def test_without_a_connection_string_azures_own_variables_say_the_account(
         monkeypatch.setenv(f"AZURE_STORAGE_{name}", value)
     signed = open_storage("az://results/runs", None).presign("a", timedelta(seconds=1))
     assert str(signed).startswith("https://north.blob.core.windows.net/results/runs/a?sp=r&")
+
+
+def test_the_longest_name_has_as_many_bytes_in_s3_as_it_has_characters_in_azure():
+    s3, azure = open_storage("s3://results", None), open_storage("az://results", None, f"AccountName=north;{KEY}")
+    for storage, longest in ((s3, "ä" * 512), (azure, "ä" * 1024)):
+        storage.writer_at(longest).abort()
+        with pytest.raises(KeyInvalid):
+            storage.writer_at(f"{longest}x")
 
 
 class Forgetful(FileStorage):
