@@ -1,29 +1,34 @@
 """Several files of a job in one response, as `multipart/mixed` (RFC 2046). Each part has the headers of its file."""
 
 import secrets
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from typing import Annotated
 
 from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from api.dependencies import dependencies_of, in_thread, tenant_of
+from api.dependencies import dependencies_of, in_thread, side_by_side, tenant_of
 from api.http.headers import PRIVATE
 from api.http.middleware.request_audit import note
-from api.jobs.artifacts import Artifact, disposition, find_several
+from api.jobs.artifacts import Artifact, disposition, find_several, streamed
+from maskrelay.contract.views.job_views import MOST_TOGETHER
+from maskrelay.errors import ArtifactsElsewhere
 from maskrelay.storage.protocol import Storage
 
-#: The largest number of files in one response. With longer names, the request would be too long for some proxies.
-MOST = 100
 #: Files that follow each other in one object are read together, up to this many bytes with those in between.
 _TOGETHER = 1 << 20
 #: A chunk of the response has at least this many bytes, unless it is the last one.
 _CHUNK = 256 << 10
+#: The number of reads of the store that are made at the same time.
+_AHEAD = 8
 
 Names = Annotated[
     list[str],
-    Query(alias="name", min_length=1, max_length=MOST, description="The name of a file; repeat it for each file."),
+    Query(
+        alias="name", min_length=1, max_length=MOST_TOGETHER, description="The name of a file; repeat it for each file."
+    ),
 ]
 
 
@@ -32,9 +37,11 @@ async def send_artifacts(request: Request, job: str, names: Names) -> Response:
 
     The body is `multipart/mixed`. Each part has the headers `Content-Type`, `Content-Length`, `Content-Disposition` and
     `ETag` that the file has when it is requested by itself. If the job has no file with one of the names, the response
-    is 404.
+    is 404. If the operator has enabled redirects to files in the store, it is 422.
     """
     dependencies = dependencies_of(request)
+    if dependencies.presigned_lifetime:
+        raise ArtifactsElsewhere
     artifacts = await in_thread(find_several, dependencies, tenant_of(request), job, names)
     note(request, artifacts=tuple(names))
     boundary = secrets.token_hex(16)
@@ -47,13 +54,7 @@ async def send_artifacts(request: Request, job: str, names: Names) -> Response:
         return Response(headers=headers, media_type=media_type)
     chunks = _joined(_content(dependencies.storage, heads, artifacts, end))
     first = await in_thread(next, chunks)  # an object that is missing is an error before the response begins
-    return StreamingResponse(_streamed(first, chunks), headers=headers, media_type=media_type)
-
-
-async def _streamed(first: bytes, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    while chunk := await in_thread(next, chunks, b""):
-        yield chunk
+    return StreamingResponse(streamed(chunks, first), headers=headers, media_type=media_type)
 
 
 def _head(boundary: str, artifact: Artifact) -> bytes:
@@ -68,21 +69,39 @@ def _head(boundary: str, artifact: Artifact) -> bytes:
     return "".join(f"{line}\r\n" for line in (*lines, "")).encode()
 
 
-def _content(storage: Storage, heads: Sequence[bytes], artifacts: Sequence[Artifact], end: bytes) -> Iterator[bytes]:
+def _content(
+    storage: Storage, heads: Sequence[bytes], artifacts: Sequence[Artifact], end: bytes
+) -> Generator[bytes, None, None]:
     """Yield the body of the response. Raises ObjectMissing or StorageUnavailable."""
-    for first, after in _neighbours(artifacts):
-        begin, key = artifacts[first].ref.offset, artifacts[first].ref.key
-        last = artifacts[after - 1].ref
-        if after - first == 1:
+    ranges = list(_neighbours(artifacts))
+    for place in range(0, len(ranges), _AHEAD):
+        several = ranges[place : place + _AHEAD]
+        small = [found for found in several if _bytes_of(artifacts, *found) <= _TOGETHER]
+        read = dict(zip(small, side_by_side(lambda found: _read(storage, artifacts, *found), small), strict=True))
+        for first, after in several:
+            if (content := read.pop((first, after), None)) is not None:
+                begin = artifacts[first].ref.offset
+                for head, artifact in zip(heads[first:after], artifacts[first:after], strict=True):
+                    start = artifact.ref.offset - begin
+                    yield head + content[start : start + artifact.ref.length] + b"\r\n"
+                continue
+            ref = artifacts[first].ref
             yield heads[first]
-            yield from storage.stream(key, begin, last.length)
+            with closing(storage.stream(ref.key, ref.offset, ref.length)) as chunks:
+                yield from chunks
             yield b"\r\n"
-            continue
-        read = storage.get(key, begin, last.offset + last.length - begin)
-        for head, artifact in zip(heads[first:after], artifacts[first:after], strict=True):
-            start = artifact.ref.offset - begin
-            yield head + read[start : start + artifact.ref.length] + b"\r\n"
     yield end
+
+
+def _read(storage: Storage, artifacts: Sequence[Artifact], first: int, after: int) -> bytes:
+    """Return the bytes from the beginning of the first file to the end of the last one."""
+    ref = artifacts[first].ref
+    return storage.get(ref.key, ref.offset, _bytes_of(artifacts, first, after))
+
+
+def _bytes_of(artifacts: Sequence[Artifact], first: int, after: int) -> int:
+    last = artifacts[after - 1].ref
+    return last.offset + last.length - artifacts[first].ref.offset
 
 
 def _neighbours(artifacts: Sequence[Artifact]) -> Iterator[tuple[int, int]]:
@@ -102,13 +121,14 @@ def _are_near(first: Artifact, before: Artifact, after: Artifact) -> bool:
     )
 
 
-def _joined(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _joined(chunks: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
     waiting: list[bytes] = []
     size = 0
-    for chunk in chunks:
-        waiting.append(chunk)
-        size += len(chunk)
-        if size >= _CHUNK:
-            yield b"".join(waiting)
-            waiting, size = [], 0
-    yield b"".join(waiting)
+    with closing(chunks):
+        for chunk in chunks:
+            waiting.append(chunk)
+            size += len(chunk)
+            if size >= _CHUNK:
+                yield b"".join(waiting)
+                waiting, size = [], 0
+        yield b"".join(waiting)

@@ -6,14 +6,15 @@ A name from a caller is only compared with the names in the visible outcomes, an
 import hashlib
 import re
 import unicodedata
-from collections.abc import AsyncIterator, Generator, Sequence
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
 
 from api.dependencies import Dependencies, in_thread
-from api.jobs.items import final_line
+from api.jobs.item_order import lines_of_numbers
 from api.jobs.lookup import JobSnapshot, find_job
 from api.jobs.running_outcomes import visible_line
 from maskrelay.contract.records import keys
@@ -31,6 +32,9 @@ _NAME = re.compile(
 )
 _ENDINGS = "|".join(map(re.escape, WHOLE_ENDINGS))
 _WHOLE = re.compile(rf"{_NUMBER}(?:-{_NUMBER})?\.({_ENDINGS})")
+_ITEM = re.compile(rf"{_NUMBER}[-.]")
+#: The number of records of items that are read at the same time.
+_LINES = 8
 _SLUG_LENGTH = 60
 
 
@@ -45,36 +49,46 @@ class Artifact:
 def find(dependencies: Dependencies, tenant: str, job: str, name: str) -> tuple[JobSnapshot, Artifact]:
     """Return the tenant's job, and its artifact with this name. Raises NotFound, and the errors of `find_job`."""
     known = find_job(dependencies, tenant, job)
-    return known, _named(dependencies, known, name, _Lines(dependencies, known))
+    return known, _named(dependencies, known, name, _lines_for(dependencies, known, [name]))
 
 
 def find_several(dependencies: Dependencies, tenant: str, job: str, names: Sequence[str]) -> list[Artifact]:
     """Return the artifacts of the tenant's job with these names. Raises the same errors as `find`."""
     known = find_job(dependencies, tenant, job)
-    lines = _Lines(dependencies, known)
+    lines = _lines_for(dependencies, known, names)
     return [_named(dependencies, known, name, lines) for name in names]
 
 
-class _Lines:
-    """The records of a job's items, with the last one kept, because the files of an item are requested together."""
+def _lines_for(dependencies: Dependencies, known: JobSnapshot, names: Iterable[str]) -> "_Lines":
+    return _Lines(dependencies, known, [int(number[1]) for number in map(_ITEM.match, names) if number])
 
-    def __init__(self, dependencies: Dependencies, known: JobSnapshot) -> None:
+
+class _Lines:
+    """The records of a job's items, of which `items` will be requested.
+
+    If the job has ended, several records are read at the same time. Only the last ones are kept, because the record of
+    an item with many frames is large.
+    """
+
+    def __init__(self, dependencies: Dependencies, known: JobSnapshot, items: Iterable[int]) -> None:
         self._dependencies = dependencies
         self._known = known
-        self._at: tuple[int, int] | None = None
-        self._last: ItemLine | None = None
+        self._items = sorted(set(items))
+        self._kept: dict[int, ItemLine] = {}
 
     def of(self, item: int, frame: int = 0) -> ItemLine | None:
         """Return the record of an item. While the job runs, it contains only the outcome of the frame."""
         result = self._known.result
-        at = (item, frame if result is None else 0)
-        if at != self._at:
-            self._at = at
-            if result is not None:
-                self._last = final_line(self._dependencies, result, item)
-            else:
-                self._last = visible_line(self._dependencies, self._known, item, frame)
-        return self._last
+        if result is None:
+            return visible_line(self._dependencies, self._known, item, frame)
+        if item >= result.counts.total:
+            return None
+        if item not in self._kept:
+            place = bisect_left(self._items, item)
+            numbers = [number for number in self._items[place : place + _LINES] if number < result.counts.total]
+            lines = lines_of_numbers(self._dependencies, result, numbers)
+            self._kept = dict(zip(numbers, lines, strict=True))
+        return self._kept[item]
 
 
 def _named(dependencies: Dependencies, known: JobSnapshot, name: str, lines: _Lines) -> Artifact:
@@ -210,11 +224,14 @@ async def answer(
     if head:
         chunks.close()
         return Response(status_code=status, headers=headers, media_type=ref.content_type)
-    return StreamingResponse(_streamed(chunks), status, headers, media_type=ref.content_type)
+    return StreamingResponse(streamed(chunks), status, headers, media_type=ref.content_type)
 
 
-async def _streamed(chunks: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
+async def streamed(chunks: Generator[bytes, None, None], first: bytes = b"") -> AsyncIterator[bytes]:
+    """Yield the first chunk and then the others, each of which is read in a thread."""
     try:
+        if first:
+            yield first
         while chunk := await in_thread(next, chunks, b""):
             yield chunk
     finally:

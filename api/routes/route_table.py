@@ -279,7 +279,7 @@ ROUTES = (
         access="read",
         tag="results",
         response=StreamingResponse,
-        problems=(400, 404, 410, 503),
+        problems=(400, 404, 410, 422, 503),
         others=_PARTS,
     ),
     Route(

@@ -9,8 +9,6 @@ from maskrelay.client.artifact_body import ArtifactBody
 from maskrelay.errors import ServiceAnswerUnknown
 from maskrelay.network.response_bodies import Decoder
 
-#: The largest number of artifacts that are requested together.
-MOST = 100
 #: The largest body, and the longest head of a part, in bytes.
 _MOST_BYTES, _LONGEST_HEAD = 64 << 30, 16 << 10
 _END_OF_HEAD = b"\r\n\r\n"
@@ -25,31 +23,32 @@ def address_of(links: Sequence[str]) -> str:
 class ArtifactParts:
     """A receiver that passes each part of a response to the next of `bodies`. A part says how long its file is.
 
-    Raises ServiceAnswerUnknown if the response does not have exactly one part for each of them.
+    `complete` is the number of bodies that have arrived as a whole. If something else than these files arrives, the
+    rest of the response is ignored, so that the other files can be fetched one by one.
     """
 
     def __init__(self, bodies: Sequence[ArtifactBody]) -> None:
         self._bodies = bodies
+        self._head = bytearray()
+        self._parts = iter(bodies)
+        self._file: ArtifactBody | None = None
+        self._left = 0
+        self._is_damaged = False
+        self.complete = 0
 
     def receive(self, _status: int, headers: httpx.Headers) -> "ArtifactParts":
-        """Begin with the first part. A repeated request receives everything again."""
+        """Return the receiver of the response, which is requested once."""
         self._decoder = Decoder(headers, _MOST_BYTES)
-        self._head = bytearray()
-        self._parts = iter(self._bodies)
-        self._file: ArtifactBody | None = None
-        self._left = self._ended = 0
         return self
 
     def feed(self, piece: bytes) -> None:
         for decoded in self._decoder.feed(piece):
             rest = bytes(decoded)
-            while rest:
+            while rest and not self._is_damaged:
                 rest = self._fed(rest) if self._left else self._begun(rest)
 
     def end(self) -> None:
         self._decoder.end()
-        if self._left or self._ended != len(self._bodies):
-            raise _damaged()
 
     @property
     def body(self) -> bytes:
@@ -60,14 +59,14 @@ class ArtifactParts:
         self._head += chunk
         head, end, rest = bytes(self._head).partition(_END_OF_HEAD)
         if not end:
-            if len(self._head) > _LONGEST_HEAD:
-                raise _damaged()
+            self._is_damaged = len(self._head) > _LONGEST_HEAD
             return b""
         self._head.clear()
         headers, body = _headers(head), next(self._parts, None)
         length = headers.get("content-length", "")
         if body is None or not length.isdecimal():
-            raise _damaged()
+            self._is_damaged = True
+            return b""
         self._file = body.from_service(httpx.codes.OK, headers)
         self._left = int(length)
         if not self._left:
@@ -84,15 +83,15 @@ class ArtifactParts:
         return rest
 
     def _complete(self) -> None:
-        if self._file is not None:
-            self._file.end()
-        self._ended += 1
+        try:
+            if self._file is not None:
+                self._file.end()
+        except ServiceAnswerUnknown:  # its hash is not that of the ETag
+            self._is_damaged = True
+        else:
+            self.complete += 1
 
 
 def _headers(head: bytes) -> httpx.Headers:
     lines = (line.partition(":") for line in head.decode("latin-1").split("\r\n"))
     return httpx.Headers([(name.strip(), value.strip()) for name, colon, value in lines if colon])
-
-
-def _damaged() -> ServiceAnswerUnknown:
-    return ServiceAnswerUnknown("Several files arrived damaged. Fetch them again.")

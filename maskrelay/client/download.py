@@ -8,7 +8,7 @@ import itertools
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,12 @@ import httpx
 
 from maskrelay.client.artifact_body import ArtifactBody, is_inside, is_there, open_to_all
 from maskrelay.client.artifact_names import folders_of, inserted
-from maskrelay.client.artifact_parts import MOST, ArtifactParts, address_of
+from maskrelay.client.artifact_parts import ArtifactParts, address_of
 from maskrelay.client.exchange import Broken, Concurrently, Exchange, Operation, Reply
 from maskrelay.client.responses import pictures
-from maskrelay.client.service_calls import lies_elsewhere, reply_to
-from maskrelay.contract.views.job_views import FrameShown, ItemShown, MaskShown
-from maskrelay.errors import NotFound, OptionInvalid, ServiceUnreachable
+from maskrelay.client.service_calls import lies_elsewhere, reply_once, reply_to
+from maskrelay.contract.views.job_views import MOST_TOGETHER, FrameShown, ItemShown, MaskShown
+from maskrelay.errors import MaskrelayError, OptionInvalid, ServiceUnreachable
 
 _TRIES = 3
 #: The number of artifacts that are fetched at the same time.
@@ -107,8 +107,8 @@ class Folder:
         place(0, [(number, path) for number, path in recorded.items() if path is not None])
         try:
             if record.remembers or self._is_empty():
-                batches = _batches(missing)
-                yield Concurrently([self._fetch_together(batch) for batch in batches], _AT_ONCE, place)
+                operations = [self._fetch_together(batch) for batch in _batches(missing)]
+                yield Concurrently(operations, _AT_ONCE, place)
             yield Concurrently([self._fetch(number, wanted) for number, wanted in missing.items()], _AT_ONCE, place)
         finally:
             for body in fetched.values():
@@ -124,18 +124,23 @@ class Folder:
         return all(path.name.startswith(".") for path in self._folder.iterdir())
 
     def _fetch_together(self, batch: Mapping[int, Wanted]) -> Operation[list[tuple[int, ArtifactBody]]]:
-        """Return the bodies of artifacts, each with its number.
+        """Return the bodies of artifacts, each with its number, as far as one response contains them.
 
-        Return none if the service is an older one, which cannot send several together, or if it has not all of them.
+        It contains none if the service is an older one, if it redirects to its store, or if one of them is missing. The
+        others are then fetched one by one, so no error is raised here.
         """
+        if len(batch) == 1:
+            [(number, wanted)] = batch.items()
+            return (yield from self._fetch(number, wanted))
         bodies = [self._body_of(wanted) for wanted in batch.values()]
-        address = address_of([wanted.link for wanted in batch.values()])
-        try:
-            with _discarded_on_error(bodies):
-                yield from reply_to(Exchange("GET", address, receive=ArtifactParts(bodies).receive))
-        except NotFound:
-            return []
-        return list(zip(batch, bodies, strict=True))
+        parts = ArtifactParts(bodies)
+        exchange = Exchange("GET", address_of([wanted.link for wanted in batch.values()]), receive=parts.receive)
+        with _discarded_on_error(bodies):
+            with suppress(MaskrelayError):
+                yield from reply_once(exchange)
+            for body in bodies[parts.complete :]:
+                body.discard()
+        return list(zip(list(batch)[: parts.complete], bodies, strict=False))
 
     def _fetch(self, number: int, wanted: Wanted) -> Operation[list[tuple[int, ArtifactBody]]]:
         """Return the body of one artifact, with its number."""
@@ -195,10 +200,22 @@ class Folder:
 
 
 def _batches(missing: Mapping[int, Wanted]) -> list[dict[int, Wanted]]:
-    """Return the files of frames, divided into batches. Other files can be large, so each is fetched by itself."""
-    of_frames = [(number, wanted) for number, wanted in missing.items() if wanted.picture is not None]
-    batches = (of_frames[first : first + MOST] for first in range(0, len(of_frames), MOST))
-    return [dict(batch) for batch in batches if len(batch) > 1]
+    """Return the artifacts in the order in which they are fetched: files of frames together, and others by themselves.
+
+    Files of whole items can be large. The order is that of the artifacts as far as possible, so that what has arrived
+    gets its name soon.
+    """
+    batches: list[dict[int, Wanted]] = []
+    frames: dict[int, Wanted] = {}
+    for number, wanted in missing.items():
+        if wanted.picture is None:
+            batches.append({number: wanted})
+            continue
+        if not frames or len(frames) == MOST_TOGETHER:
+            frames = {}
+            batches.append(frames)
+        frames[number] = wanted
+    return batches
 
 
 class SaveRecord:

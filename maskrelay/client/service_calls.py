@@ -78,6 +78,16 @@ def reply_to(exchange: Exchange, *, patience: timedelta = timedelta(0)) -> Opera
         yield Pause(pause_after(tries, error))
 
 
+def reply_once(exchange: Exchange) -> Operation[Reply]:
+    """Return the successful response to a request that is sent once. Raises the same errors as `reply_to`."""
+    reply = yield replace(exchange, receive=_problem_or(exchange.receive))
+    error = error_of(reply)
+    if error is not None:
+        raise error
+    assert isinstance(reply, Reply)
+    return reply
+
+
 def _problem_or(receive: Receive) -> Receive:
     """Return a function that reads a problem document itself, and passes any other response on."""
 

@@ -113,6 +113,10 @@ class Refused(RequestError):
     """The request is well-formed but not acceptable."""
 
 
+class ArtifactsElsewhere(Refused):
+    """The service redirects to files in its store, so each file must be requested by itself."""
+
+
 class NestedTooDeep(Refused):
     """The JSON is nested too deeply."""
 

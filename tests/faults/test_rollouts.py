@@ -70,7 +70,7 @@ def test_api_and_segment_are_replaced_by_the_next_release_under_load(tmp_path, f
 @pytest.mark.long
 def test_every_process_is_replaced_by_the_next_release_under_load(tmp_path, fault: Fault):
     with scene(tmp_path, s3=True, claim_lease_s=60) as running:
-        done = {"create", "settle", "assemble_done", "conclude", "delivered"}
+        done = {"create", "settle", "assemble_done", "conclude", "end_delivery"}
         assert roll_out(running, tmp_path, fault, workers=["segment", "assemble", "control", "deliver"]) >= done
         assert releases_that_finished(running) == {PRESENT, NEXT}
 

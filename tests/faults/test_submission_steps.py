@@ -40,7 +40,7 @@ AFTER = (
 COUNT = 6
 #: The further steps of a job of one image whose caller waits.
 AT_ONCE = (
-    Step("before the plan is stored", "store", "PUT .*/items/"),
+    Step("before the plan is stored", "store", "PUT .*/plan/"),
     Step("while the plan is stored", "store", "PUT .*/frames/"),
     Step("after the plan is stored", "store", "PUT .*/frames/", after=True),
     Step("before the ledger is told of job and plan", "ledger", "create"),

@@ -1,7 +1,7 @@
 """The Celery tasks of each role. They are wake-ups without arguments, and each only calls the function of its stage.
 
 A worker imports only the stages of its role. It imports them before it forks, so that its child processes share the
-memory of the modules.
+memory of the modules. The exception is `tabulate`, which is imported when there is a table to write.
 """
 
 from collections.abc import Callable

@@ -16,6 +16,10 @@ from maskrelay.contract.views.review_views import MarkShown
 from maskrelay.contract.views.run_views import ForecastShown
 from maskrelay.contract.vocabulary.trained_targets import PromptWarning
 
+#: The largest number of files of a job in one response. With more names, the request would be too long for some
+#: proxies.
+MOST_TOGETHER = 100
+
 
 class ErrorShown(BaseModel):
     code: str

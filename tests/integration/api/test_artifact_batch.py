@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.jobs import artifact_batch
 from maskrelay.client import Client
 from maskrelay.contract.records import keys
+from maskrelay.contract.views.job_views import MOST_TOGETHER
 from tests.support.drivers.api_jobs import PNG, accepted, failed, finish, plan, settle, succeeded
 from tests.support.servers.apis import RunningApi
 
@@ -60,13 +60,23 @@ def test_a_name_without_a_file_or_another_tenants_job_is_not_found(
     assert together(south, job, "0-0-0.mask.png").json()["code"] == "not_found"
 
 
-@pytest.mark.parametrize("count", [0, artifact_batch.MOST + 1])
+def test_files_of_many_items_are_read_together_whatever_their_order(api: RunningApi, north: httpx.Client) -> None:
+    contents = [PNG + b"%d" % number for number in range(30)]
+    job = accepted(north, *contents)
+    outcomes = [succeeded(api, job, number, content=content) for number, content in enumerate(contents)]
+    finish(api, job, *outcomes)
+    order = [*range(29, -1, -3), *range(0, 30, 5), 7, 7]
+    found = parts(together(north, job, *(f"{number}-{number}-0.mask.png" for number in order)))
+    assert [part.get_payload(decode=True) for part in found] == [contents[number] for number in order]
+
+
+@pytest.mark.parametrize("count", [0, MOST_TOGETHER + 1])
 def test_no_name_or_too_many_are_refused(api: RunningApi, north: httpx.Client, count: int) -> None:
     job = accepted(north, b"a")
     finish(api, job, succeeded(api, job, 0))
     answer = together(north, job, *["0-0-0.mask.png"] * count)
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
-    assert len(parts(together(north, job, *["0-0-0.mask.png"] * artifact_batch.MOST))) == artifact_batch.MOST
+    assert len(parts(together(north, job, *["0-0-0.mask.png"] * MOST_TOGETHER))) == MOST_TOGETHER
 
 
 def test_a_file_that_the_store_has_lost_is_an_error_and_not_a_short_body(api: RunningApi, north: httpx.Client) -> None:

@@ -10,6 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from maskrelay.client import Client
 from maskrelay.contract.records import keys
 from tests.support.checks.audits import done
 from tests.support.drivers.api_jobs import (
@@ -62,6 +63,21 @@ def test_whoever_fetches_a_file_is_sent_to_the_store_for_as_long_as_is_set(
         assert (fetched.status_code, fetched.content) == (200, PNG)
         own = north.get(mask_of(api, north), params={"redirect": "false"})
         assert (own.status_code, own.content) == (200, PNG)
+
+
+def test_the_client_fetches_files_from_the_store_and_not_together_through_the_api(
+    s3: RunningS3, tmp_path: Path, empty_valkey: str
+) -> None:
+    with over(s3, tmp_path, empty_valkey, presigned_lifetime=60) as api, api.client() as north:
+        path = mask_of(api, north)
+        folder, _, name = path.rpartition("/")
+        refused = north.get(folder, params={"name": name})
+        assert (refused.status_code, refused.json()["code"]) == (422, "artifacts_elsewhere")
+        with Client(str(north.base_url), north.headers["authorization"].removeprefix("Bearer ")) as client:
+            saved = client.save(path.split("/")[3], tmp_path / "saved")
+        assert {file.path.read_bytes() for file in saved} == {PNG}
+        assert eventually(lambda: len(done(api.storage, f"GET {FILE}")) == len(saved), within_s=30)
+        assert {entry["status"] for entry in done(api.storage, f"GET {FILE}")} == {307}
 
 
 def test_each_address_that_was_given_is_in_the_audit_log(s3: RunningS3, tmp_path: Path, empty_valkey: str) -> None:

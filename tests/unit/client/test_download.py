@@ -2,12 +2,14 @@ import hashlib
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from maskrelay import errors
 from maskrelay.client.artifact_names import safe_name
-from tests.unit.client.services import Answer, service, with_files
+from tests.support.servers.scripted_server import Seen
+from tests.unit.client.services import Answer, problem, service, with_files
 
 
 def item(custom_id: str, **links: str) -> dict[str, Any]:
@@ -62,6 +64,56 @@ def test_every_artifact_is_saved_under_its_readable_name(tmp_path: Path) -> None
         *(file.path.name for file in saved),
         "manifest.json",
     }
+
+
+def test_files_that_did_not_arrive_together_are_fetched_one_by_one(tmp_path: Path) -> None:
+    links = [f"/v1/jobs/j1/artifacts/{number}-{number}-0.mask.png" for number in range(6)]
+    shown = items(*(item(str(number), mask=link) for number, link in enumerate(links)))
+    files = [artifact(b"mask %d" % number, f"attachment; filename={number}.png") for number in range(len(links))]
+    together = b"".join(b"--b\r\n" + file.raw().partition(b"\r\n")[2] + b"\r\n" for file in files) + b"--b--\r\n"
+    one_by_one = with_files(shown, *files)
+
+    def answer(seen: Seen) -> Answer:
+        if "/artifacts?" in seen.line:
+            return Answer(200, together, (("content-type", "multipart/mixed; boundary=b"),), len(together) // 2)
+        return one_by_one(seen)
+
+    with service(answer) as one:
+        saved = one.client.save("j1", tmp_path / "new")
+        asked = [line for line in one.lines if "/artifacts/" in line]
+    assert [file.path.read_bytes() for file in saved] == [b"mask %d" % number for number in range(len(links))]
+    assert 0 < len(asked) < len(links)  # what had arrived before the response broke off is not requested again
+    assert not list((tmp_path / "new").glob(".*.part"))
+
+
+def test_what_has_arrived_is_kept_when_the_saving_is_interrupted(tmp_path: Path) -> None:
+    def volume(number: int) -> dict[str, Any]:
+        frames = [
+            {**item("f", mask=f"/v1/jobs/j1/artifacts/{number}-{number * 100 + frame}-0.mask.png"), "frame": frame}
+            for frame in range(100)
+        ]
+        links = {"nifti": f"/v1/jobs/j1/artifacts/{number}.labels.nii.gz"}
+        return {"custom_id": str(number), "state": "succeeded", "frames": frames, "links": links}
+
+    def answer(seen: Seen) -> Answer:
+        path = seen.line.split()[1]
+        if "/artifacts?" in path:
+            names = parse_qs(urlsplit(path).query)["name"]
+            files = (artifact(name.encode(), f"attachment; filename={name}").raw() for name in names)
+            parts = [b"--b\r\n" + file.partition(b"\r\n")[2] + b"\r\n" for file in files]
+            return Answer(200, b"".join(parts) + b"--b--\r\n")
+        if path.endswith("/4.labels.nii.gz"):
+            return problem(422, "option_invalid", "It breaks here.")
+        if path.endswith(".nii.gz"):
+            name = path.rpartition("/")[2]
+            return artifact(name.encode(), f"attachment; filename={name}")
+        return items(*(volume(number) for number in range(5)))
+
+    with service(answer) as one, pytest.raises(errors.OptionInvalid):
+        one.client.save("j1", tmp_path / "new")
+    # The labels of the last volume failed. Everything before them has its name.
+    assert len(list((tmp_path / "new").glob("*.labels.nii.gz"))) == 4
+    assert len(list((tmp_path / "new").glob("*.mask.png"))) >= 400
 
 
 def test_a_link_to_another_address_is_asked_of_the_service_alone(tmp_path: Path) -> None:
