@@ -24,6 +24,7 @@
     │   │   ├── InteractiveQuotaReached
     │   │   └── BytesQuotaReached
     │   └── Refused                  the request is well-formed but not acceptable
+    │       ├── ArtifactsElsewhere
     │       ├── NestedTooDeep
     │       ├── NoItems
     │       ├── TooManyItems
