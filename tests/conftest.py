@@ -1,17 +1,26 @@
 """One Valkey for all tests of the ledger, empty at the start of each test, and the plugins of every run."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
 from maskrelay.ledger import Ledger
+from maskrelay.stack import loopback
 from tests.support.checks import slow_subjects, time_per_folder
 from tests.support.servers.valkeys import RunningValkey, running_valkey
 
 # whatever else is in force (in CI: the same examples each time), no example is judged by the clock
 settings.register_profile("no clock", settings(), deadline=None)
 settings.load_profile("no clock")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each process of pytest-xdist ports of its own, so that no two stacks choose the same one."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    loopback._PORTS = loopback._PORTS[number::workers]
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
