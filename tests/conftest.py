@@ -16,9 +16,9 @@ settings.register_profile("no clock", settings(), deadline=None)
 settings.load_profile("no clock")
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """Give each process of pytest-xdist ports of its own, so that no two stacks choose the same one."""
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     loopback._PORTS = loopback._PORTS[number::workers]
 
