@@ -14,7 +14,7 @@ from api.http.headers import PRIVATE
 from api.http.middleware.request_audit import note
 from api.jobs.artifacts import Artifact, disposition, find_several, streamed
 from maskrelay.contract.views.job_views import MOST_TOGETHER
-from maskrelay.errors import ArtifactsElsewhere
+from maskrelay.errors import ArtifactsElsewhere, Malformed
 from maskrelay.storage.protocol import Storage
 
 #: Files that follow each other in one object are read together, up to this many bytes with those in between.
@@ -25,14 +25,12 @@ _CHUNK = 256 << 10
 _AHEAD = 8
 
 Names = Annotated[
-    list[str],
-    Query(
-        alias="name", min_length=1, max_length=MOST_TOGETHER, description="The name of a file; repeat it for each file."
-    ),
+    list[str] | None,
+    Query(alias="name", max_length=MOST_TOGETHER, description="The name of a file; repeat it for each file."),
 ]
 
 
-async def send_artifacts(request: Request, job: str, names: Names) -> Response:
+async def send_artifacts(request: Request, job: str, names: Names = None) -> Response:
     """Return several files of the job in one response, in the order of their names in the request.
 
     The body is `multipart/mixed`. Each part has the headers `Content-Type`, `Content-Length`, `Content-Disposition` and
@@ -40,9 +38,11 @@ async def send_artifacts(request: Request, job: str, names: Names) -> Response:
     is 404. If the operator has enabled redirects to files in the store, it is 422.
     """
     dependencies = dependencies_of(request)
+    artifacts = await in_thread(find_several, dependencies, tenant_of(request), job, names or [])
+    if names is None:
+        raise Malformed("At least one name is needed.", pointer="#/query/name")
     if dependencies.presigned_lifetime:
         raise ArtifactsElsewhere
-    artifacts = await in_thread(find_several, dependencies, tenant_of(request), job, names)
     note(request, artifacts=tuple(names))
     boundary = secrets.token_hex(16)
     heads = [_head(boundary, artifact) for artifact in artifacts]

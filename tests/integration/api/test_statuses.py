@@ -235,7 +235,7 @@ def encoded(world: World, path: str) -> httpx.Response:
     return world.admin.post(path, content=b"x", headers=headers)
 
 
-def sent_to_the_store(world: World) -> httpx.Response:
+def sent_to_the_store(world: World, name: str = "/0-0-0.mask.png") -> httpx.Response:
     """A file of its own object, where addresses of the store are given."""
     url, folder = world.api.settings.redis_url.get_secret_value(), world.api.folder.parent / "s3"
     with running_s3() as s3:
@@ -243,7 +243,7 @@ def sent_to_the_store(world: World) -> httpx.Response:
         with running_api(folder, url, **about) as api, api.client("admin") as admin:
             job = accepted(admin, b"a")
             finish(api, job, succeeded(api, job, 0))
-            return admin.get(f"/v1/jobs/{job}/artifacts/0-0-0.mask.png")
+            return admin.get(f"/v1/jobs/{job}/artifacts{name}")
 
 
 #: For one route, by method, path and status.
@@ -273,6 +273,10 @@ BY_ROUTE: dict[tuple[str, str, str], Callable[[World], httpx.Response]] = {
     ("PUT", REVIEW, "413"): lambda world: world.admin.put(world.path(REVIEW), content=bytes(20_000)),
     ("GET", "/metrics", "401"): lambda world: httpx.get(f"{world.tight.url}/metrics", trust_env=False),
     ("GET", "/v1/scaling", "401"): lambda world: httpx.get(f"{world.tight.url}/v1/scaling", trust_env=False),
+    ("GET", "/v1/jobs/{job}/artifacts", "200"): lambda world: world.admin.get(
+        world.path("/v1/jobs/{job}/artifacts?name={name}")
+    ),
+    ("GET", "/v1/jobs/{job}/artifacts", "422"): lambda world: sent_to_the_store(world, "?name=0-0-0.mask.png"),
     ("GET", "/v1/jobs/{job}/artifacts/{name}", "206"): lambda world: world.admin.get(
         world.path("/v1/jobs/{job}/artifacts/{name}"), headers={"Range": "bytes=0-3"}
     ),
