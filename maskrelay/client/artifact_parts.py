@@ -34,7 +34,7 @@ class ArtifactParts:
         self._file: ArtifactBody | None = None
         self._left = 0
         self._is_damaged = False
-        self.complete = 0
+        self.complete: int = 0
 
     def receive(self, _status: int, headers: httpx.Headers) -> "ArtifactParts":
         """Return the receiver of the response, which is requested once."""

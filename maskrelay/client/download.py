@@ -222,7 +222,7 @@ class SaveRecord:
     """What earlier calls have saved. This one remembers nothing: every artifact is asked for."""
 
     #: Whether `path_of` returns the path of every artifact that an earlier call has saved in the folder.
-    remembers = False
+    remembers: bool = False
 
     def path_of(self, _link: str, _folder: Path) -> Path | None:
         """Return the path of an artifact that was saved before and is unchanged, or None."""

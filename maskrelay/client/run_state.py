@@ -29,7 +29,7 @@ _UPLOAD_LIFETIME_S = 20 * 3600
 class RunState(UploadRecord, SaveRecord):
     """What earlier runs of a command have done with the service at `url`. `descriptor` is the open file."""
 
-    remembers = True
+    remembers: bool = True
 
     def __init__(self, descriptor: int, url: str) -> None:
         self._descriptor = descriptor
