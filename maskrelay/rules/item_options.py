@@ -16,16 +16,8 @@ from maskrelay.errors import Malformed, OptionInvalid, OptionUnknown
 OF_WHOLE_JOB = frozenset(
     {
         *("group_series", "partial_series", "identifiers", "callback", "lane", "deadline", "endpoint"),
-        *(
-            "one_prompt_per_request",
-            "reuse",
-            "dry_run",
-            "max_rejected_share",
-            "store_beside",
-            "store_to",
-            "store_prefix",
-            "metadata",
-        ),
+        *("one_prompt_per_request", "reuse", "dry_run", "max_rejected_share", "metadata"),
+        *("store_to", "store_prefix", "store_beside"),
     }
 )
 
