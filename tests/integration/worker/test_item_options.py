@@ -28,13 +28,6 @@ VOXELS = voxels(RASTER, ball((0, 0, 0), 6))
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def api(tmp_path: Path, empty_valkey: str, data: Path) -> Iterator[RunningApi]:
     credentials = write_credentials(tmp_path / "credentials.json", folder_credential(data))
     with running_api(tmp_path / "store", empty_valkey, credentials_file=str(credentials)) as running:

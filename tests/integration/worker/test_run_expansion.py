@@ -43,13 +43,6 @@ def s3() -> Iterator[RunningS3]:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def credentials(tmp_path: Path, data: Path, s3: RunningS3) -> Path:
     bucket = s3_credential("images", s3.endpoint_url)
     return write_credentials(tmp_path / "credentials.json", folder_credential(data), bucket)

@@ -52,13 +52,6 @@ def endpoint() -> Iterator[RunningSimulator]:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def credentials(tmp_path: Path, data: Path) -> Path:
     away = {**s3_credential("away", "http://127.0.0.1:1"), "name": "away"}
     return write_credentials(tmp_path / "credentials.json", folder_credential(data), away)

@@ -31,13 +31,6 @@ PICTURE = saved(gradient(), "PNG")
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def credentials(tmp_path: Path, data: Path) -> Path:
     return write_credentials(tmp_path / "credentials.json", folder_credential(data))
 
