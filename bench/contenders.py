@@ -48,13 +48,17 @@ def ours(
     folder: Path,
     *,
     caller_module: str = "bench.client",
+    callers: int = 1,
     segments: int = 1,
     **settings: object,
 ) -> Iterator[Contender]:
-    """Start the whole service on its embedded stack, with `segments` segment workers and one caller."""
+    """Start the whole service on its embedded stack, with `segments` segment workers and one process that calls it.
+
+    `callers` are the calls that `bench.single_client` makes at a time.
+    """
     with (
         running_service(endpoint, folder / "data", segments=segments, **settings) as service,
-        _process(caller_module, [service.url, service.api_key, *prompts], {}) as caller,
+        _process(caller_module, [service.url, service.api_key, *prompts], {"BENCH_CALLERS": str(callers)}) as caller,
     ):
         yield Contender(caller, {**service.processes, "client": caller.pid})
 

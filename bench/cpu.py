@@ -1,10 +1,11 @@
 """The CPU time per image: the service against common alternatives, with the same files, in one run.
 
-    python -m bench.cpu [--images 160] [--runs 3] [--prompts 1 3] [--without CONTENDER …]
+    python -m bench.cpu [--images 240] [--runs 3] [--prompts 1 3] [--without CONTENDER …]
 
 The service is measured with its results on files and on S3, with the stock and with the lean deployment, and with one
-bulk job and single images one after another. Every contender starts its processes and segments four images as a
-warm-up. Then it processes the same files in each run, in turn with the others; single images are a quarter of them.
+bulk job and single images, one after another and eight at a time. Every contender starts its processes and segments
+four images as a warm-up. Then it processes files in each run, in turn with the others: a bulk job has all of them, and
+single images and the alternatives, whose cost does not depend on the number, are the first eighth of them.
 
 `all processes` counts the workers, the API, Valkey, and the caller, which uploads the images and fetches the masks. An
 alternative has one process, or a few of one kind. The endpoint and the S3 server (moto) are not counted.
@@ -33,6 +34,8 @@ from tests.support.proxies.s3_proxy import faulty_proxy
 from tests.support.servers.s3_servers import RunningS3, running_s3
 
 _WARM = 4
+#: Single images and the alternatives are given this part of the files of a bulk job.
+_PART = 8
 #: The bytes per second of a real endpoint, in both directions together.
 _BANDWIDTH = 5e6
 
@@ -43,7 +46,8 @@ class Way:
 
     s3: bool = False
     lean: bool = False
-    single: bool = False
+    #: The single images that are submitted at a time. 0 means one bulk job.
+    callers: int = 0
 
 
 BASE = "maskrelay, bulk"
@@ -51,8 +55,9 @@ WAYS: Mapping[str, Way] = {
     BASE: Way(),
     "maskrelay, bulk, lean": Way(lean=True),
     "maskrelay, bulk, S3": Way(s3=True),
-    "maskrelay, single": Way(single=True),
-    "maskrelay, single, S3": Way(s3=True, single=True),
+    "maskrelay, single": Way(callers=1),
+    "maskrelay, 8 single": Way(callers=8),
+    "maskrelay, single, S3": Way(s3=True, callers=1),
 }
 
 
@@ -69,7 +74,7 @@ class Servers:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.cpu", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--images", type=int, default=160)
+    parser.add_argument("--images", type=int, default=240)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--prompts", type=int, nargs="+", default=[1], choices=range(1, len(PROMPTS) + 1))
     parser.add_argument("--service-time", type=float, default=0.25, help="seconds per image, in 8 slots")
@@ -105,15 +110,12 @@ def compare(
         for run in range(runs):
             floors.append(floor([path.read_bytes() for path in files], len(prompts)))
             for name, contender in ready.items():
-                chosen = files[: max(images // 4, 1)] if _way(name).single else files
-                endpoint = servers.lean if _way(name).lean else servers.stock
+                way = WAYS.get(name)
+                chosen = files if way and not way.callers else files[: max(images // _PART, 1)]
+                endpoint = servers.lean if way and way.lean else servers.stock
                 out = folder / name / f"run-{run}"
                 measured[name].append(_checked(contender, endpoint, chosen, out, len(prompts)))
     return measured, floors
-
-
-def _way(name: str) -> Way:
-    return WAYS.get(name, Way())
 
 
 def _start(
@@ -128,9 +130,9 @@ def _start(
     if way.s3:
         storage_url = f"{servers.s3.storage_url}/{folder.name.replace(', ', '-')}"
         settings |= {"storage_url": storage_url, "s3_endpoint_url": servers.s3_url}
-    caller = "bench.single_client" if way.single else "bench.client"
+    caller = "bench.single_client" if way.callers else "bench.client"
     endpoint = servers.lean if way.lean else servers.stock
-    return ours(endpoint, prompts, folder, caller_module=caller, **settings)
+    return ours(endpoint, prompts, folder, caller_module=caller, callers=way.callers, **settings)
 
 
 def _checked(

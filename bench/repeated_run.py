@@ -45,6 +45,7 @@ def main() -> None:
             endpoint,
             Path(folder) / "data",
             endpoint_max_in_flight=16,
+            endpoint_max_bytes_per_s=1e9,
             endpoint_model_version="1",
             credentials_file=_credentials(Path(folder), proxy.url),
         ) as service,

@@ -45,7 +45,7 @@ def main() -> None:
         data.mkdir()
         (data / "picture.png").write_bytes(saved(gradient(64, 64), "PNG"))
         credentials = Path(folder) / "credentials.json"
-        more = {"endpoint_max_in_flight": 16, "tenant_frames": 2_000_000}
+        more = {"endpoint_max_in_flight": 16, "endpoint_max_bytes_per_s": 1e9, "tenant_frames": 2_000_000}
         credentials.write_text(
             json.dumps([{"name": "disk", "kind": "file", "reads": {"local": [f"{data.as_uri()}/"]}}])
         )

@@ -1,7 +1,12 @@
-"""A caller of the service as a process: it submits each file as a job of its own, waits for its end, and saves it."""
+"""A caller of the service as a process: it submits each file as a job of its own, waits for its end, and saves it.
 
+BENCH_CALLERS (default 1) is the number of files for which it does so at a time.
+"""
+
+import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.peers.turns import Done, Target, serve
@@ -9,20 +14,23 @@ from maskrelay.client import Client
 
 #: How long one call may wait for the end of a job. A job that takes longer counts as failed.
 _WAIT_S = 30
+_CALLERS = int(os.environ.get("BENCH_CALLERS", "1"))
 
 
 def work(target: Target, files: Sequence[Path], out: Path) -> Done:
-    succeeded, saving_s = 0, 0.0
-    with Client(target.url, target.key) as client:
-        for path in files:
+    with Client(target.url, target.key) as client, ThreadPoolExecutor(_CALLERS) as callers:
+
+        def segmented(path: Path) -> float | None:
+            """Return the CPU seconds for fetching the masks, or None if the job has failed."""
             job = client.submit([path], target.prompts, outputs=["mask"], wait_s=_WAIT_S)
             if job.state != "succeeded":
-                continue
-            before = time.process_time()
+                return None
+            before = time.thread_time()
             client.save(job.id, out / path.stem)
-            saving_s += time.process_time() - before
-            succeeded += 1
-    return Done(succeeded, len(files) - succeeded, saving_s)
+            return time.thread_time() - before
+
+        saving = [seconds for seconds in callers.map(segmented, files) if seconds is not None]
+    return Done(len(saving), len(files) - len(saving), sum(saving))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,9 @@
 The images are read in the UDF, after the filter of the checkpoints, so that rows with a result are not read again.
 """
 
+import asyncio
+from typing import Any
+
 import aiohttp
 import daft
 import ray
@@ -14,12 +17,16 @@ def main(setup: Setup) -> None:
     ray.init(num_cpus=8, include_dashboard=False)
     daft.set_runner_ray()
 
+    def prepared(url: str) -> dict[str, Any]:
+        return request_of(setup.read(url), setup.prompt)
+
     @daft.func(max_concurrency=setup.in_flight, max_retries=setup.retries, return_dtype=daft.DataType.int64())
     async def area(url: str) -> int:
         timeout = aiohttp.ClientTimeout(total=setup.timeout_s)
+        body = await asyncio.to_thread(prepared, url)  # the event loop has many requests in flight meanwhile
         async with (
             aiohttp.ClientSession(timeout=timeout, headers=setup.headers) as session,
-            session.post(setup.endpoint, json=request_of(setup.read(url), setup.prompt)) as response,
+            session.post(setup.endpoint, json=body) as response,
         ):
             response.raise_for_status()
             return area_of(await response.json())
