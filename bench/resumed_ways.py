@@ -131,6 +131,8 @@ class Maskrelay(Way):
             "MASKRELAY_ENDPOINT_MAX_IN_FLIGHT": str(IN_FLIGHT),
             "MASKRELAY_ENDPOINT_MAX_BYTES_PER_S": "1e9",  # the endpoint has no limit, and the others know none
             "MASKRELAY_ENDPOINT_MODEL_VERSION": "1",
+            "MASKRELAY_SCORE_TIMEOUT_S": str(TIMEOUT_S),
+            "MASKRELAY_SLOT_LEASE_S": str(TIMEOUT_S + 5),
         }
         self.run([sys.executable, "-m", "maskrelay.stack", "up"], settings)
         if not eventually(lambda: says_ok(f"{self._http.base_url}/readyz"), within_s=120):
