@@ -1,5 +1,6 @@
 """A service for the client's tests: a real HTTP server that answers from a list, in order, and keeps what it saw."""
 
+import hashlib
 import json
 import re
 import socket
@@ -57,6 +58,41 @@ def problem(status: int, code: str, detail: str = "No.", **more: Any) -> Answer:
 
 def job(**changes: Any) -> Answer:
     return Answer(200, {**JOB, **changes})
+
+
+def item(custom_id: str, **links: str) -> dict[str, Any]:
+    """Return an item with one mask. `links` are those of its files, by the name of the output."""
+    mask = {
+        "prompt": "disc",
+        "category": None,
+        "empty": False,
+        "area_px": 1,
+        "bbox": [0, 0, 1, 1],
+        "centroid": [0, 0],
+        "components": 1,
+        "mean_probability": 0.9,
+        "border": [],
+        "flags": [],
+        "links": {name: link for name, link in links.items() if name != "overlay"},
+    }
+    overlay = {"overlay": links["overlay"]} if "overlay" in links else {}
+    return {"custom_id": custom_id, "state": "succeeded", "masks": [mask], "links": overlay}
+
+
+def items(*shown: dict[str, Any]) -> Answer:
+    """Answers with these items, all on one page."""
+    return Answer(200, {"items": list(shown), "next": None})
+
+
+def artifact(content: bytes, name: str, *, sha256: str | None = None, cut: int | None = None) -> Answer:
+    """Answers with a file. `name` is its `Content-Disposition`, and `sha256` is its ETag, by default the right one."""
+    tag = hashlib.sha256(content).hexdigest() if sha256 is None else sha256
+    return Answer(200, content, (("etag", f'"{tag}"'), ("content-disposition", name)), cut)
+
+
+#: One item with one mask, and the file of its mask.
+ONE = items(item("a", mask="http://public.example/base/v1/jobs/j1/artifacts/0-0-0.mask.png"))
+MASK = artifact(b"mask", "attachment; filename=\"m.png\"; filename*=UTF-8''r%C3%B8ntgen-disc.mask.png")
 
 
 def with_files(shown: Answer, *files: Answer) -> Callable[[Seen], Answer]:

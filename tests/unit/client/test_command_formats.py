@@ -12,7 +12,7 @@ import pytest
 
 from maskrelay.client.cli import main
 from tests.unit.client.services import JOB, Answer, job, problem, service
-from tests.unit.client.test_download import item as item_of
+from tests.unit.client.services import item as item_of
 
 
 def failed(number: int) -> dict[str, Any]:

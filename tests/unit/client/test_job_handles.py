@@ -18,10 +18,9 @@ from maskrelay import errors
 from maskrelay.client import AsyncClient, AsyncItem, AsyncJob, Client, Item, Job
 from maskrelay.contract.views.job_views import JobShown
 from tests.support.servers.scripted_server import Seen
-from tests.unit.client.services import JOB, Answer, Service, job, problem, service, with_files
-from tests.unit.client.test_download import artifact
-from tests.unit.client.test_download import item as item_of
-from tests.unit.client.test_download import items as items_of
+from tests.unit.client.services import JOB, Answer, Service, artifact, job, problem, service, with_files
+from tests.unit.client.services import item as item_of
+from tests.unit.client.services import items as items_of
 
 LINK = "/v1/jobs/j1/artifacts/"
 
