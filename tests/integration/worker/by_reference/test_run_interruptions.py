@@ -41,7 +41,9 @@ def test_an_interrupted_reading_goes_on_after_the_last_chunk(
     planned(api)
     job = submitted(north, **body)
     context, attempts = parts_of(api), 0
-    prefix = submission_of(api, job).run.chunks  # type: ignore[union-attr]
+    described = submission_of(api, job).run
+    assert described is not None
+    prefix = described.chunks
     storage = context.storage
     for name in ("create", "put"):
         monkeypatch.setattr(storage, name, Interrupted(getattr(storage, name), prefix))
