@@ -16,14 +16,35 @@ _TRIES = 100
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that is not in use now. Raises StackError if none is found."""
+    """Return a port of the loopback interface that is not in use now, and reserve it for a server.
+
+    No process gets this port from this function for the next minute, unless a server has used it in the meantime.
+    Raises StackError if no port is found.
+    """
     for port in random.SystemRandom().sample(_PORTS, _TRIES):  # processes that start together try different ports
         try:
-            socket.create_server((HOST, port)).close()
+            _reserve(port)
         except OSError:
             continue
         return port
     raise StackError(f"{_TRIES} ports between {_PORTS.start} and {_PORTS.stop - 1} are in use")
+
+
+def _reserve(port: int) -> None:
+    """Leave a closed connection at `port`. Raises OSError if the port is in use or reserved.
+
+    The side that closes first keeps its port in the state TIME_WAIT (RFC 9293, section 3.3.2), for 60 seconds on Linux.
+    Until then the port is refused to a socket without SO_REUSEADDR, such as the next one that is bound here, and
+    granted to one with it, such as that of a server.
+    """
+    with socket.socket() as listener:
+        listener.bind((HOST, port))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # after bind, which must refuse such a port
+        listener.listen(1)
+        with socket.create_connection((HOST, port)) as client:
+            accepted, _ = listener.accept()
+            accepted.close()
+            client.recv(1)  # until the end of the connection has arrived, so that this side is not the first to close
 
 
 def refuse_taken(port: int) -> None:

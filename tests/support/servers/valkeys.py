@@ -34,12 +34,17 @@ class RunningValkey:
         """Start the server. Return when it responds and has loaded its file."""
         binary = os.environ.get("TEST_REDIS_SERVER") or os.fspath(server())
         places = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", os.fspath(self.folder)]
+        if "--cluster-enabled" in self._options:
+            places += ["--cluster-port", str(free_port())]  # by default the port above plus 10,000, which may be in use
         durable = ["--appendonly", "yes" if self._persist else "no", "--appendfsync", "everysec", "--save", ""]
-        self._process = subprocess.Popen([binary, *places, *durable, *self._options], stdout=subprocess.DEVNULL)
+        log = self.folder / "valkey.log"
+        with log.open("wb") as stdout:
+            self._process = subprocess.Popen([binary, *places, *durable, *self._options], stdout=stdout)
         ends = time.monotonic() + 15
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > ends:
-                raise RuntimeError(f"{binary} does not answer; it ended with {self._process.poll()}")
+                said = log.read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"{binary} does not answer; it ended with {self._process.poll()}: {said}")
             time.sleep(0.01)
 
     def kill(self) -> None:
