@@ -10,7 +10,7 @@ from pathlib import Path
 from maskrelay.errors import KeyInvalid, ObjectMissing
 from maskrelay.storage.file_writer import FileWriter
 from maskrelay.storage.flushing import Flushing
-from maskrelay.storage.folders import READING, opened, storage_errors
+from maskrelay.storage.folders import READING, open_file, opened, storage_errors
 from maskrelay.storage.leftovers import remove_empty, remove_leftovers
 from maskrelay.storage.protocol import (
     BINARY,
@@ -94,9 +94,9 @@ class FileStorage:
         check_key(key)
         *folders, name = key.split("/")
         # Without O_NONBLOCK, opening a named pipe that someone put into the folder would block.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with storage_errors(READING), opened(self._root, folders) as folder:
-            file = os.open(name, flags, dir_fd=folder)
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        with storage_errors(READING):
+            file = open_file(self._root, folders, name, flags)
             if stat.S_ISREG(os.fstat(file).st_mode):
                 return file
         os.close(file)

@@ -1,12 +1,16 @@
-"""Functions that open folders below a root, one level at a time, so no symbolic link can lead out of the root."""
+"""Functions that open folders and files below a root, so that no symbolic link can lead out of the root.
+
+If the system cannot refuse symbolic links in a whole path (see `open_beneath`), folders are opened one level at a time.
+"""
 
 import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from maskrelay.errors import KeyInvalid, ObjectMissing, StorageError
+from maskrelay.storage.open_beneath import is_possible, open_beneath
 from maskrelay.storage.protocol import unavailable
 
 #: The errors that an errno stands for when a key is read, and when a key is written. Any other errno means that the
@@ -79,12 +83,36 @@ def enter(root: Path, segments: Sequence[str], *, make: bool, flush: bool = True
     disk.
     """
     with storage_errors({}):
-        here = os.open(root, _FOLDER)
+        top = os.open(root, _FOLDER)
+    if not segments:
+        return top
+    try:
+        if is_possible():
+            with suppress(FileNotFoundError) if make else nullcontext():
+                return open_beneath(top, "/".join(segments), _FOLDER)
+        return _walk(top, segments, make=make, flush=flush)
+    finally:
+        os.close(top)
+
+
+def open_file(root: Path, segments: Sequence[str], name: str, flags: int) -> int:
+    """Return a descriptor of the existing file `name` in the folder at `segments`. The caller must close it."""
+    if is_possible():
+        with opened(root, ()) as top:
+            return open_beneath(top, "/".join((*segments, name)), flags)
+    with opened(root, segments) as folder:
+        return os.open(name, flags | os.O_NOFOLLOW, dir_fd=folder)
+
+
+def _walk(top: int, segments: Sequence[str], *, make: bool, flush: bool) -> int:
+    """Enter one folder after another. Return a descriptor of the last one, and leave `top` open."""
+    here = top
     for segment in segments:
         try:
             inner = _enter_one(here, segment, make=make, flush=flush)
         finally:
-            os.close(here)
+            if here != top:
+                os.close(here)
         here = inner
     return here
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from maskrelay.errors import KeyInvalid, ObjectExists, ObjectMissing, StorageUnavailable
-from maskrelay.storage import flushing
+from maskrelay.storage import flushing, folders
 from maskrelay.storage.file_store import FileStorage
 
 # Written by a child whose files may not grow past 4096 bytes: what a full disk does, without one.
@@ -43,8 +43,10 @@ def root(tmp_path):
     return folder
 
 
-@pytest.fixture
-def storage(root):
+@pytest.fixture(params=["one call", "folder by folder"])
+def storage(root, request, monkeypatch):
+    if request.param == "folder by folder":
+        monkeypatch.setattr(folders, "is_possible", lambda: False)
     return FileStorage(root)
 
 

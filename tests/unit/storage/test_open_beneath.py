@@ -1,0 +1,49 @@
+"""One system call that opens a path below a folder, and never anything else."""
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from maskrelay.storage.open_beneath import is_possible, open_beneath
+
+pytestmark = pytest.mark.skipif(not is_possible(), reason="this system does not have openat2(2)")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[int]:
+    (tmp_path / "root" / "a" / "b").mkdir(parents=True)
+    (tmp_path / "root" / "a" / "b" / "object").write_bytes(b"inside")
+    (tmp_path / "secret").write_bytes(b"outside")
+    (tmp_path / "root" / "a" / "folder").symlink_to(tmp_path / "root" / "a" / "b")
+    (tmp_path / "root" / "a" / "file").symlink_to(tmp_path / "secret")
+    folder = os.open(tmp_path / "root", os.O_RDONLY | os.O_DIRECTORY)
+    yield folder
+    os.close(folder)
+
+
+def test_a_path_is_opened(root: int) -> None:
+    file = open_beneath(root, "a/b/object", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        assert os.read(file, 100) == b"inside"
+        assert not os.get_inheritable(file)
+    finally:
+        os.close(file)
+
+
+@pytest.mark.parametrize(
+    ("path", "number"),
+    [
+        ("a/folder/object", errno.ELOOP),
+        ("a/file", errno.ELOOP),
+        ("../secret", errno.EXDEV),
+        ("a/b/none", errno.ENOENT),
+        ("a/b/object/below", errno.ENOTDIR),
+    ],
+)
+def test_nothing_else_is_opened(root: int, path: str, number: int) -> None:
+    with pytest.raises(OSError) as raised:
+        open_beneath(root, path, os.O_RDONLY | os.O_CLOEXEC)
+    assert raised.value.errno == number
