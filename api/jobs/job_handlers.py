@@ -47,6 +47,7 @@ from api.jobs.representation import (
 )
 from api.jobs.unflagged_sample import MOST
 from maskrelay.contract.records import keys
+from maskrelay.contract.records.planned_items import IgnoredFile
 from maskrelay.errors import Gone, LedgerUnavailable, Malformed, NotFound, StorageUnavailable, code_of
 
 Cursor = Annotated[str | None, Query(max_length=200, description="The value of `next` from the previous page.")]
@@ -173,41 +174,42 @@ async def list_items(
     possible when the job has ended, and not together with the other filters. `sample` is possible when the job has
     ended. An item that you have reviewed has your `review`, and the `reviews` of other readers.
     """
-    dependencies = dependencies_of(request)
-    known = await in_thread(find_job, dependencies, tenant_of(request), job)
+    dependencies, tenant = dependencies_of(request), tenant_of(request)
     url = job_url(base_of(request), job)
     reader, filters = caller_of(request).name, {"flag": flag, "review": review, "sample": sample}
     given = {name: value for name, value in filters.items() if value is not None}
-    if offset is None and order is None:
-        read = (
-            partial(reviewed_page, review=review, sample=sample, reader=reader)
-            if given.keys() - {"flag"}
-            else read_page
-        )
-        page = await in_thread(partial(read, flag=flag), dependencies, known, cursor, limit)
-    elif cursor is not None or given:
-        raise Malformed("offset and order cannot be combined with cursor or a filter.", pointer=pointer("query"))
-    else:
-        page = await in_thread(
-            partial(read_from, by_suspicion=order is not None), dependencies, known, offset or 0, limit
-        )
-    shown, following = await in_thread(_bodies, page, url, rle), page.next
-    await in_thread(add_reviews, dependencies, job, reader, shown)
+
+    def read() -> tuple[JobSnapshot, ItemPage, list[Any], list[IgnoredFile]]:
+        known = find_job(dependencies, tenant, job)
+        if offset is not None or order is not None:
+            if cursor is not None or given:
+                raise Malformed(
+                    "offset and order cannot be combined with cursor or a filter.", pointer=pointer("query")
+                )
+            page = read_from(dependencies, known, offset or 0, limit, by_suspicion=order is not None)
+        elif review is not None or sample is not None:
+            page = reviewed_page(
+                dependencies, known, cursor, limit, reader=reader, flag=flag, review=review, sample=sample
+            )
+        else:
+            page = read_page(dependencies, known, cursor, limit, flag)
+        shown = [item_body(line, url, rle=rle) for line in page.lines]
+        add_reviews(dependencies, job, reader, shown)
+        is_first = cursor is None and not given and not wants_lines(request.headers)
+        return known, page, shown, read_ignored(dependencies, known) if is_first else []
+
+    known, page, shown, ignored = await in_thread(read)
     only = "".join(f"{name}={value}&" for name, value in given.items())
-    headers = {**PRIVATE, **next_link(f"{url}/items", following, limit, only)}
+    headers = {**PRIVATE, **next_link(f"{url}/items", page.next, limit, only)}
     if not known.terminal:
         headers |= RETRY_AFTER
     if wants_lines(request.headers):
         lines = "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in shown)
         return Response(lines, headers=headers, media_type="application/x-ndjson")
-    body: dict[str, Any] = {"items": shown, "next": following}
-    if cursor is None and not given and (ignored := await in_thread(read_ignored, dependencies, known)):
+    body: dict[str, Any] = {"items": shown, "next": page.next}
+    if ignored:
         body["ignored"] = [body_of(ignored_shown(file)) for file in ignored]
     return JSONResponse(body, headers=headers)
-
-
-def _bodies(page: ItemPage, url: str, rle: bool) -> list[Any]:
-    return [item_body(line, url, rle=rle) for line in page.lines]
 
 
 async def show_item(
@@ -217,13 +219,18 @@ async def show_item(
 
     While the job runs, the item has only the frames that are completed.
     """
-    dependencies = dependencies_of(request)
-    known = await in_thread(find_job, dependencies, tenant_of(request), job)
-    line = await in_thread(read_item, dependencies, known, item)
-    body = await in_thread(partial(item_body, rle=rle, provenance=True), line, job_url(base_of(request), job))
-    if grid := await in_thread(read_grid, dependencies, known, line):
-        body["grid"] = body_of(grid)
-    await in_thread(add_reviews, dependencies, job, caller_of(request).name, [body])
+    dependencies, tenant = dependencies_of(request), tenant_of(request)
+
+    def read() -> tuple[JobSnapshot, Any]:
+        known = find_job(dependencies, tenant, job)
+        line = read_item(dependencies, known, item)
+        body = item_body(line, job_url(base_of(request), job), rle=rle, provenance=True)
+        if grid := read_grid(dependencies, known, line):
+            body["grid"] = body_of(grid)
+        add_reviews(dependencies, job, caller_of(request).name, [body])
+        return known, body
+
+    known, body = await in_thread(read)
     return JSONResponse(body, headers=PRIVATE if known.terminal else PRIVATE | RETRY_AFTER)
 
 

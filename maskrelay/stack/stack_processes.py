@@ -50,7 +50,7 @@ IMPORTED_ONCE = (
     "maskrelay.scoring.credentials",
     "api.app",
     "api.http.connections",
-    "uvicorn.loops.asyncio",
+    "uvicorn.loops.uvloop",
 )
 
 
