@@ -26,7 +26,7 @@ def work(target: Target, files: Sequence[Path], out: Path) -> Done:
             if job.state != "succeeded":
                 return None
             before = time.thread_time()
-            client.save(job.id, out / path.stem)
+            job.save(out / path.stem)
             return time.thread_time() - before
 
         saving = [seconds for seconds in callers.map(segmented, files) if seconds is not None]

@@ -36,6 +36,8 @@ _CURSORS = {
 NO_FLAG = "none"
 #: The number of ignored files of a run that are listed.
 _MOST_IGNORED = 1000
+#: The most bytes of items that the response to a submission contains.
+_MOST_AT_ONCE = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,13 @@ def _selected(dependencies: Dependencies, result: Result, flag: str, first: int,
     lines = lines_of_numbers(dependencies, result, numbers[first : first + limit])
     following = cursor_of(_FLAGGED, str(first + limit)) if first + limit < len(numbers) else None
     return ItemPage(tuple(lines), following)
+
+
+def small_job_items(dependencies: Dependencies, known: JobSnapshot) -> tuple[ItemLine, ...] | None:
+    """Return the items of a job that has ended, or None if they have more than _MOST_AT_ONCE bytes."""
+    if known.result is None or known.result.items.length > _MOST_AT_ONCE:
+        return None
+    return _final(dependencies, known.result, 0, known.result.counts.total).lines
 
 
 def final_line(dependencies: Dependencies, result: Result, item: int) -> ItemLine | None:

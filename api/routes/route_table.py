@@ -25,7 +25,7 @@ from api.submissions import redrive, submit, watches
 from maskrelay.contract.views.dead_letter_views import DeadLetterList, RedriveList
 from maskrelay.contract.views.delivery_views import DeliveryList, DeliveryShown
 from maskrelay.contract.views.endpoint_views import EndpointList
-from maskrelay.contract.views.job_views import ItemList, ItemShown, JobList, JobShown, UploadList
+from maskrelay.contract.views.job_views import ItemList, ItemShown, JobList, JobShown, SubmittedJob, UploadList
 from maskrelay.contract.views.review_views import ItemReviews, ReviewShown, ReviewSummary
 from maskrelay.contract.views.run_views import RejectedLineList
 from maskrelay.contract.views.watch_views import EventsSeen, WatchList, WatchShown
@@ -51,6 +51,7 @@ _KEY = header(
     KEY_PATTERN,
 )
 _ENDED: Answers = {200: {"model": JobShown, "description": "The job has already ended."}}
+_SUBMITTED_AND_ENDED: Answers = {200: {"model": SubmittedJob, "description": "The job has already ended."}}
 _NOT_MODIFIED = {"description": "Not modified."}
 _LINES = {
     "description": "A page of items. With `Accept: application/x-ndjson`, one item per line.",
@@ -91,9 +92,9 @@ ROUTES = (
         access="submit",
         tag="jobs",
         status=202,
-        model=JobShown,
+        model=SubmittedJob,
         problems=(400, 409, 410, 413, 415, 422, 429, 503),
-        others=_ENDED,
+        others=_SUBMITTED_AND_ENDED,
         headers=(_KEY, _WAIT),
         body=JOB_BODY,
     ),

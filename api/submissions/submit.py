@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -14,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from api.dependencies import (
     Dependencies,
     base_of,
+    caller_of,
     dependencies_of,
     in_thread,
     side_by_side,
@@ -22,9 +24,10 @@ from api.dependencies import (
 from api.http.headers import RETRY_AFTER, idempotency_key, wait_asked
 from api.http.json_pointer import pointer
 from api.http.middleware.request_audit import note
+from api.jobs.items import small_job_items
 from api.jobs.long_poll import until_ended
 from api.jobs.lookup import JobSnapshot, find_job
-from api.jobs.representation import body_of, job_shown
+from api.jobs.representation import body_of, item_body, job_shown
 from api.submissions import accept, idempotency, request_bodies
 from api.submissions.accept_run import accept_referenced_run, accept_run
 from api.submissions.options import read_json
@@ -45,6 +48,7 @@ from api.submissions.uploads import (
     incoming_of,
 )
 from maskrelay.callbacks.signature import derive_secret
+from maskrelay.contract.records.item_lines import ItemLine
 from maskrelay.contract.records.job import Submission
 from maskrelay.contract.views.job_views import UploadList, UploadShown
 from maskrelay.errors import (
@@ -167,13 +171,14 @@ async def answer_accepted(
     """Return the accepted job in its current state.
 
     With `wait`, first wait until the job has ended, but at most this many seconds. `is_new` says that this request has
-    created the job.
+    created the job. If the job has ended by then, the response contains its items, unless they are too long.
     """
     note(request, job=submission.id, fingerprint=submission.fingerprint)
     dependencies = dependencies_of(request)
     if wait:
         await until_ended(dependencies, submission.id, wait, is_new=is_new)
-    known = await in_thread(_known, dependencies, submission)
+    with_items = bool(wait) and is_new and caller_of(request).may("read")
+    known, lines = await in_thread(partial(_known, dependencies, submission, with_items=with_items))
     generated = submission.callback is not None and submission.callback.sealed is None
     secret = derive_secret(dependencies.server_key, submission.id) if generated else None
     shown = job_shown(known, base_of(request), secret=secret)
@@ -182,18 +187,25 @@ async def answer_accepted(
         headers["Preference-Applied"] = f"wait={wait}"
     if not known.terminal:
         headers |= RETRY_AFTER
-    return JSONResponse(body_of(shown), 200 if known.terminal else 202, headers)
+    body = body_of(shown)
+    if lines is not None:
+        body["items"] = [item_body(line, shown.links.self) for line in lines]
+    return JSONResponse(body, 200 if known.terminal else 202, headers)
 
 
-def _known(dependencies: Dependencies, submission: Submission) -> JobSnapshot:
-    """Return the job in its current state.
+def _known(
+    dependencies: Dependencies, submission: Submission, *, with_items: bool
+) -> tuple[JobSnapshot, tuple[ItemLine, ...] | None]:
+    """Return the job in its current state and, if `with_items`, the items of a small job that has ended.
 
     The job is already accepted, so an error here must not look like a refusal.
     """
-    try:
-        return find_job(dependencies, submission.tenant, submission.id)
-    except (LedgerUnavailable, StorageUnavailable, NotFound):
-        return JobSnapshot(submission, None, None)
+    known = JobSnapshot(submission, None, None)
+    with suppress(LedgerUnavailable, StorageUnavailable, NotFound):
+        known = find_job(dependencies, submission.tenant, submission.id)
+        if with_items:
+            return known, small_job_items(dependencies, known)
+    return known, None
 
 
 async def upload_files(request: Request) -> Response:

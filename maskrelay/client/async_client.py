@@ -32,7 +32,7 @@ from maskrelay.contract.records.runs import ManifestFormat
 from maskrelay.contract.views.dead_letter_views import DeadLetterList, DeadLetterShown, RedriveList
 from maskrelay.contract.views.delivery_views import DeliveryShown
 from maskrelay.contract.views.endpoint_views import EndpointShown
-from maskrelay.contract.views.job_views import JobList, JobShown
+from maskrelay.contract.views.job_views import ItemShown, JobList, JobShown
 from maskrelay.contract.views.watch_views import WatchShown
 from maskrelay.contract.vocabulary.outputs import Output
 from maskrelay.contract.vocabulary.trained_targets import TargetShown
@@ -238,12 +238,14 @@ class AsyncClient:
             if not events.ended:
                 await asyncio.sleep(events.pause(error))
 
-    async def save(self, job_id: str, folder: str | os.PathLike[str]) -> list[SavedFile]:
+    async def save(
+        self, job_id: str, folder: str | os.PathLike[str], *, items: Sequence[ItemShown] | None = None
+    ) -> list[SavedFile]:
         """Save all available artifacts in `folder`, which is created, and return the saved files in order of the items.
 
         See `Client.save`.
         """
-        return await self._run(operations.saved_files(job_id, folder, SaveRecord()))
+        return await self._run(operations.saved_files(job_id, folder, SaveRecord(), items))
 
     async def deliveries(self, job_id: str) -> list[DeliveryShown]:
         """Return the job's events so far, and the state of the delivery of each."""

@@ -12,7 +12,7 @@ from maskrelay.client.item_pixels import html_table, mask_array, mask_links, ove
 from maskrelay.client.progress import describe, progress_bar
 from maskrelay.client.responses import pictures
 from maskrelay.client.service_events import JobEvent
-from maskrelay.contract.views.job_views import ItemShown, JobShown
+from maskrelay.contract.views.job_views import ItemShown, JobShown, SubmittedJob
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -59,12 +59,14 @@ class Job(_JobTable):
     """A job of a `Client`. Its fields are those of the moment at which it was returned; `status` asks again."""
 
     _client: "Client" = PrivateAttr()
+    _ended_items: list[ItemShown] | None = PrivateAttr(None)
 
     @classmethod
     def of(cls, client: "Client", shown: JobShown) -> Self:
         """Return the handle of a job."""
         job = copied(cls, shown)
         job._client = client  # noqa: SLF001 - of its own class
+        job._ended_items = _items_of(shown)  # noqa: SLF001
         return job
 
     def status(self) -> "Job":
@@ -94,7 +96,7 @@ class Job(_JobTable):
 
     def save(self, folder: str | os.PathLike[str]) -> list[SavedFile]:
         """Save all available artifacts in `folder`."""
-        return self._client.save(self.id, folder)
+        return self._client.save(self.id, folder, items=self._ended_items)
 
 
 class Item(_ItemTable):
@@ -128,12 +130,14 @@ class AsyncJob(_JobTable):
     """A job of an `AsyncClient`. It has the methods of `Job`."""
 
     _client: "AsyncClient" = PrivateAttr()
+    _ended_items: list[ItemShown] | None = PrivateAttr(None)
 
     @classmethod
     def of(cls, client: "AsyncClient", shown: JobShown) -> Self:
         """Return the handle of a job."""
         job = copied(cls, shown)
         job._client = client  # noqa: SLF001 - of its own class
+        job._ended_items = _items_of(shown)  # noqa: SLF001
         return job
 
     async def status(self) -> "AsyncJob":
@@ -163,7 +167,7 @@ class AsyncJob(_JobTable):
 
     async def save(self, folder: str | os.PathLike[str]) -> list[SavedFile]:
         """Save all available artifacts in `folder`."""
-        return await self._client.save(self.id, folder)
+        return await self._client.save(self.id, folder, items=self._ended_items)
 
 
 class AsyncItem(_ItemTable):
@@ -190,5 +194,10 @@ class AsyncItem(_ItemTable):
 
 
 def copied(kind: type[_Model], shown: BaseModel) -> _Model:
-    """Return the model as an instance of its subclass `kind`."""
-    return kind.model_construct(shown.model_fields_set, **dict(shown))
+    """Return the model as an instance of `kind`, which is a subclass of the model or of one of its base classes."""
+    return kind.model_construct(shown.model_fields_set & kind.model_fields.keys(), **dict(shown))
+
+
+def _items_of(shown: JobShown) -> list[ItemShown] | None:
+    """Return the items that came with the response to the submission, because the job has ended."""
+    return shown.items if isinstance(shown, SubmittedJob) else None

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -110,7 +110,7 @@ class CompletedItems:
 
 
 def saved_files(
-    job_id: str, folder: str | os.PathLike[str], record: SaveRecord, items: list[ItemShown] | None = None
+    job_id: str, folder: str | os.PathLike[str], record: SaveRecord, items: Sequence[ItemShown] | None = None
 ) -> Operation[list[SavedFile]]:
     """Save all available artifacts in `folder`, and return the saved files in order of the items."""
     folder = Path(folder)

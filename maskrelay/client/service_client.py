@@ -27,7 +27,7 @@ from maskrelay.contract.records.runs import ManifestFormat
 from maskrelay.contract.views.dead_letter_views import DeadLetterList, DeadLetterShown, RedriveList
 from maskrelay.contract.views.delivery_views import DeliveryShown
 from maskrelay.contract.views.endpoint_views import EndpointShown
-from maskrelay.contract.views.job_views import JobList, JobShown
+from maskrelay.contract.views.job_views import ItemShown, JobList, JobShown
 from maskrelay.contract.views.watch_views import WatchShown
 from maskrelay.contract.vocabulary.outputs import Output
 from maskrelay.contract.vocabulary.trained_targets import TargetShown
@@ -263,16 +263,18 @@ class Client:
             if not events.ended:
                 time.sleep(events.pause(error))
 
-    def save(self, job_id: str, folder: str | os.PathLike[str]) -> list[SavedFile]:
+    def save(
+        self, job_id: str, folder: str | os.PathLike[str], *, items: Sequence[ItemShown] | None = None
+    ) -> list[SavedFile]:
         """Save all available artifacts in `folder`, which is created, and return the saved files in order of the items.
 
         The files have the names that the service gives them, with unsafe characters replaced. They are in the same
         subfolders as their sources. If an identical file already exists, it is not fetched again, so a second call
         completes an interrupted one. If a different file has the name of an artifact, that file is not overwritten,
-        and the artifact gets a name that contains the job's id. `manifest.json` describes each file. Raises OSError if
-        a file cannot be written.
+        and the artifact gets a name that contains the job's id. `manifest.json` describes each file. `items` are all
+        items of the job, if you have them. Otherwise, they are requested. Raises OSError if a file cannot be written.
         """
-        return self._run(operations.saved_files(job_id, folder, SaveRecord()))
+        return self._run(operations.saved_files(job_id, folder, SaveRecord(), items))
 
     def deliveries(self, job_id: str) -> list[DeliveryShown]:
         """Return the job's events so far, and the state of the delivery of each."""

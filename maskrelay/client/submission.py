@@ -15,7 +15,7 @@ from maskrelay.client.exchange import Concurrently, Exchange, Operation
 from maskrelay.client.responses import read_as
 from maskrelay.client.service_calls import call
 from maskrelay.client.upload_sources import NamedSource, batches, together
-from maskrelay.contract.views.job_views import JobShown, UploadList
+from maskrelay.contract.views.job_views import SubmittedJob, UploadList
 from maskrelay.errors import BodyTooLarge, OptionInvalid, ServiceAnswerUnknown
 
 #: The number of requests with uploads that are sent at the same time.
@@ -48,7 +48,7 @@ class Submission:
     on_upload: Callable[[int], None] = lambda _count: None
 
 
-def submit(submission: Submission) -> Operation[JobShown]:
+def submit(submission: Submission) -> Operation[SubmittedJob]:
     """Submit one job, and return it. Raises OptionInvalid for a wrong number of custom ids."""
     files, custom_ids = submission.files, submission.custom_ids
     if custom_ids is not None and len(custom_ids) != len(files):
@@ -56,13 +56,13 @@ def submit(submission: Submission) -> Operation[JobShown]:
     common: dict[str, Any] = {"headers": submission.headers, "wait_s": submission.wait_s}
     if custom_ids is None and together(files):
         form = {"prompt": list(submission.prompts), "options": json.dumps(submission.options)}
-        return read_as(JobShown, (yield from call(Exchange("POST", "/v1/jobs", form=form, files=files, **common))))
+        return read_as(SubmittedJob, (yield from call(Exchange("POST", "/v1/jobs", form=form, files=files, **common))))
     uploads = yield from _uploads_of(submission)
     items = [{"upload": upload} for upload in uploads]
     for item, custom_id in zip(items, custom_ids or (), strict=False):
         item["custom_id"] = custom_id
     body = {"items": items, "prompts": list(submission.prompts), "options": submission.options}
-    return read_as(JobShown, (yield from call(Exchange("POST", "/v1/jobs", json=body, **common))))
+    return read_as(SubmittedJob, (yield from call(Exchange("POST", "/v1/jobs", json=body, **common))))
 
 
 def key_of(

@@ -227,6 +227,16 @@ class ItemShown(Provenance):
     links: ItemLinks = ItemLinks()
 
 
+class SubmittedJob(JobShown):
+    """The job that a request has submitted."""
+
+    items: list[ItemShown] | None = Field(
+        None,
+        description="The items, if the job ended while the request waited (`Prefer: wait`), they are at most 64 KiB "
+        "long, and your key has the scope `read`. Otherwise, request `links.items`.",
+    )
+
+
 class CompletedItemLinks(FrameLinks):
     self: str
 

@@ -58,6 +58,30 @@ def test_a_submitted_job_is_the_model_and_has_methods(tmp_path: Path) -> None:
         assert [file.path.name for file in submitted.save(tmp_path)] == ["m.png"]
 
 
+def ended_with_items() -> tuple[Answer, ...]:
+    """The answers of a service: to a submission, with the items of the job, and to the request for its only file."""
+    shown = item_of("a", mask=f"{LINK}m.png")
+    return job(items=[shown]), artifact(b"m", "attachment; filename=m.png")
+
+
+def test_items_that_came_with_the_job_are_not_requested_again(tmp_path: Path) -> None:
+    with service(*ended_with_items()) as one:
+        submitted = one.client.submit(b"x", "disc", wait_s=9)
+        assert [file.path.name for file in submitted.save(tmp_path)] == ["m.png"]
+        assert [line.split("?")[0] for line in one.lines] == ["POST /v1/jobs", f"GET {LINK}m.png"]
+
+
+def test_items_that_came_with_the_job_are_not_requested_again_for_asyncio(tmp_path: Path) -> None:
+    async def saved(url: str) -> list[str]:
+        async with AsyncClient(url, "key") as client:
+            submitted = await client.submit(b"x", "disc", wait_s=9)
+            return [file.path.name for file in await submitted.save(tmp_path)]
+
+    with service(*ended_with_items()) as one:
+        assert asyncio.run(saved(one.url)) == ["m.png"]
+        assert [line.split("?")[0] for line in one.lines] == ["POST /v1/jobs", f"GET {LINK}m.png"]
+
+
 def png(pixels: np.ndarray) -> bytes:
     written = io.BytesIO()
     Image.fromarray(pixels).save(written, "PNG")

@@ -1,0 +1,66 @@
+"""The items in the response to a submission whose job has ended while the request waited."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from api.jobs import items
+from maskrelay.contract.records.outcomes import Outcome
+from tests.support.drivers.api_jobs import accepted, failed, finish, submit, succeeded
+from tests.support.servers.apis import RunningApi
+from tests.support.servers.simulators import eventually
+
+OutcomeOf = Callable[[str], Outcome]
+
+
+def ended(api: RunningApi, client: httpx.Client, listed: httpx.Client, outcome: OutcomeOf) -> httpx.Response:
+    """Return the response to a request that waits, while its job ends. `listed` may list the jobs."""
+    before = listed.get("/v1/jobs").json()["jobs"]
+    with ThreadPoolExecutor(1) as caller:
+        waiting = caller.submit(submit, client, b"pixels", headers={"Prefer": "wait=30"})
+        assert eventually(lambda: len(listed.get("/v1/jobs").json()["jobs"]) > len(before))
+        job = listed.get("/v1/jobs").json()["jobs"][0]["id"]
+        finish(api, job, outcome(job))
+        return waiting.result()
+
+
+def test_the_items_are_those_of_the_list(api: RunningApi, north: httpx.Client) -> None:
+    answer = ended(api, north, north, lambda job: succeeded(api, job, 0))
+    job = answer.json()
+    assert (answer.status_code, job["state"]) == (200, "succeeded")
+    assert job["items"][0]["masks"][0]["links"]["mask"].startswith(job["links"]["self"])
+    assert job["items"] == north.get(job["links"]["items"]).json()["items"]
+    assert "items" not in north.get(job["links"]["self"]).json()
+
+
+def test_an_item_that_failed_has_its_error(api: RunningApi, north: httpx.Client) -> None:
+    (item,) = ended(api, north, north, lambda _: failed(0)).json()["items"]
+    assert item["state"] == "failed"
+    assert item["error"]["code"]
+
+
+def test_a_key_that_may_not_read_gets_none(api: RunningApi, north: httpx.Client) -> None:
+    with api.client("writer") as writer:
+        answer = ended(api, writer, north, lambda job: succeeded(api, job, 0))
+    assert (answer.status_code, answer.json()["state"]) == (200, "succeeded")
+    assert "items" not in answer.json()
+
+
+def test_long_items_are_left_to_the_list(
+    api: RunningApi, north: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(items, "_MOST_AT_ONCE", 100)
+    answer = ended(api, north, north, lambda job: succeeded(api, job, 0))
+    assert answer.status_code == 200
+    assert "items" not in answer.json()
+
+
+def test_without_a_wait_there_are_none(api: RunningApi, north: httpx.Client) -> None:
+    headers = {"Idempotency-Key": "night-1"}
+    job = accepted(north, headers=headers)
+    finish(api, job, succeeded(api, job, 0))
+    again = submit(north, b"pixels", headers=headers)
+    assert (again.status_code, again.json()["id"]) == (200, job)
+    assert "items" not in again.json()
