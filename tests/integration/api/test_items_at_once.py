@@ -48,9 +48,7 @@ def test_a_key_that_may_not_read_gets_none(api: RunningApi, north: httpx.Client)
     assert "items" not in answer.json()
 
 
-def test_long_items_are_left_to_the_list(
-    api: RunningApi, north: httpx.Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_long_items_are_left_to_the_list(api: RunningApi, north: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(items, "_MOST_AT_ONCE", 100)
     answer = ended(api, north, north, lambda job: succeeded(api, job, 0))
     assert answer.status_code == 200
