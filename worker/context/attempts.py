@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 
@@ -23,8 +24,8 @@ def pause_after(tries: int) -> timedelta:
     return timedelta(seconds=2 ** (tries - 1))
 
 
-def attempt(context: WorkerContext, lease: StepLease, step: Callable[[], None]) -> None:
-    """Call `step`, and renew the lease on the job's step in the meantime.
+def attempt(context: WorkerContext, lease: StepLease, step: Callable[[], None], *, renewed: bool = True) -> None:
+    """Call `step`, and renew the lease on the job's step in the meantime, unless `renewed` is false.
 
     If storage or Redis is unavailable, the attempt does not count, and StorageUnavailable or LedgerUnavailable is
     raised. If the store of a source by reference is unavailable, the attempt does not count either, but nothing is
@@ -37,10 +38,8 @@ def attempt(context: WorkerContext, lease: StepLease, step: Callable[[], None]) 
         if lease.tries > TRIES:  # this happens only if the last attempt crashed its process
             halt(context, lease.job, kind)
             return
-        with (
-            LeaseRenewal(context.settings.renewal_period, partial(steps.renew, lease)),
-            context.recorder.timed(lease.kind),
-        ):
+        renewal = LeaseRenewal(context.settings.renewal_period, partial(steps.renew, lease))
+        with renewal if renewed else nullcontext(), context.recorder.timed(lease.kind):
             step()
     except SourceUnavailable as error:
         log.info("the step waits for a source", extra={"job_id": lease.job, "step": lease.kind, "reason": error.reason})

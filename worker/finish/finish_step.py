@@ -4,7 +4,7 @@ the job.
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -41,6 +41,9 @@ from worker.finish.run_card import write_run_card
 #: The packages that can change the pixels of a result. The result contains their versions.
 _SOFTWARE = ("maskrelay", "numpy", "pillow", "httpx", "pydicom", "pylibjpeg", "nibabel", "highdicom")
 
+#: The threads that mark jobs for the sweep while their final objects are written. They are kept, because starting one
+#: takes longer than the mark.
+_MARKING = ThreadPoolExecutor(4, "marking")
 #: The name of the object in which `VisibleOutcomes.state` is saved when the time of an attempt is over.
 _LINES = "lines"
 
@@ -70,10 +73,11 @@ def finish_jobs(context: WorkerContext, until: float) -> None:
 def finish_single_frame(context: WorkerContext, held: HeldFinish) -> None:
     """Finish a job of a single frame in the process that has just settled the frame.
 
-    If storage or Redis is unavailable, the step is taken again later, by another process.
+    If storage or Redis is unavailable, the step is taken again later, by another process. This takes milliseconds, so
+    the lease is not renewed. If storage stalls until the lease lapses, another process takes the step and renews it.
     """
     with suppress(StorageUnavailable, LedgerUnavailable):
-        attempt(context, held.lease, partial(finish_job, context, held.lease, known=held))
+        attempt(context, held.lease, partial(finish_job, context, held.lease, known=held), renewed=False)
 
 
 def _finish_another(context: WorkerContext, turn: Turn) -> None:
@@ -183,10 +187,13 @@ def _result_of(
     storage = context.storage
     # Later attempts use the stretches of a large job, so each of these objects must be durable when it is visible.
     flushed = storage.flushed_later() if record.frame_parts <= STRETCH_PARTS else nullcontext()
-    with ThreadPoolExecutor(1) as beside, flushed:  # everything is durable before the result is visible
-        marked = beside.submit(_mark_for_sweeping, storage, submission.id)
-        plan = storage, submission, record.frame_parts, visible
-        written = write_final_objects(*plan, planned=record.planned, turn=turn, between=others)
+    with flushed:  # everything is durable before the result is visible
+        marked = _MARKING.submit(_mark_for_sweeping, storage, submission.id)
+        try:
+            plan = storage, submission, record.frame_parts, visible
+            written = write_final_objects(*plan, planned=record.planned, turn=turn, between=others)
+        finally:
+            wait([marked])
         marked.result()
     endpoints = known.endpoints if known else context.ledger.endpoints.known()
     result = _result(submission, record, written, visible, endpoints)
