@@ -45,8 +45,8 @@ def main(arguments: list[str]) -> int:
             host=given.host,
             port=given.port,
             http=guarded(connections),
-            # asyncio accepts up to this many connections before the first of them is counted, so the backlog must not
-            # exceed the number of reserved descriptors.
+            # Where there is no uvloop, asyncio accepts up to this many connections before the first of them is
+            # counted, so the backlog must not exceed the number of reserved descriptors.
             backlog=max(16, connections // 4),
             access_log=False,
             log_level="warning",

@@ -36,7 +36,7 @@ _CURSORS = {
 NO_FLAG = "none"
 #: The number of ignored files of a run that are listed.
 _MOST_IGNORED = 1000
-#: The most bytes of items that the response to a submission contains.
+#: The largest size, in bytes, of the records of items that are read for the response to a submission.
 _MOST_AT_ONCE = 64 << 10
 
 
@@ -157,8 +157,8 @@ def _selected(dependencies: Dependencies, result: Result, flag: str, first: int,
     return ItemPage(tuple(lines), following)
 
 
-def small_job_items(dependencies: Dependencies, known: JobSnapshot) -> tuple[ItemLine, ...] | None:
-    """Return the items of a job that has ended, or None if they have more than _MOST_AT_ONCE bytes."""
+def short_job_items(dependencies: Dependencies, known: JobSnapshot) -> tuple[ItemLine, ...] | None:
+    """Return all items of a job that has a result, or None if it has none or if their records are long."""
     if known.result is None or known.result.items.length > _MOST_AT_ONCE:
         return None
     return _final(dependencies, known.result, 0, known.result.counts.total).lines

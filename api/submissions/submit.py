@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import anyio
 from anyio import CancelScope
@@ -24,10 +25,11 @@ from api.dependencies import (
 from api.http.headers import RETRY_AFTER, idempotency_key, wait_asked
 from api.http.json_pointer import pointer
 from api.http.middleware.request_audit import note
-from api.jobs.items import small_job_items
+from api.jobs.item_reviews import add_reviews
+from api.jobs.items import short_job_items
 from api.jobs.long_poll import until_ended
 from api.jobs.lookup import JobSnapshot, find_job
-from api.jobs.representation import body_of, item_body, job_shown
+from api.jobs.representation import body_of, item_body, job_shown, job_url
 from api.submissions import accept, idempotency, request_bodies
 from api.submissions.accept_run import accept_referenced_run, accept_run
 from api.submissions.options import read_json
@@ -48,12 +50,12 @@ from api.submissions.uploads import (
     incoming_of,
 )
 from maskrelay.callbacks.signature import derive_secret
-from maskrelay.contract.records.item_lines import ItemLine
 from maskrelay.contract.records.job import Submission
 from maskrelay.contract.views.job_views import UploadList, UploadShown
 from maskrelay.errors import (
     LedgerUnavailable,
     Malformed,
+    MaskrelayError,
     NoItems,
     NotFound,
     StillAccepting,
@@ -171,14 +173,23 @@ async def answer_accepted(
     """Return the accepted job in its current state.
 
     With `wait`, first wait until the job has ended, but at most this many seconds. `is_new` says that this request has
-    created the job. If the job has ended by then, the response contains its items, unless they are too long.
+    created the job. If the job has ended by then, the response contains its items, unless they are long.
     """
     note(request, job=submission.id, fingerprint=submission.fingerprint)
     dependencies = dependencies_of(request)
     if wait:
         await until_ended(dependencies, submission.id, wait, is_new=is_new)
-    with_items = bool(wait) and is_new and caller_of(request).may("read")
-    known, lines = await in_thread(partial(_known, dependencies, submission, with_items=with_items))
+    url, caller = job_url(base_of(request), submission.id), caller_of(request)
+
+    def read() -> tuple[JobSnapshot, list[Any] | None]:
+        known = _known(dependencies, submission)
+        if not wait or not caller.may("read"):
+            return known, None
+        return known, _items(dependencies, known, url, None if is_new else caller.name)
+
+    known, items = await in_thread(read)
+    if items is not None:
+        note(request, job=submission.id, fingerprint=submission.fingerprint, with_items=True)
     generated = submission.callback is not None and submission.callback.sealed is None
     secret = derive_secret(dependencies.server_key, submission.id) if generated else None
     shown = job_shown(known, base_of(request), secret=secret)
@@ -188,24 +199,35 @@ async def answer_accepted(
     if not known.terminal:
         headers |= RETRY_AFTER
     body = body_of(shown)
-    if lines is not None:
-        body["items"] = [item_body(line, shown.links.self) for line in lines]
+    if items is not None:
+        body["items"] = items
     return JSONResponse(body, 200 if known.terminal else 202, headers)
 
 
-def _known(
-    dependencies: Dependencies, submission: Submission, *, with_items: bool
-) -> tuple[JobSnapshot, tuple[ItemLine, ...] | None]:
-    """Return the job in its current state and, if `with_items`, the items of a small job that has ended.
+def _known(dependencies: Dependencies, submission: Submission) -> JobSnapshot:
+    """Return the job in its current state.
 
     The job is already accepted, so an error here must not look like a refusal.
     """
-    known = JobSnapshot(submission, None, None)
-    with suppress(LedgerUnavailable, StorageUnavailable, NotFound):
-        known = find_job(dependencies, submission.tenant, submission.id)
-        if with_items:
-            return known, small_job_items(dependencies, known)
-    return known, None
+    try:
+        return find_job(dependencies, submission.tenant, submission.id)
+    except (LedgerUnavailable, StorageUnavailable, NotFound):
+        return JobSnapshot(submission, None, None)
+
+
+def _items(dependencies: Dependencies, known: JobSnapshot, url: str, reader: str | None) -> list[Any] | None:
+    """Return the items of a short job that has ended, with the reviews that `reader` may see, or None for other jobs.
+
+    If they cannot be read, also return None, because the job is already accepted.
+    """
+    with suppress(MaskrelayError):
+        lines = short_job_items(dependencies, known)
+        if lines is not None:
+            shown = [item_body(line, url) for line in lines]
+            if reader is not None:  # a new job has no reviews
+                add_reviews(dependencies, known.id, reader, shown)
+            return shown
+    return None
 
 
 async def upload_files(request: Request) -> Response:

@@ -95,7 +95,10 @@ class Job(_JobTable):
         return self._client.events(self.id)
 
     def save(self, folder: str | os.PathLike[str]) -> list[SavedFile]:
-        """Save all available artifacts in `folder`."""
+        """Save all available artifacts in `folder`.
+
+        `manifest.json` describes the items as they were when the job was returned, if they came with it.
+        """
         return self._client.save(self.id, folder, items=self._ended_items)
 
 
@@ -166,7 +169,7 @@ class AsyncJob(_JobTable):
         return self._client.events(self.id)
 
     async def save(self, folder: str | os.PathLike[str]) -> list[SavedFile]:
-        """Save all available artifacts in `folder`."""
+        """Save all available artifacts in `folder`, as `Job.save` does."""
         return await self._client.save(self.id, folder, items=self._ended_items)
 
 

@@ -13,6 +13,8 @@ HOST = "127.0.0.1"
 #: may be in use by a connection by the time a server binds it.
 _PORTS = range(10_240, 32_768)
 _TRIES = 100
+#: The seconds after which a port is given up because it cannot be reserved.
+_RESERVES_S = 1.0
 
 
 def free_port() -> int:
@@ -38,10 +40,11 @@ def _reserve(port: int) -> None:
     granted to one with it, such as that of a server.
     """
     with socket.socket() as listener:
+        listener.settimeout(_RESERVES_S)  # another program may connect first, and then this client is not accepted
         listener.bind((HOST, port))
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # after bind, which must refuse such a port
         listener.listen(1)
-        with socket.create_connection((HOST, port)) as client:
+        with socket.create_connection((HOST, port), _RESERVES_S) as client:
             accepted, _ = listener.accept()
             accepted.close()
             client.recv(1)  # until the end of the connection has arrived, so that this side is not the first to close

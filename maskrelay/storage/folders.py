@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from maskrelay.errors import KeyInvalid, ObjectMissing, StorageError
-from maskrelay.storage.open_beneath import is_possible, open_beneath
+from maskrelay.storage.open_beneath import has_openat2, open_beneath
 from maskrelay.storage.protocol import unavailable
 
 #: The errors that an errno stands for when a key is read, and when a key is written. Any other errno means that the
@@ -87,7 +87,7 @@ def enter(root: Path, segments: Sequence[str], *, make: bool, flush: bool = True
     if not segments:
         return top
     try:
-        if is_possible():
+        if has_openat2():
             with suppress(FileNotFoundError) if make else nullcontext():
                 return open_beneath(top, "/".join(segments), _FOLDER)
         return _walk(top, segments, make=make, flush=flush)
@@ -97,7 +97,7 @@ def enter(root: Path, segments: Sequence[str], *, make: bool, flush: bool = True
 
 def open_file(root: Path, segments: Sequence[str], name: str, flags: int) -> int:
     """Return a descriptor of the existing file `name` in the folder at `segments`. The caller must close it."""
-    if is_possible():
+    if has_openat2():
         with opened(root, ()) as top:
             return open_beneath(top, "/".join((*segments, name)), flags)
     with opened(root, segments) as folder:

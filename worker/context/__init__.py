@@ -3,6 +3,7 @@
 Each process builds them once from the settings, after the fork. Read this module first, then `job_records`.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,9 @@ from worker.context.bad_objects import BadObjects
 from worker.context.source_cache import SourceCache
 from worker.context.table_places import TablePlaces
 
+#: As many jobs of a single image are finished at a time in one child process at most (see `BLOCKING_THREADS`).
+MARKING_THREADS = 32
+
 
 @dataclass(frozen=True)
 class WorkerContext:
@@ -51,6 +55,15 @@ class WorkerContext:
     def audit(self) -> AuditLog:
         """The audit log of this process. It is created on first use, which is after the fork."""
         return AuditLog(self.storage, "worker")
+
+    @cached_property
+    def marking(self) -> ThreadPoolExecutor:
+        """The threads that mark jobs for the sweep while other objects are written.
+
+        They are created on first use, which is after the fork, and kept, because starting a thread for each job of a
+        single image takes longer than writing the mark.
+        """
+        return ThreadPoolExecutor(MARKING_THREADS, thread_name_prefix="marking")
 
     @cached_property
     def recorder(self) -> StageRecorder:

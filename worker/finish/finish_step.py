@@ -4,7 +4,7 @@ the job.
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -41,9 +41,6 @@ from worker.finish.run_card import write_run_card
 #: The packages that can change the pixels of a result. The result contains their versions.
 _SOFTWARE = ("maskrelay", "numpy", "pillow", "httpx", "pydicom", "pylibjpeg", "nibabel", "highdicom")
 
-#: The threads that mark jobs for the sweep while their final objects are written. They are kept, because starting one
-#: takes longer than the mark.
-_MARKING = ThreadPoolExecutor(4, "marking")
 #: The name of the object in which `VisibleOutcomes.state` is saved when the time of an attempt is over.
 _LINES = "lines"
 
@@ -188,7 +185,7 @@ def _result_of(
     # Later attempts use the stretches of a large job, so each of these objects must be durable when it is visible.
     flushed = storage.flushed_later() if record.frame_parts <= STRETCH_PARTS else nullcontext()
     with flushed:  # everything is durable before the result is visible
-        marked = _MARKING.submit(_mark_for_sweeping, storage, submission.id)
+        marked = context.marking.submit(_mark_for_sweeping, storage, submission.id)
         try:
             plan = storage, submission, record.frame_parts, visible
             written = write_final_objects(*plan, planned=record.planned, turn=turn, between=others)

@@ -38,6 +38,8 @@ class AuditEntry(Record):
     uploads: tuple[str, ...] | None = None
     #: The fingerprint of the submission (see `Submission.fingerprint`).
     fingerprint: str | None = None
+    #: Whether the response to a submission contained the items of the job.
+    with_items: bool | None = None
     endpoint: str | None = None
     model_version: str | None = None
     frames: tuple[int, ...] | None = None

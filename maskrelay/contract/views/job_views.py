@@ -232,8 +232,9 @@ class SubmittedJob(JobShown):
 
     items: list[ItemShown] | None = Field(
         None,
-        description="The items, if the job ended while the request waited (`Prefer: wait`), they are at most 64 KiB "
-        "long, and your key has the scope `read`. Otherwise, request `links.items`.",
+        description="The items, if the job ended while the request waited (`Prefer: wait`), their records, which "
+        "contain the masks as run lengths, have at most 64 KiB, and your key has the scope `read`. Otherwise, "
+        "request `links.items`.",
     )
 
 

@@ -1,6 +1,5 @@
 """Connections that say nothing, or stop in the middle: they end, and nobody else waits for them."""
 
-import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -43,7 +42,7 @@ def served(**limits: float) -> Iterator[Served]:
     server = uvicorn.Server(config)
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
         assert eventually(lambda: server.started, 30)

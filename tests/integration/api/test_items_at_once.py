@@ -8,6 +8,7 @@ import pytest
 
 from api.jobs import items
 from maskrelay.contract.records.outcomes import Outcome
+from tests.support.checks.audits import done
 from tests.support.drivers.api_jobs import accepted, failed, finish, submit, succeeded
 from tests.support.servers.apis import RunningApi
 from tests.support.servers.simulators import eventually
@@ -62,3 +63,37 @@ def test_without_a_wait_there_are_none(api: RunningApi, north: httpx.Client) -> 
     again = submit(north, b"pixels", headers=headers)
     assert (again.status_code, again.json()["id"]) == (200, job)
     assert "items" not in again.json()
+
+
+def test_a_repeat_gets_them_with_the_reviews_of_its_reader(api: RunningApi, north: httpx.Client) -> None:
+    headers = {"Idempotency-Key": "night-1"}
+    job = accepted(north, headers=headers)
+    finish(api, job, succeeded(api, job, 0))
+    review = north.put(f"/v1/jobs/{job}/items/0/review", json={"verdict": "accept"})
+    assert review.status_code < 300, review.text
+    again = submit(north, b"pixels", headers=headers | {"Prefer": "wait=1"}).json()
+    assert again["items"][0]["review"]["verdict"] == "accept"
+    assert again["items"] == north.get(again["links"]["items"]).json()["items"]
+
+
+@pytest.mark.parametrize("damaged", [b"not a record\n", None])
+def test_items_that_cannot_be_read_do_not_make_the_response_an_error(
+    api: RunningApi, north: httpx.Client, damaged: bytes | None
+) -> None:
+    headers = {"Idempotency-Key": "night-1"}
+    job = accepted(north, headers=headers)
+    key = finish(api, job, succeeded(api, job, 0)).items.key
+    if damaged is None:
+        api.storage.delete(key)
+    else:
+        api.storage.put(key, damaged)
+    again = submit(north, b"pixels", headers=headers | {"Prefer": "wait=1"})
+    assert (again.status_code, again.json()["state"]) == (200, "succeeded")
+    assert "items" not in again.json()
+
+
+def test_the_audit_log_tells_who_got_items(api: RunningApi, north: httpx.Client) -> None:
+    job = ended(api, north, north, lambda job: succeeded(api, job, 0)).json()["id"]
+    other = accepted(north, b"x")
+    said = {told["job"]: told.get("with_items") for told in done(api.storage, "POST /v1/jobs")}
+    assert said == {job: True, other: None}

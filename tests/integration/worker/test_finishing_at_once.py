@@ -63,9 +63,10 @@ def test_another_process_takes_over_and_the_job_ends_once(api: RunningApi, north
     planned(api)
     held = settled(api, job)
     storage = Stalling(api.storage, keys.result(job))
-    with ThreadPoolExecutor(1) as beside:
-        first = beside.submit(finish_single_frame, WorkerContext(api.settings, storage, api.ledger), held)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(finish_single_frame, WorkerContext(api.settings, storage, api.ledger), held)
         with storage.stalled():
+            assert "renewal" not in {thread.name for thread in threading.enumerate()}
             with redis.Redis.from_url(api.settings.redis_url.get_secret_value()) as client:
                 assert client.zadd("mr:step:finish", {job: 1}, xx=True, ch=True) == 1  # the lease lapses
             finish_jobs(WorkerContext(api.settings, api.storage, api.ledger), time.monotonic() + 60)

@@ -124,7 +124,7 @@ def running_api(folder: Path, redis_url: str, **limits: Any) -> Iterator[Running
     answers = Answers(build(settings, ledger, storage))
     config = uvicorn.Config(answers, port=0, log_level="warning", lifespan="on")
     running = uvicorn.Server(config)
-    # Only with this protocol number does asyncio recognise a TCP socket, and turn off Nagle's delay of 40 ms.
+    # asyncio, unlike uvloop, recognises a TCP socket only by this number, and turns off Nagle's delay of 40 ms.
     listening = socket.socket(proto=socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})

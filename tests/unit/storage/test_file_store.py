@@ -46,7 +46,7 @@ def root(tmp_path):
 @pytest.fixture(params=["one call", "folder by folder"])
 def storage(root, request, monkeypatch):
     if request.param == "folder by folder":
-        monkeypatch.setattr(folders, "is_possible", lambda: False)
+        monkeypatch.setattr(folders, "has_openat2", lambda: False)
     return FileStorage(root)
 
 

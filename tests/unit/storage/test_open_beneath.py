@@ -2,14 +2,17 @@
 
 import errno
 import os
+import platform
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from maskrelay.storage.open_beneath import is_possible, open_beneath
+from maskrelay.storage.open_beneath import has_openat2, open_beneath
 
-pytestmark = pytest.mark.skipif(not is_possible(), reason="this system does not have openat2(2)")
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has openat2(2)")
 
 
 @pytest.fixture
@@ -22,6 +25,11 @@ def root(tmp_path: Path) -> Iterator[int]:
     folder = os.open(tmp_path / "root", os.O_RDONLY | os.O_DIRECTORY)
     yield folder
     os.close(folder)
+
+
+def test_every_linux_of_these_years_has_it() -> None:
+    major, minor = map(int, re.findall(r"\d+", platform.release())[:2])
+    assert has_openat2() == ((major, minor) >= (5, 6))
 
 
 def test_a_path_is_opened(root: int) -> None:
