@@ -15,7 +15,9 @@ from maskrelay.contract.wire.image2d import CANVAS
 from maskrelay.errors import (
     AnswerInvalid,
     EndpointBusy,
+    EndpointError,
     ItemError,
+    LedgerUnavailable,
 )
 from maskrelay.imaging.frame_pixels import (
     PreparedFrame,
@@ -103,14 +105,19 @@ async def _segmented(
                 scorer = context.scorer
                 coding = canvas_coding(context.pool, scorer.wires, scorer.pictures, context.admissions, among)
                 hashed = scope is not None
-                prepared = await prepare_frame(context, claim, planned, watch, coding, hashed=hashed)
+                prepared = context.unscored.take(claim.job, planned.frame, coding, hashed=hashed)
+                prepared = prepared or await prepare_frame(context, claim, planned, watch, coding, hashed=hashed)
                 prepared = keep_picture(context, prepared, planned.outputs, held)
         except ItemError as error:
             return RecordedPart(failed(planned, failure_of(error), attempts + 1))
         one_by_one = submission.one_prompt_per_request
         scores = _scores(context, claim, planned, prepared, scope)
         async with _abandoned_after_error(scores):
-            scored = await _scored(context, claim, planned, prepared, asked, scores, one_by_one=one_by_one)
+            try:
+                scored = await _scored(context, claim, planned, prepared, asked, scores, one_by_one=one_by_one)
+            except (EndpointError, LedgerUnavailable):
+                context.unscored.keep(claim.job, planned.frame, coding, prepared)
+                raise
             watch.lap("score")
             with context.spans.span("restore"):
                 recorded = await _restored(context, claim, planned, prepared, scored, scores, attempts + 1)

@@ -20,6 +20,7 @@ from worker.segment.endpoint_pool import EndpointPool
 from worker.segment.score_reuse import ScoreReuse
 from worker.segment.scorer import Scorer
 from worker.segment.source_reuse import SourceReuse
+from worker.segment.unscored_frames import UnscoredFrames
 
 
 class ClaimLost(Exception):
@@ -60,6 +61,8 @@ class FrameContext:
     #: Memory for decoded images that are kept during the score, because the masks are drawn into them. If there is not
     #: enough for an image, the image is decoded again for drawing.
     pictures: ByteBudget
+    #: Frames whose score failed, for the next attempt.
+    unscored: UnscoredFrames
     source_reuse: SourceReuse
     decode_timeout: timedelta
     max_pixels: int

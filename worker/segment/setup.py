@@ -27,6 +27,7 @@ from worker.segment.row_batches import RowBatcher
 from worker.segment.score_reuse import ScoreReuse
 from worker.segment.scorer import EgressAudit, Scorer
 from worker.segment.source_reuse import SourceReuse
+from worker.segment.unscored_frames import UnscoredFrames
 from worker.segment.wire_choice import WireChoice
 
 #: The number of threads of a child process that decode, draw and encode. It is the number of cores of a small machine.
@@ -35,6 +36,8 @@ PIXEL_THREADS = 2
 FETCH_THREADS = 16
 #: The memory, in bytes, for decoded images that are kept while they are scored.
 KEPT_PICTURES = 256 << 20
+#: The memory, in bytes, for the encoded canvases of frames whose score failed. A canvas has about 1 MB.
+KEPT_CANVASES = 64 << 20
 
 
 async def segment_loop(
@@ -84,6 +87,7 @@ async def segment_loop(
         files=ByteBudget(settings.hand_bytes),
         decoding=ByteBudget(settings.decode_bytes),
         pictures=ByteBudget(KEPT_PICTURES),
+        unscored=UnscoredFrames(KEPT_CANVASES),
         source_reuse=SourceReuse(context.storage),
         decode_timeout=settings.decode_timeout,
         max_pixels=settings.max_pixels,
