@@ -189,7 +189,7 @@ async def answer_accepted(
 
     known, items = await in_thread(read)
     if items is not None:
-        note(request, job=submission.id, fingerprint=submission.fingerprint, with_items=True)
+        note(request, with_items=True)
     generated = submission.callback is not None and submission.callback.sealed is None
     secret = derive_secret(dependencies.server_key, submission.id) if generated else None
     shown = job_shown(known, base_of(request), secret=secret)

@@ -66,7 +66,7 @@ class Job(_JobTable):
         """Return the handle of a job."""
         job = copied(cls, shown)
         job._client = client  # noqa: SLF001 - of its own class
-        job._ended_items = _items_of(shown)  # noqa: SLF001
+        job._ended_items = _items_of(shown)  # noqa: SLF001 - of its own class
         return job
 
     def status(self) -> "Job":
@@ -140,7 +140,7 @@ class AsyncJob(_JobTable):
         """Return the handle of a job."""
         job = copied(cls, shown)
         job._client = client  # noqa: SLF001 - of its own class
-        job._ended_items = _items_of(shown)  # noqa: SLF001
+        job._ended_items = _items_of(shown)  # noqa: SLF001 - of its own class
         return job
 
     async def status(self) -> "AsyncJob":

@@ -30,7 +30,7 @@ from worker.context.bad_objects import BadObjects
 from worker.context.source_cache import SourceCache
 from worker.context.table_places import TablePlaces
 
-#: As many jobs of a single image are finished at a time in one child process at most (see `BLOCKING_THREADS`).
+#: The largest number of jobs of a single image that one child process finishes at a time (see `BLOCKING_THREADS`).
 MARKING_THREADS = 32
 
 

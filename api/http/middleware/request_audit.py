@@ -20,7 +20,7 @@ _PATIENCE_S = 5.0
 
 def note(request: Request, **made: Any) -> None:
     """Add fields of `AuditEntry` to the entry of this request."""
-    request.state.made = made
+    request.state.made = getattr(request.state, "made", {}) | made
 
 
 class RequestAudit:
