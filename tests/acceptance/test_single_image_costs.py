@@ -90,7 +90,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory, flushes: Path) -> Iterator[R
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FLUSHES", str(flushes))
         patch.setenv("PYTHONPATH", os.pathsep.join([str(PLUG), os.environ.get("PYTHONPATH", "")]))
-        with running_stack(tmp_path_factory.mktemp("stack"), sweep_period_s=2) as running:
+        # Under the default limit on bytes, jobs that follow each other fast wait, and their worker compares encodings.
+        settings = {"sweep_period_s": 2, "endpoint_max_bytes_per_s": 1e9}
+        with running_stack(tmp_path_factory.mktemp("stack"), **settings) as running:
             yield running
 
 
