@@ -184,14 +184,14 @@ def disposition(name: str) -> str:
 
 
 def elsewhere(dependencies: Dependencies, artifact: Artifact) -> str | None:
-    """Return a presigned URL of the store, or None if such URLs are disabled or the file is only a part of an object.
+    """Return a presigned URL of the store, or None if the file is only a part of an object.
 
-    Raises ObjectMissing or StorageUnavailable.
+    Such URLs must not be disabled. Raises ObjectMissing or StorageUnavailable.
     """
-    ref, lifetime = artifact.ref, dependencies.presigned_lifetime
-    if not lifetime or dependencies.storage.head(ref.key).size != ref.length:
+    ref = artifact.ref
+    if dependencies.storage.head(ref.key).size != ref.length:
         return None
-    return dependencies.storage.presign(ref.key, lifetime)
+    return dependencies.storage.presign(ref.key, dependencies.presigned_lifetime)
 
 
 async def answer(

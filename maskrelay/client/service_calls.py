@@ -65,17 +65,15 @@ def reply_to(exchange: Exchange, *, patience: timedelta = timedelta(0)) -> Opera
     ServiceUnreachable or ServiceAnswerUnknown.
     """
     given_up, tries = time.monotonic() + patience.total_seconds(), 0
-    asked = replace(exchange, receive=_problem_or(exchange.receive))
     while True:
         tries += 1
-        reply = yield asked
-        error = error_of(reply)
-        if error is None:
-            assert isinstance(reply, Reply)
-            return reply
-        if not error.retryable or (tries >= _TRIES and time.monotonic() > given_up):
-            raise error
-        yield Pause(pause_after(tries, error))
+        try:
+            return (yield from reply_once(exchange))
+        except MaskrelayError as error:
+            if not error.retryable or (tries >= _TRIES and time.monotonic() > given_up):
+                raise
+            pause = Pause(pause_after(tries, error))
+        yield pause
 
 
 def reply_once(exchange: Exchange) -> Operation[Reply]:

@@ -3,10 +3,13 @@
 Each process builds them once from the settings, after the fork. Read this module first, then `job_records`.
 """
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from maskrelay.contract.records.api_key_file import KeyEntry, read_keys
 from maskrelay.contract.vocabulary.segment_codes import CodeTable, read_code_table
@@ -30,8 +33,9 @@ from worker.context.bad_objects import BadObjects
 from worker.context.source_cache import SourceCache
 from worker.context.table_places import TablePlaces
 
+T = TypeVar("T")
 #: The largest number of jobs of a single image that one child process finishes at a time (see `BLOCKING_THREADS`).
-MARKING_THREADS = 32
+WRITING_THREADS = 32
 
 
 @dataclass(frozen=True)
@@ -57,13 +61,22 @@ class WorkerContext:
         return AuditLog(self.storage, "worker")
 
     @cached_property
-    def marking(self) -> ThreadPoolExecutor:
-        """The threads that mark jobs for the sweep while other objects are written.
+    def _writing(self) -> ThreadPoolExecutor:
+        """The threads of `meanwhile`.
 
         They are created on first use, which is after the fork, and kept, because starting a thread for each job of a
-        single image takes longer than writing the mark.
+        single image takes longer than writing an object.
         """
-        return ThreadPoolExecutor(MARKING_THREADS, thread_name_prefix="marking")
+        return ThreadPoolExecutor(WRITING_THREADS, thread_name_prefix="writing")
+
+    @contextmanager
+    def meanwhile(self, write: Callable[..., T], *arguments: object) -> Iterator[Future[T]]:
+        """Call `write` in another thread while the block writes other objects. At its end, the call has ended too."""
+        written = self._writing.submit(write, *arguments)
+        try:
+            yield written
+        finally:
+            wait([written])
 
     @cached_property
     def recorder(self) -> StageRecorder:

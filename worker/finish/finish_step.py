@@ -4,7 +4,6 @@ the job.
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import wait
 from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -185,12 +184,9 @@ def _result_of(
     # Later attempts use the stretches of a large job, so each of these objects must be durable when it is visible.
     flushed = storage.flushed_later() if record.frame_parts <= STRETCH_PARTS else nullcontext()
     with flushed:  # everything is durable before the result is visible
-        marked = context.marking.submit(_mark_for_sweeping, storage, submission.id)
-        try:
+        with context.meanwhile(_mark_for_sweeping, storage, submission.id) as marked:
             plan = storage, submission, record.frame_parts, visible
             written = write_final_objects(*plan, planned=record.planned, turn=turn, between=others)
-        finally:
-            wait([marked])
         marked.result()
     endpoints = known.endpoints if known else context.ledger.endpoints.known()
     result = _result(submission, record, written, visible, endpoints)

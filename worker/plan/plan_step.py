@@ -6,7 +6,6 @@ Frames can be claimed while planning continues.
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 
@@ -131,12 +130,12 @@ def _extend(context: WorkerContext, submission: Submission, lease: StepLease, pa
     items, frames = part.items, part.frames
     if part.ignored:
         write_records(storage, keys.ignored(job), part.ignored)
-    with ThreadPoolExecutor(1) as beside:  # the two objects are written concurrently, because a caller may be waiting
-        frames_are_ours = beside.submit(_written, storage, keys.frame_part(job, part.number), frames)
+    # The two objects are written concurrently, because a caller may be waiting.
+    with context.meanwhile(_written, storage, keys.frame_part(job, part.number), frames) as frames_are_ours:
         if not _written(storage, keys.item_part(job, part.number), items):
             items = read_item_part(storage, job, part.number)
-        if not frames_are_ours.result():
-            frames = read_frame_part(storage, job, part.number)
+    if not frames_are_ours.result():
+        frames = read_frame_part(storage, job, part.number)
     storage.flush()
     extended = context.ledger.step_leases.extend(
         lease,
