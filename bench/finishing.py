@@ -28,6 +28,7 @@ from maskrelay.contract.records.outcomes import (
 )
 from maskrelay.contract.records.planned_items import PlannedItem
 from maskrelay.storage.file_store import FileStorage
+from tests.support.counted_storage import CountedStorage
 from worker.context.job_records.visible_outcomes import find_visible_outcomes
 from worker.context.turn import TimeIsUp, Turn
 from worker.finish.final_objects import write_final_objects
@@ -38,21 +39,6 @@ LINES = 64
 #: A number that is replaced by the number of a frame in a template. The template does not contain it elsewhere.
 _FRAME = 1_987_654_321
 Listed = list[tuple[str, frozenset[int]]]
-
-
-class Counting:
-    """A storage that counts how often each object is read."""
-
-    def __init__(self, inner: FileStorage) -> None:
-        self._inner = inner
-        self.read: Counter[str] = Counter()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def get(self, key: str, *range_: Any) -> bytes:
-        self.read[key] += 1
-        return self._inner.get(key, *range_)
 
 
 def _with_number(template: bytes, number: int) -> bytes:
@@ -140,7 +126,7 @@ def main() -> None:
 
 
 def measure(root: Path, frames: int, listed: Listed, lent: float) -> None:
-    storage: Any = Counting(FileStorage(root))
+    storage: Any = CountedStorage(FileStorage(root))
     now, parts = datetime.now(UTC), -(-frames // FRAMES_PER_PART)
     submission = Submission(id=JOB, tenant="t", created_at=now, lane="bulk", outputs=(), total=frames, fingerprint="")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

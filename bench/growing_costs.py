@@ -35,7 +35,7 @@ from api.jobs.completed_items import _from_all_parts, completed_items
 from api.jobs.lookup import find_job
 from bench.cpus import cpu_seconds
 from bench.figures import median, print_head, print_table
-from bench.finishing import JOB, Counting, Listed, interleaved, laid_out, measure
+from bench.finishing import JOB, Listed, interleaved, laid_out, measure
 from bench.script_cost import TENANT, UNBOUNDED, Bench
 from bench.status_reads import served
 from bench.sweep_pause import store_submission
@@ -44,6 +44,7 @@ from maskrelay.contract.records.job import FRAMES_PER_PART, Submission
 from maskrelay.errors import JobsQuotaReached
 from maskrelay.ledger.quotas import Usage
 from maskrelay.storage.file_store import FileStorage
+from tests.support.counted_storage import CountedStorage
 from tests.support.servers.valkeys import running_valkey
 from worker.context.job_records.plans import LruCache
 from worker.context.job_records.visible_outcomes import find_visible_outcomes
@@ -224,7 +225,7 @@ def _old_finish(children: int) -> int:
     root = Path(tempfile.mkdtemp(prefix="bench-finishing-"))
     try:
         listed = laid_out(root, _OLD_FINISH, children)
-        storage: Any = Counting(FileStorage(root))
+        storage: Any = CountedStorage(FileStorage(root))
         submission = Submission(
             id=JOB,
             tenant=TENANT,

@@ -20,6 +20,7 @@ from maskrelay.contract.records.outcomes import Outcome
 from maskrelay.contract.records.planned_items import PlannedItem
 from maskrelay.ledger.claims import Claim, Settlement
 from maskrelay.storage.stored_records import write_records
+from tests.support.counted_storage import CountedStorage
 from tests.support.drivers.api_jobs import accepted, failed, plan, settle, succeeded, write_part
 from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.servers.apis import RunningApi
@@ -188,21 +189,6 @@ def test_a_file_of_a_running_job_is_found(api: RunningApi, north: httpx.Client) 
     assert north.get(f"{files}/{1 - claim.first}-{1 - claim.first}-0.mask.png").status_code == 404
 
 
-class Counting:
-    """A storage that counts what is read."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-        self.read: Counter[str] = Counter()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def get(self, key: str, *range_: Any) -> bytes:
-        self.read[key] += 1
-        return self._inner.get(key, *range_)
-
-
 def test_a_page_reads_its_own_parts_and_no_others(api: RunningApi, north: httpx.Client) -> None:
     job = accepted(north, *(b"%d" % number for number in range(30)))
     plan(api, job)
@@ -260,7 +246,7 @@ class _Dependencies:
         self._storage = api.storage
         self.fresh()
 
-    def fresh(self) -> Counting:
-        self.storage = Counting(self._storage)
+    def fresh(self) -> CountedStorage:
+        self.storage = CountedStorage(self._storage)
         self.archive = Archive(self.storage)  # type: ignore[arg-type]
         return self.storage

@@ -24,6 +24,7 @@ from maskrelay.contract.records.outcomes import MaskOutcome, Outcome, Rle
 from maskrelay.contract.records.planned_items import PlannedItem
 from maskrelay.storage.file_store import FileStorage
 from maskrelay.storage.stored_records import write_records
+from tests.support.counted_storage import CountedStorage
 from worker.context.job_records.visible_outcomes import find_visible_outcomes
 from worker.context.turn import TimeIsUp, Turn
 from worker.finish.final_objects import FinalObjects, write_final_objects
@@ -33,22 +34,8 @@ FRAMES = 2500
 CHILDREN, LINES = 64, 10
 
 
-class Counting:
-    """A storage that counts what is read."""
-
-    def __init__(self, inner: FileStorage) -> None:
-        self._inner = inner
-        self.read: Counter[str] = Counter()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def get(self, key: str, *range_: Any) -> bytes:
-        self.read[key] += 1
-        return self._inner.get(key, *range_)
-
-    def outcomes_read(self) -> Counter[str]:
-        return Counter({key: count for key, count in self.read.items() if key.startswith(keys.outcomes(JOB))})
+def outcomes_read(storage: CountedStorage) -> Counter[str]:
+    return Counter({key: count for key, count in storage.read.items() if key.startswith(keys.outcomes(JOB))})
 
 
 def outcome(frame: int, item: PlannedItem) -> Outcome:
@@ -79,7 +66,7 @@ def planned() -> list[PlannedItem]:
 
 
 @pytest.fixture
-def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Counting:
+def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CountedStorage:
     """A job whose outcomes were written by many children side by side."""
     monkeypatch.setattr(worker.finish.final_objects, "STRETCH_PARTS", 1)
     inner, items = FileStorage(tmp_path), planned()
@@ -99,7 +86,7 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Counting:
         lines = [outcome(frame, owner[frame]) for frame in mine[:LINES]]
         body = b"".join(line.model_dump_json(exclude_none=True).encode() + b"\n" for line in lines)
         inner.create(keys.outcome_part(JOB, name), body)
-    return Counting(inner)
+    return CountedStorage(inner)
 
 
 LISTED = [
@@ -151,7 +138,9 @@ def turns(storage: Any, *, is_planned: bool = True) -> tuple[dict[str, Any], int
 
 
 @pytest.mark.parametrize("is_planned", [True, False])
-def test_turns_come_to_the_same_result_as_one_go(storage: Counting, monkeypatch: pytest.MonkeyPatch, is_planned: bool):
+def test_turns_come_to_the_same_result_as_one_go(
+    storage: CountedStorage, monkeypatch: pytest.MonkeyPatch, is_planned: bool
+):
     whole = in_one_go(storage, monkeypatch, is_planned=is_planned)
     assert whole["frames"].failed == 50
     assert whole["counts"].total == (1202 if is_planned else 1210)
@@ -161,17 +150,17 @@ def test_turns_come_to_the_same_result_as_one_go(storage: Counting, monkeypatch:
 
 
 def test_each_part_is_read_once_in_one_go_and_stretches_are_not_written_again(
-    storage: Counting, monkeypatch: pytest.MonkeyPatch
+    storage: CountedStorage, monkeypatch: pytest.MonkeyPatch
 ):
     with closing(find_visible_outcomes(storage, JOB, FRAMES, LISTED)) as visible:
         made = write_final_objects(storage, submission(), 3, visible, planned=True)
-        assert set(storage.outcomes_read().values()) == {1}
+        assert set(outcomes_read(storage).values()) == {1}
         again = write_final_objects(storage, submission(), 3, visible, planned=True)
-    assert set(storage.outcomes_read().values()) == {1}
+    assert set(outcomes_read(storage).values()) == {1}
     assert written(storage, again) == written(storage, made)
 
 
-def test_others_pass_between_the_stretches_that_are_joined(storage: Counting):
+def test_others_pass_between_the_stretches_that_are_joined(storage: CountedStorage):
     passed: list[int] = []
 
     def between() -> None:
@@ -184,7 +173,7 @@ def test_others_pass_between_the_stretches_that_are_joined(storage: Counting):
     assert set(passed) == {3}  # every stretch was written before
 
 
-def test_another_choice_of_lines_goes_on_from_nothing(storage: Counting):
+def test_another_choice_of_lines_goes_on_from_nothing(storage: CountedStorage):
     refused = [(LISTED[0][0], frozenset({0})), *LISTED[1:]]
     names = set()
     for frames, listed in ((FRAMES, LISTED), (FRAMES, refused), (FRAMES - 1, LISTED), (FRAMES, LISTED[:-1])):
@@ -194,26 +183,26 @@ def test_another_choice_of_lines_goes_on_from_nothing(storage: Counting):
 
 
 def test_lines_that_the_spool_does_not_take_are_read_from_their_parts_once_more(
-    storage: Counting, monkeypatch: pytest.MonkeyPatch
+    storage: CountedStorage, monkeypatch: pytest.MonkeyPatch
 ):
     whole = in_one_go(storage, monkeypatch)
     storage.read.clear()
     with closing(find_visible_outcomes(storage, JOB, FRAMES, LISTED, spool_bytes=100_000)) as visible:
         made = write_final_objects(storage, submission(), 3, visible, planned=True)
     assert written(storage, made) == whole
-    assert 1 < max(storage.outcomes_read().values()) <= 2
+    assert 1 < max(outcomes_read(storage).values()) <= 2
 
 
-def test_lines_are_found_again_in_the_temporary_file(storage: Counting, monkeypatch: pytest.MonkeyPatch):
+def test_lines_are_found_again_in_the_temporary_file(storage: CountedStorage, monkeypatch: pytest.MonkeyPatch):
     whole = in_one_go(storage, monkeypatch)
     monkeypatch.setattr(worker.context.line_spool, "MEMORY_BYTES", 10_000)
     storage.read.clear()
     with closing(find_visible_outcomes(storage, JOB, FRAMES, LISTED)) as visible:
         assert written(storage, write_final_objects(storage, submission(), 3, visible, planned=True)) == whole
-    assert set(storage.outcomes_read().values()) == {1}
+    assert set(outcomes_read(storage).values()) == {1}
 
 
-def test_memory_is_bounded_with_many_children(storage: Counting, monkeypatch: pytest.MonkeyPatch):
+def test_memory_is_bounded_with_many_children(storage: CountedStorage, monkeypatch: pytest.MonkeyPatch):
     """Lines are set aside in a file, so that they need not fit into memory: here they are sixty megabytes."""
     monkeypatch.setattr(worker.context.line_spool, "MEMORY_BYTES", 100_000)
     long = Rle(size=(20, 20), counts="0@" * 12_000)
@@ -234,5 +223,5 @@ def test_memory_is_bounded_with_many_children(storage: Counting, monkeypatch: py
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert set(storage.outcomes_read().values()) == {1}
+    assert set(outcomes_read(storage).values()) == {1}
     assert peak < 20 << 20
