@@ -33,7 +33,11 @@ class OfferCache(Generic[AnyOffer]):
 
     def usable(self, endpoint: Endpoint) -> AnyOffer | None:
         """Return the offer as it was last read, or None while it is refused."""
-        return None if time.monotonic() < self._refused_until.get(endpoint.name, 0.0) else self.known(endpoint)
+        return None if self.is_refused(endpoint) else self.known(endpoint)
+
+    def is_refused(self, endpoint: Endpoint) -> bool:
+        """Return whether the offer is not used now, because a request that used it failed."""
+        return time.monotonic() < self._refused_until.get(endpoint.name, 0.0)
 
     def refuse(self, endpoint: Endpoint) -> None:
         """Do not use the offer of an endpoint for some minutes."""

@@ -152,7 +152,7 @@ class Scorer:
             with contextlib.suppress(EndpointError):  # the score of the frame will show the same error
                 async with self._asking:  # other rows of this process wait for the offer, so they can use lean2d too
                     if await self.wires.must_ask(endpoint):
-                        slot, _ = await self._admitted(alone, {endpoint.name: _canary_request(endpoint)})
+                        slot, _ = await self._admitted(alone, {endpoint.name: self._canary_request(endpoint)})
                         await self._probe(endpoint, slot)
                 bound = self._admissions.bytes_bind() and not self.wires.is_lean(endpoint)
                 if bound and await self.pictures.must_ask(endpoint):
@@ -219,14 +219,20 @@ class Scorer:
 
         A failure counts against no frame.
         """
-        request = _canary_request(endpoint)
+        request = self._canary_request(endpoint)
         self.sent.note(endpoint, request.rows, len(request.body), None, ())
         try:
             scored = await self._send(endpoint, slot, request, CANARY, None)
+        except _FormFailed:
+            return  # the next canary asks for no lean answer
         except FrameRefused as error:
             raise _not_the_frames(error) from None
         if request.wire is LEAN2D_QUESTION:
             await self.wires.learn(endpoint, scored)
+
+    def _canary_request(self, endpoint: Endpoint) -> _Request:
+        wire, rows = self.wires.of_canary(endpoint), [canary()]
+        return _Request(wire, rows, wire.encode(rows))
 
     async def _send(
         self, endpoint: Endpoint, slot: HeldSlot, request: _Request, name: str, traceparent: str | None
@@ -273,16 +279,6 @@ class Scorer:
             self._recorder.happened("lean_failed", "refused" if error.status != 200 else "unreadable")
             return True
         return request.wire is IMAGE2D and self.pictures.falls_back(endpoint, request.rows, error)
-
-
-def _canary_request(endpoint: Endpoint) -> _Request:
-    """Return the canary as an image2d request.
-
-    If lean2d is configured for the endpoint, the request also asks for a lean answer.
-    """
-    wire = LEAN2D_QUESTION if endpoint.wire == "lean2d" else IMAGE2D
-    rows = [canary()]
-    return _Request(wire, rows, wire.encode(rows))
 
 
 def _prompts(rows: Sequence[Row]) -> int:

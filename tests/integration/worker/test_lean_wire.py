@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from maskrelay.contract.wire.image2d import Row
-from maskrelay.errors import FrameRefused
+from maskrelay.errors import EndpointUnavailable, FrameRefused
 from maskrelay.imaging.canvas.encode import canvas_png, canvas_webp
 from tests.support.drivers.scorers import scored_by_child
 from tests.support.lean_script import LEAN_SCRIPT
@@ -121,6 +121,28 @@ def test_a_lean_answer_that_cannot_be_read_is_asked_for_again_in_the_articles_fo
     before, after = scored_with(valkey, tmp_path, simulator, spoilt)
     assert (before.wire, after.wire) == ("lean2d", "image2d")
     assert counts(valkey)["lean_failed"] == {"unreadable": 1}
+
+
+def test_the_gate_of_a_deployment_whose_lean_answers_are_wrong_opens_again(
+    valkey: RunningValkey, tmp_path: Path
+) -> None:
+    right = '{"version": VERSION, "rows": rows}'
+    text = LEAN_SCRIPT.read_text()
+    assert right in text
+    (script := tmp_path / "wrong.py").write_text(text.replace(right, '{"version": 0, "rows": rows}'))
+
+    async def until_closed(scorer: Scorer) -> ScoredRows:
+        scored = await one(scorer)
+        simulator.set(fail={"status": 503, "times": 1, "retry_after": 1})
+        with pytest.raises(EndpointUnavailable):
+            await one(scorer)
+        return scored
+
+    with running_simulator(lean=script) as simulator:
+        assert scored_with(valkey, tmp_path, simulator, until_closed).wire == "image2d"
+        assert scored_with(valkey, tmp_path, simulator, one).wire == "image2d"
+    assert valkey.ledger().flow(()).state("default").gate == "open"
+    assert counts(valkey)["lean_failed"] == {"unreadable": 2}
 
 
 def test_a_row_that_the_model_fails_on_fails_in_either_form_alike(
