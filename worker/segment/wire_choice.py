@@ -35,7 +35,7 @@ class WireChoice:
         return offer is not None and offer.lean
 
     def of_canary(self, endpoint: Endpoint) -> WireFormat[RowAnswer]:
-        """Return the wire format of the canary: an image2d request, which also asks for the offer unless that failed."""
+        """Return the format of the canary, an image2d request. It also asks for the offer, unless that has failed."""
         return LEAN2D_QUESTION if endpoint.wire == "lean2d" and not self._offers.is_refused(endpoint) else IMAGE2D
 
     async def must_ask(self, endpoint: Endpoint) -> bool:
