@@ -3,7 +3,8 @@
 A grayscale PNG and a WebP are smaller than an RGB PNG, but it is not known whether a deployment reads them correctly.
 While the limit on bytes makes scores wait, one worker finds this out for all workers. It sends one test image as an RGB
 PNG and as a grayscale PNG, and a second test image as an RGB PNG and as a WebP. A smaller encoding is used only if the
-two answers are equal bit for bit.
+two answers are equal bit for bit. An answer to a smaller encoding is used only if it is from the deployment that was
+tested. If another deployment has answered, the rows are sent again as RGB PNGs.
 """
 
 import asyncio
@@ -38,6 +39,11 @@ class PictureChoice:
             return CanvasCoding(gray=endpoint.gray)
         return CanvasCoding(gray=endpoint.gray or forms.gray, webp=forms.webp)
 
+    def tested(self, endpoint: Endpoint) -> str | None:
+        """Return the deployment for which `accepted` is right, or None if it is what every deployment accepts."""
+        forms = self._forms.usable(endpoint)
+        return forms.deployment if forms is not None and (forms.gray or forms.webp) else None
+
     async def must_ask(self, endpoint: Endpoint) -> bool:
         """Return whether this child process must now send the test images. Raises LedgerUnavailable."""
         return await self._forms.must_ask(endpoint)
@@ -52,21 +58,32 @@ class PictureChoice:
         self._forms.allow(endpoint)
         await self._forms.keep(endpoint, forms)
 
-    async def compare(self, endpoint: Endpoint, scored: Scored[RowAnswer]) -> None:
-        """Forget which encodings are accepted if this answer is not from the deployment that was tested."""
+    async def compare(
+        self, endpoint: Endpoint, tested: str | None, rows: Sequence[Row], scored: Scored[RowAnswer]
+    ) -> bool:
+        """Return whether the answer to `rows` may be used. `tested` is what `tested` returned when they were encoded.
+
+        If the answer is not from the deployment that was tested, forget which encodings are accepted.
+        """
         forms = self._forms.known(endpoint)
         if forms is not None and (forms.gray or forms.webp) and forms.deployment != scored.deployment:
             await self._forms.forget(endpoint)
+        return tested in (None, scored.deployment) or _are_plain(endpoint, rows)
 
     def falls_back(self, endpoint: Endpoint, rows: Sequence[Row], error: EndpointError) -> bool:
         """Return whether a smaller encoding may have caused the error. The rows are then sent again without it."""
-        plain = CanvasCoding(gray=endpoint.gray)
-        if all(is_accepted(row.image, plain) for row in rows):
+        if _are_plain(endpoint, rows):
             return False
         if not (refuses_the_form(error) or isinstance(error, AnswerInvalid | FrameRefused)):
             return False
         self._forms.refuse(endpoint)
         return True
+
+
+def _are_plain(endpoint: Endpoint, rows: Sequence[Row]) -> bool:
+    """Return whether every deployment of the endpoint accepts the images."""
+    plain = CanvasCoding(gray=endpoint.gray)
+    return all(is_accepted(row.image, plain) for row in rows)
 
 
 async def _compared(pair: tuple[Row, Row], score: ScoreTest) -> tuple[bool, set[str]]:

@@ -83,6 +83,8 @@ class _Request:
     wire: WireFormat[RowAnswer]
     rows: Sequence[Row]
     body: bytes
+    #: The deployment that was tested with encodings that the rows may have, or None if they need no test.
+    tested: str | None = None
 
 
 class _FormFailed(Exception):
@@ -139,8 +141,8 @@ class Scorer:
             except _FormFailed:
                 continue
             await self.wires.compare(endpoint, scored)
-            await self.pictures.compare(endpoint, scored)
-            return ScoredRows(scored.answers, endpoint, request.wire.name)
+            if await self.pictures.compare(endpoint, request.tested, request.rows, scored):
+                return ScoredRows(scored.answers, endpoint, request.wire.name)
 
     async def _ask_for_offers(self, asked: ScoreRequest) -> None:
         """Send test images to each deployment whose offer is unknown, to learn the offer.
@@ -172,17 +174,19 @@ class Scorer:
             return None
 
     async def _encoded(self, rows: Sequence[Row], among: Sequence[str]) -> dict[str, _Request]:
-        """Return the request for each endpoint, in the wire format and encoding that are now used for the endpoint."""
+        """Return the request for each endpoint, in the wire format and encoding that are now used for it."""
         by_form: dict[CanvasCoding | None, _Request] = {}
         requests: dict[str, _Request] = {}
         for endpoint in self._pool.named(among):
-            accepted = None if self.wires.is_lean(endpoint) else self.pictures.accepted(endpoint)
+            accepted, tested = None, None
+            if not self.wires.is_lean(endpoint):
+                accepted, tested = self.pictures.accepted(endpoint), self.pictures.tested(endpoint)
             if accepted not in by_form:
                 wire, fitting = LEAN2D, rows
                 if accepted is not None:
                     wire, fitting = IMAGE2D, await accepted_rows(rows, accepted)
                 by_form[accepted] = _Request(wire, fitting, wire.encode(fitting))
-            requests[endpoint.name] = by_form[accepted]
+            requests[endpoint.name] = replace(by_form[accepted], tested=tested)
         return requests
 
     def _named(self, admission: Admission) -> Endpoint:

@@ -162,6 +162,21 @@ def test_another_deployment_is_asked_again(valkey: RunningValkey, simulator: Run
     assert forms_of(valkey) is None
 
 
+def test_an_answer_to_a_smaller_encoding_from_a_deployment_that_was_not_tested_is_not_used(
+    valkey: RunningValkey, simulator: RunningSimulator, tmp_path: Path
+) -> None:
+    async def steps(scorer: Scorer, _pool: EndpointPool, admissions: Admissions) -> list[ScoredRows]:
+        await score_until_bytes_are_the_limit(scorer, admissions)
+        await score(scorer)
+        simulator.set(deployment="green", reset=True)
+        return await asyncio.gather(*(score(scorer, GRAY) for _ in range(3)))
+
+    scored_with(valkey, tmp_path, simulator, steps)
+    kinds = simulator.counters()["kinds"]
+    assert kinds.pop("L 1024x1024") >= 1
+    assert kinds == {"RGB 1024x1024": 3}
+
+
 @pytest.mark.parametrize(
     ("differs", "forms"), [("gray", (False, True)), ("webp", (True, False)), ("empty", (False, False))]
 )
