@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
 
 from api.jobs import items
+from api.submissions import submit as submit_handler
 from maskrelay.contract.records.outcomes import Outcome
 from tests.support.checks.audits import done
 from tests.support.drivers.api_jobs import accepted, failed, finish, submit, succeeded
@@ -74,6 +76,21 @@ def test_a_repeat_gets_them_with_the_reviews_of_its_reader(api: RunningApi, nort
     again = submit(north, b"pixels", headers=headers | {"Prefer": "wait=1"}).json()
     assert again["items"][0]["review"]["verdict"] == "accept"
     assert again["items"] == north.get(again["links"]["items"]).json()["items"]
+
+
+def test_a_repeat_does_not_wait_for_a_job_that_the_ledger_has_forgotten(
+    api: RunningApi, north: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def waits(*_: Any, **__: Any) -> None:
+        raise AssertionError("the job has ended already")
+
+    headers = {"Idempotency-Key": "night-1"}
+    job = accepted(north, headers=headers)
+    finish(api, job, succeeded(api, job, 0))
+    assert api.ledger.jobs.forget(job, "north")
+    monkeypatch.setattr(submit_handler, "until_ended", waits)
+    again = submit(north, b"pixels", headers=headers | {"Prefer": "wait=50"})
+    assert (again.status_code, len(again.json()["items"])) == (200, 1)
 
 
 @pytest.mark.parametrize("damaged", [b"not a record\n", None])
