@@ -160,6 +160,8 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
     "a negative length": (one_row(bytes=-5), 400, "rows_invalid"),
     "no prompt": (one_row(prompts=[]), 400, "prompts_invalid"),
     "a prompt that is a number": (one_row(prompts=[7]), 400, "prompts_invalid"),
+    "prompts that are one text": (one_row(prompts="liver"), 400, "prompts_invalid"),
+    "prompts that are a number": (one_row(prompts=7), 400, "prompts_invalid"),
     "an empty prompt": (one_row(prompts=["liver", ""]), 400, "prompts_invalid"),
     "a prompt with &": (one_row(prompts=["liver & spleen"]), 400, "prompts_invalid"),
     "params that are a list": (packed({"version": 1, "params": [], "rows": [ROW]}, GRAY), 400, "params_invalid"),

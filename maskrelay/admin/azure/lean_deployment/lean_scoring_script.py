@@ -243,11 +243,12 @@ def length_of(row: Any, number: int) -> int:
 def text_of(row: dict[str, Any], number: int) -> str:
     """Return the prompts as the model's text."""
     prompts = row.get("prompts")
-    if not prompts or not all(isinstance(prompt, str) and 0 < len(prompt) <= MAX_PROMPT for prompt in prompts):
+    texts = prompts if isinstance(prompts, list) else []
+    if not texts or not all(isinstance(prompt, str) and 0 < len(prompt) <= MAX_PROMPT for prompt in texts):
         raise Refused(400, "prompts_invalid", f"row {number}: prompts is not a list of at least one text.")
-    if any("&" in prompt for prompt in prompts):
+    if any("&" in prompt for prompt in texts):
         raise Refused(400, "prompts_invalid", f"row {number}: a prompt contains &, which separates prompts.")
-    return " & ".join(prompts)
+    return " & ".join(texts)
 
 
 def rgb_png(image: bytes, encoding: Any, number: int) -> bytes:
