@@ -23,10 +23,11 @@ FROM segments
 WHERE SeriesInstanceUID IS NOT NULL
 GROUP BY SeriesInstanceUID;
 
--- The features of the views below: the volume of each segment that was found, with keys that do not change.
+-- The features of the views below: the volume of each segment that was found, in jobs that have ended. The keys are
+-- computed from the names of the rows by MD5, so they are the same in every program and every version of it.
 CREATE OR REPLACE VIEW omop_segments AS
 SELECT
-  shiftrightunsigned(xxhash64(s.run, s.item, s.prompt_number), 1) AS feature_id,
+  CAST(conv(left(md5(concat_ws('/', s.run, s.item, s.prompt_number)), 15), 16, 10) AS BIGINT) AS feature_id,
   s.*,
   i.image_occurrence_id,
   i.person_id,
@@ -34,7 +35,7 @@ SELECT
 FROM segments s
 JOIN image_occurrence i ON i.image_series_uid = s.segmented_SeriesInstanceUID
 JOIN runs r ON r.run = s.run
-WHERE s.slices > 0 AND s.volume_ml IS NOT NULL;
+WHERE s.final AND r.final AND s.slices > 0 AND s.volume_ml IS NOT NULL;
 
 -- IMAGE_FEATURE of OMOP MI-CDM. A concept that you must choose yourself is 0. 1147330 is the table MEASUREMENT.
 CREATE OR REPLACE VIEW image_feature AS
@@ -87,7 +88,7 @@ SELECT row_number() OVER (ORDER BY prompt) AS id, prompt AS name FROM (SELECT DI
 
 CREATE OR REPLACE VIEW coco_images AS
 SELECT DISTINCT
-  shiftrightunsigned(xxhash64(run, run_frame), 1) AS id,
+  CAST(conv(left(md5(concat_ws('/', run, run_frame)), 15), 16, 10) AS BIGINT) AS id,
   width,
   height,
   coalesce(source, source_name, custom_id) AS file_name,
@@ -96,8 +97,8 @@ FROM masks;
 
 CREATE OR REPLACE VIEW coco_annotations AS
 SELECT
-  shiftrightunsigned(xxhash64(m.run, m.run_frame, m.prompt_number), 1) AS id,
-  shiftrightunsigned(xxhash64(m.run, m.run_frame), 1) AS image_id,
+  CAST(conv(left(md5(concat_ws('/', m.run, m.run_frame, m.prompt_number)), 15), 16, 10) AS BIGINT) AS id,
+  CAST(conv(left(md5(concat_ws('/', m.run, m.run_frame)), 15), 16, 10) AS BIGINT) AS image_id,
   c.id AS category_id,
   named_struct('size', array(m.height, m.width), 'counts', m.rle_counts) AS segmentation,
   m.area_px AS area,

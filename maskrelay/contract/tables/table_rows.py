@@ -102,7 +102,8 @@ def segment_rows(
     scored = [outcome for outcome in line.outcomes if outcome.masks]
     if not scored:
         return
-    distance = slice_distance(planned.grid) if planned and planned.grid else None
+    grid = planned.grid if planned else None
+    distance = slice_distance(grid) if grid and _is_whole(grid, len(scored)) else None
     common = {**_item_columns(context, line), "StudyInstanceUID": line.identifiers.get("study")}
     common |= {"segmented_SeriesInstanceUID": line.identifiers.get("series"), **_algorithm_columns(scored[0])}
     common |= {
@@ -129,7 +130,7 @@ def segment_rows(
 def _sums(masks: Sequence[tuple[int, MaskOutcome]], distance: float | None) -> Row:
     """Return the columns that summarise the masks of one prompt, given with the numbers of their frames."""
     found = [(place, mask) for place, mask in masks if not mask.empty]
-    areas = [mask.area_mm2 for _, mask in found]
+    areas = [mask.area_mm2 for _, mask in masks]
     area_px = sum(mask.area_px for _, mask in found)
     area_mm2 = None if None in areas else math.fsum(area for area in areas if area is not None)
     weighted = math.fsum(mask.area_px * mask.mean_probability for _, mask in found)
@@ -144,6 +145,15 @@ def _sums(masks: Sequence[tuple[int, MaskOutcome]], distance: float | None) -> R
         "mean_probability": weighted / area_px if area_px else None,
         "flags": ",".join(dict.fromkeys(flag for _, mask in masks for flag in mask.flags)),
     }
+
+
+def _is_whole(grid: Grid, segmented: int) -> bool:
+    """Return whether the segmented frames are all slices of a volume, so that their masks have a volume.
+
+    Without a slice that is missing in the series, or that failed, the volume would be too small. A single slice has no
+    neighbour, and its thickness may be unknown.
+    """
+    return 1 < grid.shape[grid.axis] == segmented
 
 
 def slice_distance(grid: Grid) -> float:
@@ -187,7 +197,7 @@ def item_row(context: RowContext, line: ItemLine, planned: PlannedItem | None = 
         "frames_failed": states.count("failed"),
         "height": height,
         "width": width,
-        "slice_distance_mm": slice_distance(grid) if grid else None,
+        "slice_distance_mm": slice_distance(grid) if grid and grid.shape[grid.axis] > 1 else None,
         "grid_json": _json(grid) if grid else None,
         "intensity": scored.intensity if scored else None,
         "findings_json": _json(line.findings) if line.findings else None,

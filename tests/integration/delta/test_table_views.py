@@ -1,8 +1,9 @@
 """The views for IDC, OMOP and COCO over real tables, in DuckDB."""
 
+import hashlib
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,12 @@ def row(table: str, **values: Any) -> Row:
     return {**dict.fromkeys(column.name for column in TABLES[table]), **values}
 
 
-def segment(number: int, slices: int, volume: float | None) -> Row:
+def segment(number: int, slices: int, volume: float | None, run: str = "a", *, final: bool = True) -> Row:
     numbered = {"prompt_number": number, "prompt": f"organ {number}", "SegmentNumber": number + 1}
     model = {"AlgorithmName": "MedImageParse", "AlgorithmType": "AUTOMATIC", "model_version": "2"}
     series = {"segmented_SeriesInstanceUID": "1.2.3", "SeriesInstanceUID": "2.25.7", "SegmentationType": "BINARY"}
     found = {"slices": slices, "volume_ml": volume, "SegmentedPropertyType_CodeValue": "10200004"}
-    return row("segments", run="a", item=0, **numbered, **model, **series, **found)
+    return row("segments", run=run, item=0, final=final, **numbered, **model, **series, **found)
 
 
 def mask(frame: int, number: int, counts: str | None) -> Row:
@@ -58,9 +59,18 @@ def lake(tmp_path: Path) -> duckdb.DuckDBPyConnection:
     counts = coco.encode(_square())["counts"].decode()
     rows: dict[str, list[Row]] = {
         "masks": [mask(0, 0, counts), mask(0, 1, None), mask(1, 0, counts)],
-        "segments": [segment(0, 2, 1.5), segment(1, 0, 0.0)],
+        "segments": [
+            segment(0, 2, 1.5),
+            segment(1, 0, 0.0),
+            segment(0, 2, 1.2, "b"),
+            segment(0, 1, 1.1, "c", final=False),
+        ],
         "items": [row("items", run="a", item=0)],
-        "runs": [row("runs", run="a", finished_at=datetime(2026, 1, 2, tzinfo=UTC))],
+        "runs": [
+            row("runs", run="a", finished_at=datetime(2026, 1, 2, tzinfo=UTC), final=True),
+            row("runs", run="b", final=False),  # its rows of segments are final, and that of the run is added next
+            row("runs", run="c", final=False),
+        ],
     }
     found = duckdb.connect()
     for name, columns in TABLES.items():
@@ -109,6 +119,15 @@ def test_a_volume_is_a_feature_and_a_measurement_of_omop(lake: duckdb.DuckDBPyCo
     assert feature["alg_system"] == "MedImageParse 2"
     assert (measurement["value_as_number"], measurement["unit_concept_id"]) == (1.5, 8587)
     assert measurement["measurement_source_value"] == "10200004"
+    assert (measurement["measurement_date"], feature["alg_datetime"].year) == (date(2026, 1, 2), 2026)
+
+
+def test_the_keys_of_the_views_follow_from_the_names_of_the_rows_alone(lake: duckdb.DuckDBPyConnection):
+    [feature] = of_view(lake, "image_feature")
+    assert feature["image_feature_id"] == int(hashlib.md5(b"a/0/0").hexdigest()[:15], 16)
+    assert {image["id"] for image in of_view(lake, "coco_images")} == {
+        int(hashlib.md5(name).hexdigest()[:15], 16) for name in (b"a/0", b"a/1")
+    }
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools' own

@@ -41,7 +41,7 @@ def mask(prompt: str, box: tuple[int, int, int, int] | None, *flags: str, area_m
         category="liver",
         empty=box is None,
         area_px=int(pixels.sum()),
-        area_mm2=area_mm2 if box else 0.0,
+        area_mm2=area_mm2 if box or area_mm2 is None else 0.0,
         bbox=box,
         centroid=(2.0, 3.5) if box else None,
         components=1 if box else 0,
@@ -83,11 +83,15 @@ PLANNED = PlannedItem(
 )
 
 
-def line() -> ItemLine:
+NOTHING = mask("tumor in liver CT", None, "empty")
+
+
+def line(*middle: MaskOutcome) -> ItemLine:
+    """Return an item with three frames. The masks of the middle one are given; without masks, it failed."""
     outcomes = (
-        outcome(0, mask("liver in abdomen CT", (1, 2, 3, 4)), mask("tumor in liver CT", None, "empty")),
-        outcome(1),
-        outcome(2, mask("liver in abdomen CT", (0, 0, 2, 2), "size_outlier"), mask("tumor in liver CT", None, "empty")),
+        outcome(0, mask("liver in abdomen CT", (1, 2, 3, 4)), NOTHING),
+        outcome(1, *middle),
+        outcome(2, mask("liver in abdomen CT", (0, 0, 2, 2), "size_outlier"), NOTHING),
     )
     return item_line(PLANNED, outcomes, Assembled(item=3, files={"seg": REF}, seg_series="2.25.7"))
 
@@ -133,14 +137,41 @@ def test_a_segment_sums_the_masks_of_its_prompt():
     liver, tumor = segment_rows(CONTEXT, line(), PLANNED)
     assert (liver["slices"], liver["first_slice"], liver["last_slice"], liver["frames"]) == (2, 0, 2, 2)
     assert (liver["area_px"], liver["area_mm2"], liver["components"]) == (16, 3.0, 2)
-    assert liver["volume_ml"] == pytest.approx(3.0 * 2.5 / 1000)
     assert liver["mean_probability"] == pytest.approx(0.75)
     assert (liver["flags"], tumor["flags"]) == ("size_outlier", "empty")
     assert (liver["SegmentNumber"], tumor["SegmentNumber"], liver["SegmentationType"]) == (1, 2, "BINARY")
     assert liver["SeriesInstanceUID"] == tumor["SeriesInstanceUID"] == "2.25.7"
     assert liver["SegmentedPropertyType_CodeValue"] == "10200004"
     assert liver["seg_link"] == "https://masks.example/v1/jobs/abc/artifacts/3.seg.dcm"
-    assert (tumor["slices"], tumor["volume_ml"], tumor["mean_probability"]) == (0, 0.0, None)
+    assert (tumor["slices"], tumor["area_mm2"], tumor["mean_probability"]) == (0, 0.0, None)
+
+
+def test_a_segment_has_a_volume_if_every_slice_was_segmented():
+    whole = line(mask("liver in abdomen CT", None, "empty"), NOTHING)
+    liver, tumor = segment_rows(CONTEXT, whole, PLANNED)
+    assert (liver["frames"], liver["volume_ml"]) == (3, pytest.approx(3.0 * 2.5 / 1000))
+    assert tumor["volume_ml"] == 0.0
+    assert [row["volume_ml"] for row in segment_rows(CONTEXT, line(), PLANNED)] == [None, None]  # a frame failed
+    gap = GRID.model_copy(update={"shape": (8, 8, 4), "places": (0, 1, 3)})
+    missing = PLANNED.model_copy(update={"grid": gap})
+    assert [row["volume_ml"] for row in segment_rows(CONTEXT, whole, missing)] == [None, None]
+
+
+def test_a_single_slice_has_neither_a_distance_to_others_nor_a_volume():
+    grid = GRID.model_copy(
+        update={"shape": (8, 8, 1), "places": (0,)}
+    )  # whose affine may have 1 mm for an unknown thickness
+    planned = PLANNED.model_copy(update={"grid": grid, "frames": 1})
+    single = item_line(planned, (outcome(0, mask("liver", (1, 2, 3, 4))),))
+    [row] = segment_rows(CONTEXT, single, planned)
+    assert (row["area_mm2"], row["volume_ml"]) == (1.5, None)
+    assert item_row(CONTEXT, single, planned)["slice_distance_mm"] is None
+
+
+def test_the_area_of_a_segment_that_was_not_found_is_unknown_without_a_pixel_spacing():
+    absent = item_line(PLANNED, (outcome(0, mask("liver", None, "empty", area_mm2=None)),))
+    [row] = segment_rows(CONTEXT, absent, PLANNED)
+    assert (row["area_px"], row["area_mm2"], row["volume_ml"]) == (0, None, None)
 
 
 def test_without_a_pixel_spacing_or_a_grid_there_is_no_volume():
