@@ -234,7 +234,8 @@ def _lines_never_planned(storage: Storage, submission: Submission, parts: int) -
     for asked in read_items(storage, submission, start.chunk):
         called = [asked.custom_id] if asked.only is None else asked.only.values()
         for custom_id in (candidate for candidate in called if candidate not in planned):
-            never = PlannedItem(item=number, custom_id=custom_id, source_name=asked.source_name, first=0, frames=0)
+            name = submission.shown_name(asked, asked.source_name)
+            never = PlannedItem(item=number, custom_id=custom_id, source_name=name, first=0, frames=0)
             yield item_line(never, ()), []
             number += 1
 

@@ -267,14 +267,15 @@ class PlanLayout:
 
     def _source_name(self, source: Surveyed) -> str | None:
         """Return the name of the source: the file name with the folders that the caller gave, or the path
-        in a zip archive.
+        in a zip archive. That of a source by reference may be hidden.
         """
-        return source.name or self._asked[source.upload].source_name
+        asked = self._asked[source.upload]
+        return self._submission.shown_name(asked, source.name or asked.source_name)
 
     def _shown_source(self, source: Surveyed) -> str | None:
         """Return the URL of a source by reference, unless it may contain identifiers that the caller does not want."""
         url = self._asked[source.upload].source
-        return url if is_reference(url) and self._submission.pixels.identifiers == "uids" else None
+        return url if is_reference(url) and self._submission.shows_urls else None
 
     def _unmapped(self, draft: Draft) -> Failure | None:
         """Return an error if the site has no pseudonym for the study or the series of the item, although it should."""

@@ -114,6 +114,7 @@ class _Expander:
         self._run = run
         self._source = source
         self._limits = _LineLimits(source.most_prompts, source.prompt_length)
+        self._shows_urls = submission.shows_urls
         #: The credential with which files are written into the folder of each source, if they are.
         self._writer = submission.store_to if submission.store_beside else None
 
@@ -194,12 +195,12 @@ class _Expander:
         source, pattern = self._source, read_pattern(self._source.url)
         for facts in self._context.source_readers.list(self._tenant, pattern.prefix, source.credential, after):
             if pattern.matches(facts.url) and not facts.url.endswith("/"):
+                name = _custom_id(pattern.name_of(facts.url)) if self._shows_urls else str(number)
                 number += 1
-                name = pattern.name_of(facts.url)
                 yield _Line(number, partial(self._item_of_object, facts, name), facts.url)
 
-    def _item_of_object(self, facts: SourceFacts, name: str) -> Item:
-        return self._item(facts.url, self._source.credential, _custom_id(name), self._source.prompts, facts.pin)
+    def _item_of_object(self, facts: SourceFacts, custom_id: str) -> Item:
+        return self._item(facts.url, self._source.credential, custom_id, self._source.prompts, facts.pin)
 
     def _item_of_row(self, row: ManifestRow, writer: ChunkWriter) -> Item:
         """Return the item of a row. Its default custom id is the number of the row among all rows, counted from 0."""

@@ -35,7 +35,7 @@ def submit_folder(context: WorkerContext, watch: Watch, arrival: Arrival, facts:
     for job in (newest, *before):
         if has(context.storage, keys.accepted(job)) or has(context.storage, keys.gone(job)):
             return job
-    items = [_item(watch, arrival, each) for each in facts]
+    items = [_item(watch, arrival, number, each) for number, each in enumerate(facts)]
     submission = _submission(context, watch, newest, items)
     with context.ledger.quotas.kept(submission, context.quotas_of(watch.tenant), _HOLD):
         write_before_acceptance(context.storage, submission, item_lines(items))
@@ -52,14 +52,15 @@ def _job_id(server_key: bytes, watch: Watch, arrival: Arrival) -> str:
     return keys.derived_id(server_key, meaning)
 
 
-def _item(watch: Watch, arrival: Arrival, facts: SourceFacts) -> Item:
+def _item(watch: Watch, arrival: Arrival, number: int, facts: SourceFacts) -> Item:
+    name = facts.url.removeprefix(f"{arrival.folder}/") if watch.template.shows_urls else str(number)
     return Item(
         source=facts.url,
         size=0,
         sha256="",
         credential=watch.credential,
         pin=facts.pin if facts.is_pinned else None,
-        custom_id=facts.url.removeprefix(f"{arrival.folder}/"),
+        custom_id=name,
         source_name=name_in(facts.url),
         prompts=watch.prompts,
     )

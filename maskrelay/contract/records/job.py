@@ -15,7 +15,7 @@ from maskrelay.contract.record import (
 )
 from maskrelay.contract.records.runs import Run
 from maskrelay.contract.records.source_frames import Extent, Reading
-from maskrelay.contract.records.source_pins import Pin, PinnedSource
+from maskrelay.contract.records.source_pins import Pin, PinnedSource, is_reference
 from maskrelay.contract.vocabulary.intensity_names import Intensity
 from maskrelay.contract.vocabulary.outputs import ItemOutput, Output
 from maskrelay.contract.vocabulary.trained_targets import PromptWarning
@@ -156,6 +156,18 @@ class Submission(Record):
     #: Whether the files of each item are written into the folder of its source instead.
     store_beside: bool = False
     traceparent: str | None = None
+
+    @property
+    def shows_urls(self) -> bool:
+        """Whether results may contain the URLs of sources by reference, and names from them.
+
+        A URL can contain identifiers, which the caller may not want.
+        """
+        return self.pixels.identifiers == "uids"
+
+    def shown_name(self, item: Item, name: str | None) -> str | None:
+        """Return the name of an item's source, or of one of its members, if results may contain it."""
+        return name if self.shows_urls or not is_reference(item.source) else None
 
 
 def accepted_at(now: datetime) -> datetime:

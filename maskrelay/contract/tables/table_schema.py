@@ -61,7 +61,7 @@ _ITEM: Final = (
         "The URL of the source, if it was submitted by reference. Null unless `options.identifiers` is `uids`, because "
         "a URL can contain identifiers.",
     ),
-    _text("source_name", "The file name of the source."),
+    _text("source_name", "The file name of the source. Null where `source` is null because of `options.identifiers`."),
 )
 _ALGORITHM: Final = (
     _text("AlgorithmName", "The name of the model, `MedImageParse`.", filtered=True),

@@ -155,6 +155,15 @@ def test_a_lost_ledger_doubles_nothing_and_a_changed_folder_is_another_job(
     assert len(items_of(api, second)) == 3
 
 
+def test_the_items_of_a_watch_that_hides_identifiers_are_numbered(
+    api: RunningApi, client: httpx.Client, data: Path
+) -> None:
+    add(client, data, options={"identifiers": "hashed"})
+    series(data, "one")
+    until(lambda: len(jobs_of(api)) == 1, api)
+    assert [item.custom_id for item in items_of(api, jobs_of(api)[0])] == ["0", "1"]
+
+
 def test_a_folder_with_a_subfolder_is_one_job_and_so_is_the_subfolder(
     api: RunningApi, client: httpx.Client, data: Path
 ) -> None:

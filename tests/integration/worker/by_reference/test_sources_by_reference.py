@@ -189,5 +189,29 @@ def test_the_tables_name_the_source_unless_identifiers_are_hidden(
     run(worker)
     tabulate_jobs(worker, time.monotonic() + 60)
     for name in ("masks", "segments", "items"):
-        found = {row["run"]: row["source"] for row in table(api, name)}
-        assert found == {jobs["uids"]: url, jobs["hashed"]: None, jobs["none"]: None}
+        found = {row["run"]: (row["source"], row["source_name"]) for row in table(api, name)}
+        assert found == {jobs["uids"]: (url, "a.png"), jobs["hashed"]: (None, None), jobs["none"]: (None, None)}
+
+
+def test_no_name_in_a_url_is_in_results_that_hide_identifiers(
+    api: RunningApi, worker: WorkerContext, north: httpx.Client, data: Path
+) -> None:
+    """Archives name files and folders by UIDs and by patients."""
+    slices = series(RASTER, SLICES, np.arange(4))
+    uids = {str(value) for body in slices for value in (header(body).SOPInstanceUID, header(body).SeriesInstanceUID)}
+    for body in slices:
+        put(data, f"Meier/{header(body).SeriesInstanceUID}/{header(body).SOPInstanceUID}.dcm", body)
+    put(data, "Meier/eye.png", picture())
+    put(data, "Meier/notes.txt", b"hi")
+    options = {"identifiers": "hashed", "outputs": ["mask", "seg", "table"]}
+    jobs = [
+        submitted(north, listing={"source": f"{data.as_uri()}/**"}, options=options),
+        submitted(north, {"source": f"{(data / 'Meier').as_uri()}/", "custom_id": "mine"}, options=options),
+    ]
+    run(worker)
+    tabulate_jobs(worker, time.monotonic() + 60)
+    shown = [north.get(f"/v1/jobs/{job}/items").text for job in jobs]
+    shown += [json.dumps(table(api, name), default=str) for name in ("masks", "segments", "items")]
+    assert not any(word in text for text in shown for word in (*uids, "Meier", "eye.png", "notes.txt"))
+    found = {(row["run"], row["custom_id"]) for row in table(api, "items") if row["state"] == "succeeded"}
+    assert found == {(job, name) for job, of in zip(jobs, ("04", ("mine", "mine/1")), strict=True) for name in of}
