@@ -74,6 +74,11 @@ class Outbox:
         job, event = known[0].decode().split(" ")
         return Delivery(job, event, int(known[1]), token, known[2].decode() or None)
 
+    def keep(self, delivery: Delivery) -> bool:
+        """Renew the lease of a delivery that takes long. Return False if another worker has taken the delivery."""
+        member = f"{delivery.job} {delivery.event}"
+        return bool(self._scripts.run("keep_delivery", member, delivery.token, self._lease_ms))
+
     def again(self, delivery: Delivery, after: timedelta, *, charge: bool = True) -> bool:
         """Schedule another attempt after a delay. Without `charge`, this attempt is not counted."""
         return self._end(delivery, after // _MS, charge=charge)

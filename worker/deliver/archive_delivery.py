@@ -10,14 +10,15 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
+from itertools import chain, takewhile
 
 from pydicom.filereader import read_partial
 
 from maskrelay.contract.records import keys
-from maskrelay.contract.records.delivery_records import DeliveryEnd
+from maskrelay.contract.records.delivery_records import DeliveryEnd, StoredPosition
 from maskrelay.contract.records.job import Submission
 from maskrelay.contract.records.planned_items import Assembled
-from maskrelay.errors import ObjectExists, ObjectMissing
+from maskrelay.errors import ObjectExists, ObjectMissing, RecordUnreadable
 from maskrelay.sources.credential_file import Destination
 from maskrelay.sources.credential_kinds import DicomwebCredential
 from maskrelay.sources.stow_sender import StowResult, StowSender
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 _HEAD_BYTES = 16 << 10
 _SOP_INSTANCE_UID = 0x00080018
 _SEG = "seg"
+_JSON = ".json"
 
 
 def send_to_archive(
@@ -38,37 +40,77 @@ def send_to_archive(
 ) -> StoringResult:
     """Send the objects of the job that are not in the archive yet, until `until` (monotonic seconds).
 
-    Raises StorageUnavailable and LedgerUnavailable.
+    At least one is sent. If the archive does not respond, nothing more is sent. The next attempt begins after the last
+    object, so an object on which the archive hangs does not stop the others. Raises StorageUnavailable and
+    LedgerUnavailable.
     """
     assert isinstance(destination.credential, DicomwebCredential)
-    sender = StowSender(destination.credential)
-    total = StoringResult(is_over=True, reason="ok")
-    for record in _assembled(context.storage, submission.id):
-        end = _end_of(context.storage, submission.id, record.item)
-        is_over = end is not None
-        if end is None:
-            if time.monotonic() > until:
-                return StoringResult(is_over=False, reason=CONTINUES)
-            sent = _send(context, submission.id, record, sender, destination)
-            end, is_over = _marked(context.storage, submission.id, record.item, sent), sent.state != "later"
-        if end.how != "ok" or total.reason == "ok":
-            total = StoringResult(total.is_over and is_over, end.how, end.status)
-    return total
+    storage, job, sender = context.storage, submission.id, StowSender(destination.credential)
+    has_progress, failed = False, None
+    for record in _unsent(storage, job):
+        if (has_progress or failed) and time.monotonic() > until:
+            _begin_next(storage, job, record.item)
+            return StoringResult(is_over=False, reason=CONTINUES) if has_progress or not failed else failed
+        sent = _send(context, job, record, sender, destination)
+        if sent.state != "later":
+            _mark(storage, job, record.item, sent)
+            has_progress = True
+            continue
+        failed = StoringResult(is_over=False, reason=sent.reason, status=sent.status)
+        if sent.status is None:
+            _begin_next(storage, job, record.item + 1)
+            return failed
+    return failed or _result(storage, job)
 
 
-def _assembled(storage: Storage, job: str) -> Iterator[Assembled]:
-    """Yield the records of the items that have a segmentation."""
-    for key in storage.list(keys.assembled(job)):
-        record = read_record(storage, key, Assembled)
-        if _SEG in record.files:
-            yield record
+def _unsent(storage: Storage, job: str) -> Iterator[Assembled]:
+    """Yield the records of the items whose segmentation has no marker.
+
+    The first is the one with which this attempt begins, and those before it follow at the end.
+    """
+    folder, begin = keys.assembled(job), _begin(storage, job)
+    over = {_number(key, keys.stored(job)) for key in _markers(storage, job)}
+    first = keys.assembled_item(job, begin)
+    before = takewhile(lambda key: key < first, storage.list(folder))
+    after = storage.list(folder, keys.assembled_item(job, begin - 1)) if begin else storage.list(folder)
+    for key in chain(after, before):
+        if _number(key, folder) not in over:
+            record = read_record(storage, key, Assembled)
+            if _SEG in record.files:
+                yield record
 
 
-def _end_of(storage: Storage, job: str, item: int) -> DeliveryEnd | None:
+def _markers(storage: Storage, job: str) -> Iterator[str]:
+    """Yield the keys of the markers."""
+    return (key for key in storage.list(keys.stored(job)) if key.endswith(_JSON))
+
+
+def _number(key: str, folder: str) -> int:
+    """Return the number of the item in the key of its record."""
+    return int(key.removeprefix(folder).removesuffix(_JSON))
+
+
+def _begin(storage: Storage, job: str) -> int:
+    """Return the number of the item with which this attempt begins."""
     try:
-        return read_record(storage, keys.stored_item(job, item), DeliveryEnd)
-    except ObjectMissing:
-        return None
+        return read_record(storage, keys.stored_position(job), StoredPosition).item
+    except (ObjectMissing, RecordUnreadable):
+        return 0
+
+
+def _begin_next(storage: Storage, job: str, item: int) -> None:
+    record = StoredPosition(item=item)
+    storage.put(keys.stored_position(job), record.model_dump_json().encode(), "application/json")
+
+
+def _result(storage: Storage, job: str) -> StoringResult:
+    """Return the result of a job whose segmentations all have a marker: that of the last one that was refused."""
+    total = StoringResult(is_over=True, reason="ok")
+    for key in _markers(storage, job):
+        end = read_record(storage, key, DeliveryEnd)
+        if end.how != "ok" or total.reason == "ok":
+            total = StoringResult(is_over=True, reason=end.how, status=end.status)
+    return total
 
 
 def _send(
@@ -82,14 +124,12 @@ def _send(
     return sent
 
 
-def _marked(storage: Storage, job: str, item: int, sent: StowResult) -> DeliveryEnd:
-    """Store the marker of the object if it need not be sent again."""
+def _mark(storage: Storage, job: str, item: int, sent: StowResult) -> None:
+    """Store the marker of an object that need not be sent again."""
     how = "ok" if sent.state == "stored" else sent.reason
     end = DeliveryEnd(how=how, at=datetime.now(UTC), attempts=1, status=sent.status)
-    if sent.state != "later":
-        with suppress(ObjectExists):
-            storage.create(keys.stored_item(job, item), end.model_dump_json().encode(), "application/json")
-    return end
+    with suppress(ObjectExists):
+        storage.create(keys.stored_item(job, item), end.model_dump_json().encode(), "application/json")
 
 
 def _uid_of(head: bytes) -> str:

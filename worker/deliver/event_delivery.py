@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from urllib.parse import urlsplit
 
 from maskrelay.callbacks.callback_sender import CallbackSender, DeliveryResult
@@ -38,6 +39,7 @@ from maskrelay.storage.markers import tombstone_of
 from maskrelay.storage.stored_records import read_submission
 from worker.context import WorkerContext
 from worker.context.job_records.event_records import is_delivered, leave_live
+from worker.context.lease_renewal import LeaseRenewal
 from worker.deliver.prefix_delivery import store_below_prefix, store_beside_sources
 from worker.deliver.storing_result import CONTINUES, StoringResult
 
@@ -116,8 +118,9 @@ def _store(context: WorkerContext, submission: Submission, delivery: Delivery) -
     if submission.store_to is None or is_delivered(context.storage, delivery.job, delivery.event):
         _close(context, submission, delivery)
         return
-    until = time.monotonic() + context.settings.delivery_lease.total_seconds() / 2
-    with context.recorder.timed("deliver"):
+    lease, keep = context.settings.delivery_lease, partial(context.ledger.outbox.keep, delivery)
+    until = time.monotonic() + lease.total_seconds() / 2
+    with context.recorder.timed("deliver"), LeaseRenewal(lease / 4, keep):  # one file may take longer than the lease
         sent = _stored(context, submission, until)
     if sent.reason == CONTINUES:
         context.ledger.outbox.again(delivery, timedelta(0), charge=False)

@@ -21,9 +21,9 @@ class DeliveryEnd(Record):
 
 
 class StoredPosition(Record):
-    """How far the files of a job are written to a store."""
+    """How far the files of a job are written to a store, or its segmentations are sent to an archive."""
 
-    #: The number of the first item whose files are not written yet.
+    #: The number of the first item whose files are not written yet, or with which the next attempt begins to send.
     item: Number
     #: The value so far (see `DeliveryEnd`).
     left_out: dict[str, int] = Field(default_factory=dict)
