@@ -4,6 +4,7 @@ commit.
 
 import io
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -85,7 +86,7 @@ def read_checkpoint(storage: TableStore, log_prefix: str, version: int) -> Table
     try:
         table = pq.read_table(io.BytesIO(body))
         snapshot = TableSnapshot()
-        snapshot.apply(version, (_plain(row) for row in table.to_pylist(maps_as_pydicts="strict")))
+        snapshot.apply(version, _actions(table))
     except (pa.ArrowException, KeyError, ValueError):
         raise TableLogDamaged(f"The checkpoint of version {version} cannot be read.", version=version) from None
     if snapshot.metadata is None or snapshot.protocol is None:
@@ -93,9 +94,14 @@ def read_checkpoint(storage: TableStore, log_prefix: str, version: int) -> Table
     return snapshot
 
 
-def _plain(row: dict[str, Any]) -> Action:
-    """Return the row as the action that it contains, without the fields that have no value."""
-    return {kind: _without_nulls(value) for kind, value in row.items() if value is not None}
+def _actions(table: Any) -> Iterator[Action]:
+    """Yield the actions in the rows, without the fields that have no value.
+
+    Each row has a value in one column, so the nulls are left out first: most of the time would be spent on them.
+    """
+    for kind in table.column_names:
+        for value in table.column(kind).drop_null().to_pylist(maps_as_pydicts="strict"):
+            yield {kind: _without_nulls(value)}
 
 
 def _without_nulls(value: dict[str, Any]) -> Action:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from maskrelay.contract.tables.table_schema import Column
 from maskrelay.delta.checkpoint import write_checkpoint
 from maskrelay.delta.delta_log import DeltaLog
+from maskrelay.delta.log_cleanup import remove_old_versions
 from maskrelay.delta.parquet_rows import ParquetFile
 from maskrelay.delta.table_snapshot import (
     NO_TABLE,
@@ -174,14 +175,16 @@ class DeltaTable:
     def _write_checkpoint(self) -> None:
         """Delete the files that were removed from the table long ago, and write a checkpoint without them.
 
-        If this fails, readers read more commits, and a later checkpoint makes up for it.
+        Then remove the old versions of the log. If this fails, readers read more commits, and a later checkpoint makes
+        up for it.
         """
-        snapshot = self._log.snapshot
+        snapshot, log_prefix = self._log.snapshot, f"{self.prefix}_delta_log/"
         try:
             for path in _expired(snapshot):
                 self.storage.delete(self.prefix + path)
                 del snapshot.removed[path]
-            write_checkpoint(self.storage, f"{self.prefix}_delta_log/", snapshot)
+            write_checkpoint(self.storage, log_prefix, snapshot)
+            remove_old_versions(self.storage, log_prefix, snapshot.version, now_ms())
         except StorageError as error:
             log.warning("a checkpoint of the table %s is not written: %s", self.name, error.code)
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -196,6 +197,30 @@ def test_a_checkpoint_replaces_the_commits_before_it(tmp_path: Path):
     (log / "_last_checkpoint").write_text("{")
     with pytest.raises(TableLogDamaged):
         table_in(tmp_path).refresh()
+
+
+def test_old_versions_of_the_log_are_removed_before_the_newest_old_checkpoint(tmp_path: Path):
+    table, log = table_in(tmp_path), tmp_path / PREFIX / "_delta_log"
+
+    def add_until(version: int) -> None:
+        while table.refresh().version < version:
+            table.add(part_of("a", table.refresh().part_of("a") + 1, 2))
+
+    add_until(3 * CHECKPOINT_EVERY - 1)
+    for commit in sorted(log.glob("*.json"))[: 2 * CHECKPOINT_EVERY + 5]:
+        commit.write_text(re.sub(r'"timestamp":\d+', '"timestamp":1', commit.read_text(), count=1))
+    before = {path.name for path in log.iterdir()}
+    add_until(3 * CHECKPOINT_EVERY)
+    gone = before - {path.name for path in log.iterdir()}
+    assert gone == {
+        *(f"{version:020d}.checkpoint.parquet" for version in (0, CHECKPOINT_EVERY)),
+        *(f"{version:020d}.json" for version in range(2 * CHECKPOINT_EVERY)),
+    }
+    add_until(4 * CHECKPOINT_EVERY)  # nothing else is old
+    assert (log / f"{2 * CHECKPOINT_EVERY:020d}.json").exists()
+    assert numbers(tmp_path) == once(("a", 2 * (4 * CHECKPOINT_EVERY + 1)))
+    assert DeltaReader(url(tmp_path), version=2 * CHECKPOINT_EVERY + 1).to_pyarrow_table().num_rows > 0
+    assert pl.read_delta(url(tmp_path)).height == table_in(tmp_path).refresh().part_of("a") * 2
 
 
 def test_small_files_are_merged_without_a_change_of_the_rows(tmp_path: Path):
