@@ -21,7 +21,7 @@ _RULES = """\
   it has `final` true, all rows of the job are there.
 - Every row is there exactly once, whatever was repeated, killed or lost meanwhile: the log of a table records which
   part of which job it contains.
-- Rows stay when the job is deleted or expires. To remove them, delete them in the table's store.
+- Rows stay when the job is deleted or expires. [How to remove them](../howto/tables.md#remove-rows).
 - Every column is flat. The name of a column with JSON text ends in `_json`.
 - A column is never renamed, and its type never changes. New columns are added at the end.
 - UIDs are in the form that the option `identifiers` chose: as they are, as keyed hashes, as your site's own pseudonyms,

@@ -48,16 +48,28 @@ class DeltaLog:
         return self.snapshot
 
     def _read(self) -> None:
-        if self.snapshot.version == NO_TABLE:
+        known = self.snapshot.version
+        if known == NO_TABLE:
             self._read_checkpoint()
-        after = self._key(self.snapshot.version) if self.snapshot.version != NO_TABLE else ""
-        for key in self._storage.list(self._prefix, after):
-            version = _version_of(key.removeprefix(self._prefix))
-            if version is None or version <= self.snapshot.version:
+        versions = self._versions(after=self.snapshot.version - 1)
+        if known != NO_TABLE and known not in versions:  # the table was deleted
+            self.snapshot = TableSnapshot()
+            self._read()
+            return
+        for version in versions:
+            if version <= self.snapshot.version:
                 continue
             if version != self.snapshot.version + 1:
                 raise TableLogDamaged(f"Version {self.snapshot.version + 1} of the log is missing.", version=version)
             self.snapshot.apply(version, self._commit(version))
+
+    def _versions(self, after: int) -> list[int]:
+        """Return the versions of the commits after this one, in order."""
+        names = (
+            key.removeprefix(self._prefix)
+            for key in self._storage.list(self._prefix, self._key(after) if after >= 0 else "")
+        )
+        return [version for name in names if (version := _version_of(name)) is not None]
 
     def _read_checkpoint(self) -> None:
         """Begin with the last checkpoint. If it is missing or cannot be read, begin with the first commit."""

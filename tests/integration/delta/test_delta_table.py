@@ -95,6 +95,16 @@ def test_readers_skip_files_by_the_statistics(tmp_path: Path):
     assert pl.scan_delta(url(tmp_path)).filter(pl.col("run") == "b").collect().height == 4
 
 
+def test_a_table_that_was_deleted_begins_anew(tmp_path: Path):
+    table = table_in(tmp_path)
+    for number in (1, 2):
+        table.add(part_of("a", number, 2))
+    shutil.rmtree(tmp_path / PREFIX)
+    assert table.add(part_of("b", 1, 2))
+    assert table_in(tmp_path).add(part_of("c", 1, 2))
+    assert numbers(tmp_path) == once(("b", 2), ("c", 2))
+
+
 def test_a_repeated_part_is_added_once(tmp_path: Path):
     table = table_in(tmp_path)
     assert table.add(part_of("a", 1, 4))
