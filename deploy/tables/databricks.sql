@@ -31,6 +31,8 @@ SELECT
   s.*,
   i.image_occurrence_id,
   i.person_id,
+  i.visit_occurrence_id,
+  i.image_occurrence_date,
   r.finished_at
 FROM segments s
 JOIN image_occurrence i ON i.image_series_uid = s.segmented_SeriesInstanceUID
@@ -54,14 +56,15 @@ SELECT
   finished_at AS alg_datetime
 FROM omop_segments;
 
--- MEASUREMENT of the OMOP CDM 5.4: the volume in millilitres (unit 8587). The source value is the SNOMED CT code.
+-- MEASUREMENT of the OMOP CDM 5.4: the volume in millilitres (unit 8587), at the date of the image. The source value is
+-- the SNOMED CT code.
 CREATE OR REPLACE VIEW measurement AS
 SELECT
   feature_id AS measurement_id,
   person_id,
   0 AS measurement_concept_id,
-  CAST(finished_at AS DATE) AS measurement_date,
-  finished_at AS measurement_datetime,
+  CAST(image_occurrence_date AS DATE) AS measurement_date,
+  CAST(image_occurrence_date AS TIMESTAMP) AS measurement_datetime,
   CAST(NULL AS STRING) AS measurement_time,
   0 AS measurement_type_concept_id,
   CAST(NULL AS INT) AS operator_concept_id,
@@ -71,7 +74,7 @@ SELECT
   CAST(NULL AS DOUBLE) AS range_low,
   CAST(NULL AS DOUBLE) AS range_high,
   CAST(NULL AS INT) AS provider_id,
-  CAST(NULL AS INT) AS visit_occurrence_id,
+  visit_occurrence_id,
   CAST(NULL AS INT) AS visit_detail_id,
   SegmentedPropertyType_CodeValue AS measurement_source_value,
   0 AS measurement_source_concept_id,

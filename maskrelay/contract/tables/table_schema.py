@@ -101,7 +101,11 @@ MASKS: Final = (
     _measure("centroid_x", "The mean column of the mask's pixels. (0, 0) is the centre of the top left pixel."),
     _measure("centroid_y", "The mean row of the mask's pixels."),
     _number("components", "The number of connected components."),
-    _measure("mean_probability", "The mean probability inside the mask, from 0 to 1.", filtered=True),
+    _measure(
+        "mean_probability",
+        "The mean probability inside the mask, from 0 to 1. Of an empty mask, the mean of the whole frame.",
+        filtered=True,
+    ),
     _text("border", "The sides of the frame that the mask touches, separated by commas."),
     _text("flags", "The flags of the mask, separated by commas. An empty string if there are none.", filtered=True),
     _truth("geometry_ok", "Whether the check of the mask's position succeeded. Null if it says nothing."),

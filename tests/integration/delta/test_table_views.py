@@ -79,7 +79,8 @@ def lake(tmp_path: Path) -> duckdb.DuckDBPyConnection:
         files = DeltaReader(str(tmp_path / name)).file_uris()
         found.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({files})")
     found.execute(
-        "CREATE TABLE image_occurrence AS SELECT 5 image_occurrence_id, 9 person_id, '1.2.3' image_series_uid"
+        "CREATE TABLE image_occurrence AS SELECT 5 image_occurrence_id, 9 person_id, 4 visit_occurrence_id, "
+        "DATE '2019-05-06' image_occurrence_date, '1.2.3' image_series_uid"
     )
     found.execute((ROOT / "deploy" / "tables" / "duckdb.sql").read_text())
     return found
@@ -119,7 +120,8 @@ def test_a_volume_is_a_feature_and_a_measurement_of_omop(lake: duckdb.DuckDBPyCo
     assert feature["alg_system"] == "MedImageParse 2"
     assert (measurement["value_as_number"], measurement["unit_concept_id"]) == (1.5, 8587)
     assert measurement["measurement_source_value"] == "10200004"
-    assert (measurement["measurement_date"], feature["alg_datetime"].year) == (date(2026, 1, 2), 2026)
+    assert (measurement["measurement_date"], measurement["visit_occurrence_id"]) == (date(2019, 5, 6), 4)
+    assert feature["alg_datetime"].year == 2026
 
 
 def test_the_keys_of_the_views_follow_from_the_names_of_the_rows_alone(lake: duckdb.DuckDBPyConnection):
