@@ -72,10 +72,15 @@ class DeltaLog:
         return [version for name in names if (version := _version_of(name)) is not None]
 
     def _read_checkpoint(self) -> None:
-        """Begin with the last checkpoint. If it is missing or cannot be read, begin with the first commit."""
+        """Begin with the last checkpoint. If it is missing or cannot be read, begin with the first commit.
+
+        The commit of this version is read too: nothing is committed after the commit of another program, so a
+        checkpoint that follows one would hide it. Raises TableForeignCommit.
+        """
         version = last_checkpoint(self._storage, self._prefix)
         if version is not None:
             with suppress(ObjectMissing, TableLogDamaged):
+                self._commit(version)
                 self.snapshot = read_checkpoint(self._storage, self._prefix, version)
 
     def _commit(self, version: int) -> list[Action]:

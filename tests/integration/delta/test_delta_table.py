@@ -306,6 +306,19 @@ def test_the_commit_of_another_program_is_a_coded_error(tmp_path: Path):
     assert DeltaReader(url(tmp_path)).version() == 1
 
 
+def test_a_checkpoint_does_not_hide_the_commit_of_another_program(tmp_path: Path):
+    table_in(tmp_path).add(part_of("a", 1, 2, owned=True))
+    DeltaReader(url(tmp_path)).create_checkpoint()  # without a commit, it does no harm
+    table_in(tmp_path).add(part_of("a", 2, 2, owned=True))
+    # The rows of `a` are now in a file that `a` cannot replace.
+    write_deltalake(url(tmp_path), DeltaReader(url(tmp_path)).to_pyarrow_table(), mode="overwrite")
+    DeltaReader(url(tmp_path)).create_checkpoint()
+    with pytest.raises(TableForeignCommit) as refused:
+        table_in(tmp_path).add(TablePart("a", 3, parquet_files(COLUMNS, rows_of("a", range(5))), replaces=True))
+    assert (refused.value.table, refused.value.version) == ("masks", 2)
+    assert numbers(tmp_path) == once(("a", 4))
+
+
 def test_a_table_with_a_newer_protocol_is_a_coded_error(tmp_path: Path):
     write_deltalake(
         url(tmp_path), pl.DataFrame({"run": ["a"]}).to_arrow(), configuration={"delta.enableDeletionVectors": "true"}
