@@ -109,16 +109,22 @@ def _making(whole: WholeItem) -> Making:
     """Return the values that describe the creation of the DICOM SEG.
 
     They depend on the submission, the pinned sources, the model and the version of this software, but not on the
-    current time. A repeated attempt therefore makes the same file.
+    current time. A repeated attempt therefore makes the same file. If frames failed, the file has their numbers in its
+    fingerprint: when the item is segmented again as a whole, that is another object, and an archive stores it too.
     """
     assert whole.first is not None
     model = whole.first.model_version or "unknown"
     return Making(
-        fingerprint=f"{whole.submission.fingerprint}:{whole.item.item}:{model}{_versions(whole)}",
+        fingerprint=f"{whole.submission.fingerprint}:{whole.item.item}:{model}{_versions(whole)}{_failures(whole)}",
         made=whole.submission.created_at,
         software=f"maskrelay {version('maskrelay')}",
         model_version=model,
     )
+
+
+def _failures(whole: WholeItem) -> str:
+    """Return the positions of the frames that failed, or nothing if there are none."""
+    return f":without {json.dumps(whole.failed)}" if whole.failed else ""
 
 
 def _versions(whole: WholeItem) -> str:

@@ -51,6 +51,11 @@ class WholeItem:
         outcomes = (self._outcome(place) for place in range(len(self.frames)))
         return next((outcome for outcome in outcomes if outcome is not None and outcome.masks), None)
 
+    @cached_property
+    def failed(self) -> tuple[int, ...]:
+        """The positions of the frames that have no masks, because they failed."""
+        return tuple(place for place in range(len(self.frames)) if not self.masks(place))
+
     @property
     def sizes(self) -> set[tuple[int, int]]:
         """The sizes (height, width) of the frames with masks."""

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pydicom
 import pytest
 import redis
@@ -18,18 +19,24 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import UID
 
 from maskrelay.contract.records import keys
-from maskrelay.contract.records.outcomes import ArtifactRef
+from maskrelay.contract.records.outcomes import ArtifactRef, Outcome
 from maskrelay.contract.records.planned_items import Assembled
+from maskrelay.imaging.masks.rle import encode_rle
+from maskrelay.storage.stored_records import read_record
 from tests.support.builders.certificates import Authority, server_context
 from tests.support.builders.credentials import write_credentials
-from tests.support.drivers.api_jobs import accepted, settle, submission_of, succeeded
+from tests.support.builders.masks import mask_of
+from tests.support.builders.phantoms import ball, oblique, series, voxels
+from tests.support.drivers.api_jobs import accepted, failed, settle, submission_of, succeeded
 from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.drivers.driven_jobs import finished, planned
 from tests.support.drivers.sending import send_all
 from tests.support.servers.apis import RunningApi, running_api
 from tests.support.servers.scripted_server import Seen, hang_up, http, serving
+from worker.assemble.assemble_step import assemble_items
 from worker.deliver.archive_delivery import send_to_archive
 from worker.deliver.storing_result import CONTINUES, StoringResult
+from worker.finish.finish_step import finish_jobs
 
 #: What the archive does with the object that has this number.
 Script = Callable[[socket.socket, int], None]
@@ -93,6 +100,12 @@ def segmentation(number: int) -> bytes:
     return body.getvalue()
 
 
+def full(outcome: Outcome) -> Outcome:
+    """Return the outcome with a mask that covers the frame."""
+    rle = encode_rle(mask_of(np.ones((8, 8), np.bool_)))
+    return outcome.model_copy(update={"masks": (outcome.masks[0].model_copy(update={"rle": rle}),)})
+
+
 def shown(north: httpx.Client, job: str) -> tuple[str, str | None, int]:
     [found] = north.get(f"/v1/jobs/{job}/deliveries").json()["deliveries"]
     return found["state"], found.get("reason"), found["attempts"]
@@ -145,6 +158,33 @@ def test_a_refused_object_is_reported_when_all_others_are_stored(api: RunningApi
     archive.script = lambda sock, number: stores(sock, number) if number else sock.sendall(http(409, refusal))
     assert [attempt(api, job).reason for _ in range(3)] == [CONTINUES, CONTINUES, "failure_a900"]
     assert archive.got == [0, 2, 3]
+
+
+def test_the_segmentation_of_a_series_with_a_failed_slice_is_another_object(
+    api: RunningApi, north: httpx.Client
+) -> None:
+    """Otherwise, an archive that has it would not store that of the whole series, which a later job makes."""
+    raster = oblique((8, 8, 3), (1.0, 1.0, 3.0))
+    slices = series(raster, voxels(raster, ball((0, 0, 0), 3)), np.arange(3))
+
+    def uids(*failing: int) -> tuple[str, str]:
+        job = accepted(north, *slices, options={"outputs": ["seg"]})
+        planned(api)
+        outcomes = [full(succeeded(api, job, frame, item=0, index=frame)) for frame in range(3)]
+        for frame in failing:
+            outcomes[frame] = failed(frame).model_copy(update={"item": 0, "index": frame})
+        settle(api, job, 1, *outcomes)
+        context = parts_of(api)
+        for step in (finish_jobs, assemble_items):
+            step(context, time.monotonic() + 60)
+        finished(api, job)
+        record = read_record(api.storage, keys.assembled_item(job, 0), Assembled)
+        body = api.storage.get(record.files["seg"].key, record.files["seg"].offset, record.files["seg"].length)
+        return str(record.seg_series), str(pydicom.dcmread(io.BytesIO(body)).SOPInstanceUID)
+
+    whole, partial, other = uids(), uids(1), uids(2)
+    assert len({*whole, *partial, *other}) == 6
+    assert (uids(), uids(1)) == (whole, partial)
 
 
 def test_no_other_worker_takes_a_delivery_while_the_archive_takes_its_time(
