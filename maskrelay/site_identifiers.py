@@ -122,7 +122,7 @@ def read_mapping(path: Path) -> Mapping[str, str]:
             rows = csv.reader(file)
             if next(rows, None) != _HEADER:
                 raise SettingsError("line 1 of the mapping must be: identifier,pseudonym")
-            for row in rows:
+            for row in filter(None, rows):  # empty lines are skipped
                 if not _is_pair(row) or mapping.setdefault(row[0], row[1]) != row[1]:
                     raise SettingsError(f"line {rows.line_num} of the mapping is not an identifier with one pseudonym")
     except OSError as error:

@@ -40,7 +40,7 @@ def test_a_mapping_is_read_again_when_it_changes(tmp_path: Path) -> None:
     file.write_text("identifier,pseudonym\n1.2.3,S7\n")
     site = written(tmp_path, north={"mapping_file": str(file)})
     assert site.pseudonym("north", "1.2.3") == "S7"
-    file.write_text("identifier,pseudonym\n1.2.3,S7\n1.2.4,S8\n")
+    file.write_text("identifier,pseudonym\n1.2.3,S7\n\n1.2.4,S8\n\n")
     assert site.pseudonym("north", "1.2.4") == "S8"
 
 
