@@ -33,7 +33,8 @@ The tables have reader version 1 and writer version 2 of the Delta protocol, no 
 columns in bold, by which readers skip files. A commit is one object, `_delta_log/{version}.json`, which is created only
 if it does not exist. Each commit of rows has a `txn` action with the job as `appId`. Every 20 commits, a checkpoint is
 written. Small files are merged in commits that change no data. A file is deleted two days after it was removed from the
-table, and a version of the log after 30 days. A file that an interrupted commit has left is deleted when rows of the same job are added again.
+table, and a version of the log after 30 days. A file that an interrupted commit has left is deleted when rows of the
+same job are added again.
 
 Only this service may write to the tables. If another program commits to one of them, the service adds no more rows to
 it, and reports `table_foreign_commit` in its log until that commit is gone. The other errors are

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from maskrelay.contract.tables.table_rows import Row
 from maskrelay.contract.tables.table_schema import Column, ColumnType
 
-#: The number of rows in each file, so that a file is made in little memory.
-ROWS_PER_FILE = 100_000
+#: The number of rows in each file, and of bytes before they are compressed, so that a file is made in little memory and
+#: is stored in time. A mask with many small parts has run lengths of several kilobytes.
+ROWS_PER_FILE, BYTES_PER_FILE = 100_000, 64 << 20
 #: The number of rows that are Python objects at a time.
 _BATCH = 2_000
 #: Texts with more characters get no minimum and maximum, because a shortened maximum could be too small.
@@ -77,16 +78,22 @@ class _Statistics:
 
 
 def parquet_files(
-    columns: Sequence[Column], rows: Iterable[Row], *, rows_per_file: int = ROWS_PER_FILE
+    columns: Sequence[Column],
+    rows: Iterable[Row],
+    *,
+    rows_per_file: int = ROWS_PER_FILE,
+    bytes_per_file: int = BYTES_PER_FILE,
 ) -> Iterator[ParquetFile]:
     """Yield the rows as Parquet files of at most `rows_per_file` rows. Without rows, there is no file.
+
+    A file ends after the group of rows with which it has `bytes_per_file` bytes.
 
     The rows are taken as they are needed, so neither they nor the files are in memory all at once.
     """
     left = iter(rows)
     schema = _schema(columns)
     while first := list(islice(left, min(_BATCH, rows_per_file))):
-        yield _file(columns, schema, first, islice(left, rows_per_file - len(first)))
+        yield _file(columns, schema, first, islice(left, rows_per_file - len(first)), bytes_per_file)
 
 
 def parquet_chunks(columns: Sequence[Column], rows: Iterable[Row]) -> Iterator[bytes]:
@@ -147,7 +154,7 @@ def _schema(columns: Sequence[Column]) -> Any:
     return pa.schema([pa.field(column.name, _TYPES[column.type]) for column in columns])
 
 
-def _file(columns: Sequence[Column], schema: Any, first: list[Row], rest: Iterator[Row]) -> ParquetFile:
+def _file(columns: Sequence[Column], schema: Any, first: list[Row], rest: Iterator[Row], most: int) -> ParquetFile:
     statistics, body = _Statistics(columns), io.BytesIO()
     with pq.ParquetWriter(body, schema, **_OPTIONS) as writer:
         batch = first or list(islice(rest, _BATCH))
@@ -155,7 +162,8 @@ def _file(columns: Sequence[Column], schema: Any, first: list[Row], rest: Iterat
         while batch:
             held.append(_batch(columns, schema, batch))
             statistics.add(held[-1])
-            batch = list(islice(rest, _BATCH))
+            most -= held[-1].nbytes
+            batch = list(islice(rest, _BATCH)) if most > 0 else []
         if held:
             writer.write_table(pa.Table.from_batches(held, schema))
     return ParquetFile(body.getvalue(), statistics.rows, statistics.text())

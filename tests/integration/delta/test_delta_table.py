@@ -349,6 +349,15 @@ def test_a_gap_in_the_log_is_a_coded_error(tmp_path: Path):
         table_in(tmp_path).add(part_of("a", 4, 2))
 
 
+def test_a_file_ends_when_it_has_enough_bytes_and_no_row_is_lost():
+    rows = rows_of("a", range(4500))
+    files = list(parquet_files(COLUMNS, rows, bytes_per_file=1))
+    assert [file.rows for file in files] == [2000, 2000, 500]
+    found = [row for file in files for row in pq.read_table(io.BytesIO(file.body)).to_pylist()]
+    assert found == rows
+    assert [json.loads(file.stats)["maxValues"]["number"] for file in files] == [1999, 3999, 4499]
+
+
 def test_the_parquet_files_have_flat_columns_and_a_time_in_utc(tmp_path: Path):
     table_in(tmp_path).add(part_of("a", 1, 2))
     [path, *_] = (tmp_path / PREFIX).glob("*.parquet")
