@@ -56,10 +56,10 @@ def open_storage(
     SettingsError if the URL, or the configuration of boto3, cannot be used.
     """
     parts = urlsplit(url)
+    if parts.query or parts.fragment:  # in the name of a folder, `?` and `#` must be encoded
+        raise SettingsError(_FORMS)
     if parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path.startswith("/"):
         return FileStorage(Path(unquote(parts.path)))
-    if parts.query or parts.fragment:
-        raise SettingsError(_FORMS)
     if parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc):
         from maskrelay.storage.s3 import S3Storage  # noqa: PLC0415 - boto3 is not needed for a store of files
 

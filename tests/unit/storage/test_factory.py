@@ -36,6 +36,8 @@ def test_a_file_url_opens_the_folder_it_names(tmp_path):
         "az://a_b c/p",
         "az://container/a b",
         "az://container/p?sv=2021",
+        "file:///data/site#1",
+        "file:///data/why?not",
         "abfss://container/p",
         "abfss://container@account.example/p",
         "abfss://@account.dfs.core.windows.net/p",
