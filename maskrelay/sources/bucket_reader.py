@@ -7,17 +7,24 @@ from contextlib import contextmanager
 from typing import Any
 
 import obstore
-from obstore.exceptions import BaseError, PermissionDeniedError, PreconditionError, UnauthenticatedError
+from obstore.exceptions import (
+    BaseError,
+    InvalidPathError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
 
 from maskrelay.contract.records.source_pins import Pin
 from maskrelay.errors import SourceChanged, SourceForbidden, SourceNotFound, SourceUnavailable
 from maskrelay.sources.bucket_stores import open_bucket
-from maskrelay.sources.credential_kinds import CredentialBase
+from maskrelay.sources.credential_kinds import CredentialBase, S3Credential
 from maskrelay.sources.source_reader import SourceFacts
 from maskrelay.sources.source_urls import SourceUrl, read_source_url
 
 CHUNK_BYTES = 1 << 20
 _LIST_CHUNK = 1000
+_UNREADABLE = "a key below the prefix has an empty segment, a segment . or .., or a control character"
 _STATUS = re.compile(r"Server returned non-2xx status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9]{1,64})</Code>")
 #: 4xx statuses, and error codes, that ask the client to retry later.
@@ -38,7 +45,7 @@ class BucketReader:
         place = read_source_url(url)
         with _errors():
             meta = obstore.head(self._store(place), place.path)
-        return SourceFacts(url, meta["size"], _etag(meta), meta["version"])
+        return _facts(url, meta)
 
     def stream(self, url: str, pin: Pin, start: int, length: int) -> Iterator[bytes]:
         place = read_source_url(url)
@@ -72,20 +79,71 @@ class BucketReader:
         return url.endswith("/")
 
     def list(self, url: str, after: str | None, *, pinned: bool = True) -> Iterator[SourceFacts]:  # noqa: ARG002
+        """Yield the objects below a prefix. See `SourceReader`.
+
+        One key that obstore cannot represent would end its listing, so boto3 then goes on. It yields such a key too.
+        """
         place = read_source_url(url)
         base = url[: len(url) - len(place.path)]
-        offset = None if after is None else after.removeprefix(base)
-        with _errors():
-            batches = iter(obstore.list(self._store(place), place.path, offset=offset, chunk_size=_LIST_CHUNK))
-        while True:
-            with _errors():
-                batch = next(batches, None)
-            if batch is None:
-                return
-            for meta in batch:
+        try:
+            for meta in self._without_markers(place, self._listed(place, _key(base, after))):
                 found = f"{base}{meta['path']}"
                 if after is None or found > after:  # not every server honours the offset
-                    yield SourceFacts(found, meta["size"], _etag(meta), meta["version"])
+                    yield _facts(found, meta)
+                    after = found
+        except _KeyUnreadable:
+            if not isinstance(self._credential, S3Credential):
+                raise SourceForbidden(_UNREADABLE) from None
+            from maskrelay.sources.s3_listing import listed_by_boto3  # noqa: PLC0415 - boto3 is rarely needed
+
+            about = (self._credential, place.place, self._credential.secret_text(), place.path)
+            for meta in listed_by_boto3(*about, _key(base, after)):
+                yield _facts(f"{base}{meta['path']}", meta)
+
+    def _listed(self, place: SourceUrl, offset: str | None) -> Iterator[Any]:
+        """Yield what obstore lists. Raises _KeyUnreadable, SourceForbidden or SourceUnavailable."""
+        store = self._store(place)
+        try:
+            batches = iter(obstore.list(store, place.path, offset=offset, chunk_size=_LIST_CHUNK))
+        except ValueError:  # the offset is such a key
+            raise _KeyUnreadable from None
+        while True:
+            with _errors():
+                try:
+                    batch = next(batches, None)
+                except InvalidPathError:
+                    raise _KeyUnreadable from None
+            if batch is None:
+                return
+            yield from batch
+
+    def _without_markers(self, place: SourceUrl, listed: Iterator[Any]) -> Iterator[Any]:
+        """Leave out the markers of folders: empty objects such as `scans/ct/`, which consoles create.
+
+        obstore removes the slash at the end. If the object after an empty one is not below it, the store is asked
+        whether an object has the name without the slash.
+        """
+        empty: Any = None
+        for meta in listed:
+            if empty is not None and not self._is_marker(place, empty, meta["path"]):
+                yield empty
+            empty = None if meta["size"] else meta
+            if empty is None:
+                yield meta
+        if empty is not None and not self._is_marker(place, empty, ""):
+            yield empty
+
+    def _is_marker(self, place: SourceUrl, empty: Any, following: str) -> bool:
+        if following.startswith(f"{empty['path']}/") or f"{empty['path']}/" == place.path:
+            return True
+        try:
+            with _errors():
+                obstore.head(self._store(place), empty["path"])
+        except SourceNotFound:
+            return True
+        except SourceForbidden:  # this object has its own rights, and its reader says so
+            return False
+        return False
 
     def _store(self, place: SourceUrl) -> Any:
         """Return the store of the bucket. It is opened again when the secret has changed."""
@@ -95,6 +153,18 @@ class BucketReader:
             if known is None or known[0] != secret:
                 known = self._stores[place.place] = (secret, open_bucket(self._credential, place, secret))
         return known[1]
+
+
+class _KeyUnreadable(Exception):
+    """obstore cannot represent a key, for example one with an empty segment."""
+
+
+def _key(base: str, url: str | None) -> str | None:
+    return None if url is None else url.removeprefix(base)
+
+
+def _facts(url: str, meta: Any) -> SourceFacts:
+    return SourceFacts(url, meta["size"], _etag(meta), meta["version"])
 
 
 def _etag(meta: Any) -> str | None:
@@ -112,6 +182,8 @@ def _errors() -> Iterator[None]:
         raise SourceNotFound from None
     except PreconditionError:
         raise SourceChanged from None
+    except InvalidPathError:
+        raise SourceForbidden(_UNREADABLE) from None
     except (PermissionDeniedError, UnauthenticatedError) as error:
         raise _refused(str(error)) from None
     except (BaseError, ValueError) as error:

@@ -95,6 +95,44 @@ def test_objects_below_a_prefix_are_listed_in_the_order_of_their_urls(
         assert [each.url for each in rest] == [each.url for each in found[number + 1 :]]
 
 
+def test_keys_that_are_no_paths_are_listed_and_end_no_listing(
+    s3_place: Place, reading: Callable[..., SourceReaders]
+) -> None:
+    names = ["1.dcm", "a//2.dcm", "b/../3.dcm", "c/4\x7f.dcm", "d/5.dcm"]
+    for name in (*names, "d/"):
+        s3_place.put(name, b"content" if name != "d/" else b"")
+    readers, base = reading(s3_place.entry), s3_place.base
+    found = list(readers.list("north", base, None))
+    assert [facts.url.removeprefix(base) for facts in found] == names
+    assert found[-1] == readers.stat("north", found[-1].url, None)
+    assert [facts.url for facts in readers.list("north", base, None, after=f"{base}a//2.dcm")] == [
+        facts.url for facts in found[2:]
+    ]
+    with pytest.raises(SourceForbidden):
+        readers.stat("north", found[1].url, None)
+
+
+def test_a_name_of_azure_that_is_no_path_is_no_outage(
+    azure_place: Place, reading: Callable[..., SourceReaders]
+) -> None:
+    azure_place.put("a//1.dcm", b"content")
+    with pytest.raises(SourceForbidden) as caught:
+        list(reading(azure_place.entry).list("north", azure_place.base, None))
+    assert "empty segment" in caught.value.detail
+
+
+def test_the_markers_of_folders_are_not_listed(
+    listed_place: Place, reading: Callable[..., SourceReaders], request: pytest.FixtureRequest
+) -> None:
+    """Consoles create them with every folder, also for the prefix itself. An empty file is listed."""
+    markers = [] if "file_place" in request.node.name else ["", "ct/", "ct/1/", "empty/", "z/"]
+    for name in (*markers, "ct/1/1.dcm", "ct/0.dcm", "ct/2.dcm"):
+        listed_place.put(name, b"")
+    found = reading(listed_place.entry).list("north", listed_place.base, None)
+    names = [facts.url.removeprefix(listed_place.base) for facts in found]
+    assert names == ["ct/0.dcm", "ct/1/1.dcm", "ct/2.dcm"]
+
+
 def test_a_prefix_without_objects_lists_nothing(s3_place: Place, reading: Callable[..., SourceReaders]) -> None:
     assert list(reading(s3_place.entry).list("north", f"{s3_place.base}none/", None)) == []
 
