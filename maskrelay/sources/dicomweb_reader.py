@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode
 
 import httpcore
 
 from maskrelay.contract.records.source_pins import UNVERSIONED, Pin
-from maskrelay.errors import SourceChanged, SourceUnavailable
+from maskrelay.errors import SourceChanged, SourceNotFound, SourceUnavailable
 from maskrelay.sources.credential_kinds import WebCredential
 from maskrelay.sources.dicomweb_parts import FirstPart, first_part
 from maskrelay.sources.dicomweb_urls import DicomwebUrl, read_dicomweb_url
@@ -20,6 +20,9 @@ from maskrelay.sources.web_connection import WebConnection, check_status
 _FILE = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 _JSON = "application/dicom+json"
 _STUDY, _SERIES, _INSTANCE = "0020000D", "0020000E", "00080018"
+_CLASS, _MODALITY = "00080016", "00080060"
+#: The classes of segmentations. They are never input, and may be the results of jobs (`store_to`).
+_SEGMENTATIONS = frozenset(f"1.2.840.10008.5.1.4.1.1.{leaf}" for leaf in ("66.4", "66.7"))
 #: The number of results in one page of a query, and the largest page in bytes.
 _PAGE, _LONGEST_PAGE = 1000, 64 << 20
 #: The largest answer about the last change, in bytes.
@@ -63,12 +66,16 @@ class DicomwebReader:
         return read_dicomweb_url(url).level is not None
 
     def list(self, url: str, after: str | None, *, pinned: bool = True) -> Iterator[SourceFacts]:
-        """Yield the instances of a study, a series or the results of a query. See `SourceReader`."""
+        """Yield the instances of a study, a series or the results of a query. See `SourceReader`.
+
+        Instances that the service calls segmentations are left out.
+        """
         where = read_dicomweb_url(url)
         for series in self._series(where):
             for instance in series:
                 if after is None or instance > after:
-                    yield self.stat(instance) if pinned else SourceFacts(instance, 0, None)
+                    with suppress(SourceNotFound):  # it was removed from the archive in the meantime
+                        yield self.stat(instance) if pinned else SourceFacts(instance, 0, None)
 
     def last_change(self, url: str) -> int:
         """Return the number of the last change that Orthanc has recorded at `url`, that of its resource `/changes`.
@@ -105,15 +112,20 @@ class DicomwebReader:
         found = self._found(where.https, where.conditions)
         if where.level == "instances":
             study, series = _uids_of(where.path)
+            # If results are added while pages are read, the next page can repeat some of the one before.
             yield sorted(
-                where.instance(study or _uid(one, _STUDY), series or _uid(one, _SERIES), _uid(one, _INSTANCE))
-                for one in found
+                {
+                    where.instance(study or _uid(one, _STUDY), series or _uid(one, _SERIES), _uid(one, _INSTANCE))
+                    for one in found
+                    if not _is_segmentation(one)
+                }
             )
             return
         study, _ = _uids_of(where.path)
-        for path in sorted(_path_of(one, where.level, study) for one in found):
+        for path in sorted({_path_of(one, where.level, study) for one in found if not _is_segmentation(one)}):
             inside = DicomwebUrl(where.root, f"{path}instances", "instances")
-            yield from self._series(inside)
+            with suppress(SourceNotFound):  # it was removed from the archive in the meantime
+                yield from self._series(inside)
 
     def _found(self, url: str, conditions: str) -> Iterator[dict[str, Any]]:
         """Yield the results of a query, page by page, until a page is empty or repeats the one before."""
@@ -150,12 +162,20 @@ def _field(response: httpcore.Response, name: bytes) -> str:
     return next((value.decode("latin-1") for known, value in response.headers if known.lower() == name), "")
 
 
+def _is_segmentation(found: Any) -> bool:
+    return _value(found, _CLASS) in _SEGMENTATIONS or _value(found, _MODALITY) == "SEG"
+
+
+def _value(found: Any, tag: str) -> Any:
+    try:
+        return found[tag]["Value"][0]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
 def _uid(found: Any, tag: str) -> str:
     """Return a UID of a result. Raises SourceUnavailable if it is missing or could lead to another path."""
-    try:
-        uid = found[tag]["Value"][0]
-    except (KeyError, IndexError, TypeError):
-        uid = None
+    uid = _value(found, tag)
     if not isinstance(uid, str) or not uid or len(uid) > 64 or set(uid) - set("0123456789."):
         raise SourceUnavailable(reason="uid")
     return uid

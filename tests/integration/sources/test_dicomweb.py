@@ -1,6 +1,8 @@
 """Sources in a DICOMweb service, shown with a real Orthanc: facts, ranges, lists, queries, rights and refusals."""
 
 import io
+import json
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,8 +18,10 @@ from pydicom.data import get_testdata_file
 from maskrelay.contract.records.source_pins import PinnedSource
 from maskrelay.errors import SourceChanged, SourceForbidden, SourceInvalid, SourceNotFound, SourceUnavailable
 from maskrelay.sources.credential_file import CredentialFile
+from maskrelay.sources.credential_kinds import DicomwebCredential
 from maskrelay.sources.dicomweb_urls import read_dicomweb_url
 from maskrelay.sources.source_readers import SourceReaders
+from maskrelay.sources.stow_sender import StowSender
 from tests.support.builders.certificates import Authority, server_context
 from tests.support.builders.credentials import write_credentials
 from tests.support.drivers.api_jobs import items_of
@@ -25,7 +29,7 @@ from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.proxies.tls_proxies import tls_before
 from tests.support.servers.apis import running_api
 from tests.support.servers.orthancs import running_orthanc
-from tests.support.servers.scripted_server import http, serving
+from tests.support.servers.scripted_server import Seen, http, serving
 from worker.sweep.watch_pass import WatchPass
 
 PASSWORD = "a-password-of-the-archive"
@@ -194,6 +198,55 @@ def test_a_listing_for_a_watch_asks_for_no_instance(archive: Archive, readers: S
     listed = list(readers.list("north", url, "pacs", pinned=False))
     assert [facts.url for facts in listed] == sorted(url for url in archive.files if "/studies/1.2.3/" in url)
     assert not any(facts.is_pinned for facts in listed)
+
+
+def test_a_query_that_changes_while_it_is_read_repeats_nothing_and_goes_on(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new study moves the others to later pages, one study is gone, and segmentations are not input."""
+    authority = Authority(tmp_path, "scripted")
+    monkeypatch.setenv("MASKRELAY_CA_FILE", str(authority.file))
+    ct, seg = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.66.4"
+    found = [result("1.1", "1.1.1", "1.1.1.1", ct), result("1.1", "1.1.2", "1.1.2.1", seg)]
+    pages = {
+        "studies?": [[result("1.1"), result("1.2")], [result("1.2"), result("1.3")], []],
+        "studies/1.1/instances?": [found, found[:0:-1] + found[:1], []],
+    }
+
+    def answer(sock: socket.socket, request: Seen) -> None:
+        path = request.line.split()[1].removeprefix("/")
+        waiting = next((pages[begin] for begin in pages if path.startswith(begin)), None)
+        sock.sendall(http(404, b"") if waiting is None else http(200, json.dumps(waiting.pop(0)).encode()))
+
+    with serving(answer, tls=server_context(authority.issue("web", "127.0.0.1"))) as server:
+        root = f"dicomweb+{server.url.removesuffix('score')}"
+        readers = readers_of(archive.entry | {"reads": {"north": [root]}}, tmp_path)
+        listed = readers.list("north", f"{root}studies?ModalitiesInStudy=CT", "pacs", pinned=False)
+        assert [facts.url.removeprefix(root) for facts in listed] == ["studies/1.1/series/1.1.1/instances/1.1.1.1"]
+
+
+def result(study: str, series: str = "", instance: str = "", sop_class: str = "") -> dict[str, Any]:
+    """Return one result of a query as DICOM JSON."""
+    values = {"0020000D": study, "0020000E": series, "00080018": instance, "00080016": sop_class}
+    return {tag: {"vr": "UI", "Value": [value]} for tag, value in values.items() if value}
+
+
+def test_segmentations_that_were_sent_to_the_archive_are_not_listed(
+    archive: Archive, readers: SourceReaders, tmp_path: Path
+) -> None:
+    url = f"{archive.root}studies/1.2.3"
+    before = list(readers.list("north", url, "pacs"))
+    dataset = pydicom.dcmread(io.BytesIO(next(iter(archive.files.values()))))
+    dataset.SeriesInstanceUID = dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3.99"
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.66.4"
+    dataset.Modality = "SEG"
+    saved = io.BytesIO()
+    dataset.save_as(saved, enforce_file_format=True)
+    sender = StowSender(DicomwebCredential.model_validate(archive.entry))
+    body = saved.getvalue()
+    assert sender.send(archive.root.removeprefix("dicomweb+"), "1.2.3.99", [body], len(body)).state == "stored"
+    for query in ("studies/1.2.3", "studies/1.2.3/series", "studies?PatientID=patient-1.2.3"):
+        assert list(readers.list("north", f"{archive.root}{query}", "pacs")) == before
 
 
 def test_the_last_change_of_an_orthanc_is_read(
