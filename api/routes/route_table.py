@@ -21,7 +21,7 @@ from api.jobs import (
 from api.operations import catalogue, health, metrics, scaling
 from api.routes.openapi import JOB_BODY, NOTIFICATION_BODY, REVIEW_BODY, UPLOAD_BODY, WATCH_BODY, Answers, header
 from api.routes.route import Route
-from api.submissions import redrive, submit, watches
+from api.submissions import redrive, submit, watch_events, watches
 from maskrelay.contract.views.dead_letter_views import DeadLetterList, RedriveList
 from maskrelay.contract.views.delivery_views import DeliveryList, DeliveryShown
 from maskrelay.contract.views.endpoint_views import EndpointList
@@ -48,6 +48,11 @@ _LAST_EVENT = header("Last-Event-ID", "The id of the last event that you have pr
 _KEY = header(
     "Idempotency-Key",
     "The same request with the same key returns the first job. The key may be in quotes.",
+    KEY_PATTERN,
+)
+_KEY_OF_WATCH = header(
+    "Idempotency-Key",
+    "The same request with the same key returns the first watch, unless it was removed. The key may be in quotes.",
     KEY_PATTERN,
 )
 _ENDED: Answers = {200: {"model": JobShown, "description": "The job has already ended."}}
@@ -315,6 +320,7 @@ ROUTES = (
         method="POST",
         path="/v1/watches",
         handler=watches.create_watch,
+        headers=(_KEY_OF_WATCH,),
         access="submit",
         tag="watches",
         status=201,
@@ -343,7 +349,7 @@ ROUTES = (
     Route(
         method="POST",
         path="/v1/watches/{watch}/events",
-        handler=watches.notify_watch,
+        handler=watch_events.notify_watch,
         access="submit",
         tag="watches",
         model=EventsSeen,

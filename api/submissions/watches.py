@@ -1,10 +1,11 @@
 """The handlers of watches. A watch makes a job of every folder that appears below a prefix.
 
-The API stores the watch. The sweep process of the workers lists the prefix and submits the jobs. A notification of the
-store only lets it look earlier, so it does no harm if notifications are lost, repeated or reordered.
+The API stores the watch. The sweep process of the workers lists the prefix and submits the jobs.
 """
 
 import contextlib
+import hmac
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api.dependencies import Dependencies, base_of, dependencies_of, in_thread, tenant_of
+from api.http.headers import idempotency_key
 from api.http.json_pointer import pointer
 from api.http.middleware.request_audit import note
 from api.submissions import accept, request_bodies
@@ -22,12 +24,13 @@ from api.submissions.source_references import check_destination
 from api.submissions.stored_beside import check_beside, check_prefix_beside
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.watch_records import Watch
-from maskrelay.contract.views.watch_views import EventsSeen, WatchList, WatchShown
+from maskrelay.contract.views.watch_views import WatchList, WatchShown
 from maskrelay.errors import (
     CredentialUnknown,
+    IdempotencyKeyReused,
     LedgerUnavailable,
-    Malformed,
     NotFound,
+    ObjectExists,
     ObjectMissing,
     OptionInvalid,
     SourceForbidden,
@@ -44,7 +47,6 @@ from maskrelay.storage.stored_records import parsed, record_body
 MOST = 100
 _LONGEST_S = 7 * 86400.0
 _DICOMWEB = "dicomweb+https"
-_VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
 
 
 class WatchAsked(StrictModel):
@@ -79,11 +81,12 @@ async def create_watch(request: Request) -> Response:
     """Watch a prefix of a store. Every folder in it becomes a job when its objects have arrived.
 
     A folder becomes one job, however often it is listed. If objects are added to it or replaced later, it becomes
-    another job.
+    another job. Two watches of one prefix make two jobs of each folder, so send an `Idempotency-Key` if you may have to
+    repeat the request.
     """
     dependencies, tenant = dependencies_of(request), tenant_of(request)
+    asking = accept.SubmissionContext(tenant, idempotency_key(request.headers), request.state.traceparent)
     body = await request_bodies.receive_json(request, dependencies.limits)
-    asking = accept.SubmissionContext(tenant, None, request.state.traceparent)
     watch = await in_thread(_created, dependencies, asking, body)
     note(request, watch=watch.id)
     shown = _shown(watch, base_of(request))
@@ -106,22 +109,11 @@ async def delete_watch(request: Request, watch: str) -> Response:
     return Response(status_code=204)
 
 
-async def notify_watch(request: Request, watch: str) -> Response:
-    """Let a watch look at its prefix now, because the store has a new object.
-
-    The body may be a notification of S3, MinIO, Azure Event Grid or any other JSON. Its content is not used, except
-    that Event Grid's validation of the address is answered.
-    """
-    dependencies, tenant = dependencies_of(request), tenant_of(request)
-    body = await request_bodies.receive_json(request, dependencies.limits)
-    code = await in_thread(_validation_code, body)
-    await in_thread(_woken, dependencies, tenant, watch)
-    shown = EventsSeen.model_validate({"validationResponse": code}).model_dump(by_alias=True, exclude_none=True)
-    return JSONResponse(shown, headers={"Cache-Control": "no-store"})
-
-
 def _created(dependencies: Dependencies, asking: accept.SubmissionContext, body: bytes) -> Watch:
     given = members(read_json(body, pointer()), WatchAsked.model_fields, ())
+    watch_id, fingerprint = _identity(dependencies, asking, given)
+    if asking.key is not None and (found := _stored(dependencies, asking.tenant, watch_id)) is not None:
+        return _same(found, fingerprint)
     options = read_options(given.pop("options", {}))
     prompts = checked_prompts(given.pop("prompts", []), dependencies.limits, pointer("prompts"))
     _check_options(options)
@@ -134,7 +126,7 @@ def _created(dependencies: Dependencies, asking: accept.SubmissionContext, body:
     _check_destination(dependencies, asking.tenant, options, source)
     if len(list(dependencies.storage.list(keys.watches(asking.tenant)))) >= MOST:
         raise TooManyWatches(f"A tenant may have at most {MOST} watches.")
-    watch_id = keys.new_id()
+    template = accept.template(dependencies, asking, SubmissionRequest((), (), options), watch_id)
     watch = Watch(
         id=watch_id,
         tenant=asking.tenant,
@@ -147,10 +139,40 @@ def _created(dependencies: Dependencies, asking: accept.SubmissionContext, body:
         expected=asked.expected,
         period_s=asked.period_s,
         changes=_changes(dependencies, asking.tenant, asked.changes, credential),
-        template=accept.template(dependencies, asking, SubmissionRequest((), (), options), watch_id),
+        template=template.model_copy(update={"fingerprint": fingerprint}),
     )
-    dependencies.storage.create(keys.watch(asking.tenant, watch_id), record_body(watch), "application/json")
+    try:
+        dependencies.storage.create(keys.watch(asking.tenant, watch_id), record_body(watch), "application/json")
+    except ObjectExists:  # the same request has arrived twice at the same time
+        key = keys.watch(asking.tenant, watch_id)
+        return _same(parsed(dependencies.storage.get(key), Watch, key), fingerprint)
     return watch
+
+
+def _identity(dependencies: Dependencies, asking: accept.SubmissionContext, given: dict[str, Any]) -> tuple[str, str]:
+    """Return the id of the watch, which is derived from the idempotency key if there is one, and a fingerprint."""
+    server_key, tenant = dependencies.server_keys[0], asking.tenant
+    meaning = f"watch\0{tenant}\0{json.dumps(given, sort_keys=True)}"
+    # A request may contain the secret of a callback, so only the holder of the server key can compute the fingerprint.
+    fingerprint = keys.derived_id(server_key, f"\0fingerprint\0{meaning}".encode())
+    if asking.key is None:
+        return keys.new_id(), fingerprint
+    return keys.derived_id(server_key, f"\0watch\0{tenant}\0{asking.key}".encode()), fingerprint
+
+
+def _same(found: Watch, fingerprint: str) -> Watch:
+    """Return the watch if it was made by the same request. Raises IdempotencyKeyReused."""
+    if not hmac.compare_digest(found.template.fingerprint, fingerprint):
+        raise IdempotencyKeyReused
+    return found
+
+
+def _stored(dependencies: Dependencies, tenant: str, watch_id: str) -> Watch | None:
+    key = keys.watch(tenant, watch_id)
+    try:
+        return parsed(dependencies.storage.get(key), Watch, key)
+    except ObjectMissing:
+        return None
 
 
 def _check_options(options: Options) -> None:
@@ -231,7 +253,7 @@ def _listed(dependencies: Dependencies, tenant: str) -> list[Watch]:
     return sorted(watches, key=lambda watch: (watch.created_at, watch.id))
 
 
-def _found(dependencies: Dependencies, tenant: str, watch_id: str) -> str:
+def found_watch(dependencies: Dependencies, tenant: str, watch_id: str) -> str:
     """Return the key of a watch. Raises NotFound."""
     key = keys.watch(tenant, watch_id)
     if not keys.ID.fullmatch(watch_id):
@@ -244,29 +266,9 @@ def _found(dependencies: Dependencies, tenant: str, watch_id: str) -> str:
 
 
 def _deleted(dependencies: Dependencies, tenant: str, watch_id: str) -> None:
-    dependencies.storage.delete(_found(dependencies, tenant, watch_id))
+    dependencies.storage.delete(found_watch(dependencies, tenant, watch_id))
     with contextlib.suppress(LedgerUnavailable):  # nothing reads what remains, and it expires or is small
         dependencies.ledger.watches.forget(watch_id)
-
-
-def _woken(dependencies: Dependencies, tenant: str, watch_id: str) -> None:
-    _found(dependencies, tenant, watch_id)
-    dependencies.ledger.watches.wake(watch_id)
-
-
-def _validation_code(body: bytes) -> str | None:
-    """Return the code of Event Grid's validation, if the notification contains one."""
-    if not body:
-        return None
-    events: Any = read_json(body, pointer())
-    for event in events if isinstance(events, list) else []:
-        if isinstance(event, dict) and event.get("eventType") == _VALIDATION:
-            data = event.get("data")
-            code = data.get("validationCode") if isinstance(data, dict) else None
-            if not isinstance(code, str):
-                raise Malformed("The validation has no code.", pointer=pointer("data", "validationCode"))
-            return code
-    return None
 
 
 def _shown(watch: Watch, base: str) -> WatchShown:

@@ -7,6 +7,7 @@ import httpx
 
 from maskrelay.client.exchange import Broken, Exchange, Reply
 from maskrelay.client.upload_sources import Part
+from maskrelay.errors import NotFound, OptionInvalid
 
 
 class ServiceAddress:
@@ -25,18 +26,28 @@ class ServiceAddress:
     def request(
         self, http: httpx.Client | httpx.AsyncClient, exchange: Exchange, files: Sequence[Part] = ()
     ) -> httpx.Request:
-        """Return a new request for each attempt, because a streamed body cannot be sent twice."""
+        """Return a new request for each attempt, because a streamed body cannot be sent twice.
+
+        Raises OptionInvalid for a number that JSON does not have, and NotFound for an id that leads to another path.
+        """
         body: dict[str, Any] = {} if exchange.json is None else {"json": exchange.json}
         if files or exchange.form:
             body = {"files": files, "data": exchange.form}
-        return http.build_request(
-            exchange.method,
-            exchange.address if exchange.elsewhere else self.address(exchange.address),
-            params=exchange.params or None,
-            headers=exchange.headers,
-            timeout=self.timeout_s + exchange.wait_s,
-            **body,
-        )
+        if not exchange.elsewhere and {".", ".."} & set(exchange.address.split("/")):
+            raise NotFound
+        try:
+            return http.build_request(
+                exchange.method,
+                exchange.address if exchange.elsewhere else self.address(exchange.address),
+                params=exchange.params or None,
+                headers=exchange.headers,
+                timeout=self.timeout_s + exchange.wait_s,
+                **body,
+            )
+        except UnicodeError:  # of a header
+            raise
+        except ValueError:  # of the encoder of JSON
+            raise OptionInvalid("A number must be finite.") from None
 
     def reply(self, answer: httpx.Response, body: bytes) -> Reply:
         return Reply(answer.status_code, answer.headers, answer.url, body, self.url)

@@ -1,5 +1,6 @@
 """What the clients do with watches, written once for both drivers."""
 
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,9 @@ def added_watch(source: str, prompts: Sequence[str], more: dict[str, Any]) -> Op
     """Return the new watch. `more` are other members of the request; those that are None are left out."""
     body = {"source": source, "prompts": list(prompts)}
     body |= {name: value for name, value in more.items() if value is not None}
-    return read_as(WatchShown, (yield from call(Exchange("POST", "/v1/watches", json=body))))
+    # The request is repeated if its answer is lost. A second watch would make a second job of each folder.
+    headers = {"Idempotency-Key": f'"{uuid.uuid4().hex}"'}
+    return read_as(WatchShown, (yield from call(Exchange("POST", "/v1/watches", headers=headers, json=body))))
 
 
 def watches_shown() -> Operation[list[WatchShown]]:

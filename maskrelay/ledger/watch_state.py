@@ -58,13 +58,13 @@ class Watches:
         self.wake(watch)
         self._scripts.ask("SET", f"mr:watch:{watch}:change", change, "PX", _KEPT // _MS)
 
-    def seen(self, watch: str, folder: str) -> Sighting | None:
-        """Return what was seen of a folder before."""
-        packed = self._scripts.run("seen_folder", watch, _field(folder))
+    def seen(self, watch: str, folder: str) -> tuple[Sighting | None, datetime]:
+        """Return what was seen of a folder before, and the time by the clock that all processes share."""
+        packed, now = self._scripts.run("seen_folder", watch, _field(folder))
         if packed is None:
-            return None
+            return None, _time(now)
         digest, since, submitted = _SEEN.unpack(packed)
-        return Sighting(digest, datetime.fromtimestamp(since / 1000, UTC), submitted)
+        return Sighting(digest, _time(since), submitted), _time(now)
 
     def see(self, watch: str, folder: str, sighting: Sighting) -> None:
         """Store what is seen of a folder now."""
@@ -75,6 +75,10 @@ class Watches:
         """Forget a watch that was removed."""
         parts = ("rests", "lease", "woken", "seen", "seen_now", "change")
         self._scripts.ask("UNLINK", *(f"mr:watch:{watch}:{part}" for part in parts))
+
+
+def _time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def _field(folder: str) -> bytes:

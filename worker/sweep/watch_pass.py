@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from maskrelay.contract.records import keys
@@ -24,6 +24,7 @@ from maskrelay.errors import (
     TooManyItems,
 )
 from maskrelay.rules.arrivals import Sighting, seen_now, time_left
+from maskrelay.storage.protocol import has
 from maskrelay.storage.stored_records import parsed
 from worker.context import WorkerContext
 from worker.context.job_records.plans import LruCache
@@ -41,7 +42,7 @@ BETWEEN_SLICES_S = 0.2
 QUOTA_PAUSE = timedelta(seconds=30)
 #: The number of watches whose records are in memory. A record never changes.
 _MOST_RECORDS = 1000
-#: The least time after which a watch is tried again whose prefix could not be listed.
+#: The time after which a watch is tried again whose prefix could not be listed.
 FAILURE_PAUSE = timedelta(seconds=60)
 
 
@@ -102,6 +103,9 @@ class WatchPass:
         token = context.ledger.watches.begin(watch.id, LEASE)
         if token is None:
             return
+        if not has(context.storage, key):  # it was removed since the keys were listed
+            context.ledger.watches.forget(watch.id)
+            return
         listed = context.source_readers.list(watch.tenant, watch.source, watch.credential, pinned=False)
         folders = watched_folders(listed, watch.pattern, context.settings.max_items)
         self.looks[watch.id] = Look(watch, token, folders, timedelta(seconds=watch.period_s))
@@ -147,7 +151,7 @@ def _slice(context: WorkerContext, look: Look) -> tuple[int, bool]:
                 return submitted, False
     except (ItemError, SourceUnavailable) as error:  # the right to read was withdrawn, or the store does not respond
         _report(context, watch, "a watch cannot be listed", error)
-        watches.end(watch.id, look.token, max(FAILURE_PAUSE, timedelta(seconds=watch.period_s)), complete=False)
+        watches.end(watch.id, look.token, FAILURE_PAUSE, complete=False)
     else:
         watches.end(watch.id, look.token, look.soonest, complete=True)
     return submitted, True
@@ -162,8 +166,9 @@ def _see(context: WorkerContext, watch: Watch, folder: WatchedFolder) -> timedel
     if not folder.objects:
         _report(context, watch, "a watched folder has too many objects for a job", TooManyItems())
         return None
-    watches, now, arrival = context.ledger.watches, datetime.now(UTC), folder.arrival()
-    sighting = seen_now(arrival, watches.seen(watch.id, arrival.folder), now)
+    watches, arrival = context.ledger.watches, folder.arrival()
+    before, now = watches.seen(watch.id, arrival.folder)
+    sighting = seen_now(arrival, before, now)
     left: timedelta | None = None
     if not sighting.submitted:
         left = time_left(arrival, sighting, now, timedelta(seconds=watch.settle_s), watch.expected)

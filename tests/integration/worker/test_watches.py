@@ -208,6 +208,29 @@ def test_a_full_quota_and_a_withdrawn_right_postpone_and_lose_nothing(
     assert len(jobs_of(api)) == 1
 
 
+def test_a_prefix_that_cannot_be_listed_is_tried_again_after_a_minute_however_long_the_period(
+    api: RunningApi, client: httpx.Client, data: Path
+) -> None:
+    """A notification that came during an outage would otherwise be lost for a whole period."""
+    watch = add(client, data, period_s=86400)
+    data.rename(data.with_name("away"))
+    client.post(watch["events"])
+    assert looked(parts_of(api)) == 0
+    assert 0 < api.ledger.scripts.ask("PTTL", f"mr:watch:{watch['id']}:rests") <= 60_000
+
+
+def test_a_watch_that_was_removed_after_the_keys_were_listed_makes_no_job(
+    api: RunningApi, client: httpx.Client, data: Path
+) -> None:
+    watch, watch_pass = add(client, data), WatchPass(parts_of(api))
+    assert watch_pass.make() == 0
+    series(data, "one")
+    assert client.delete(f"/v1/watches/{watch['id']}").status_code == 204
+    watch_pass._begin(keys.watch("north", watch["id"]))
+    assert not watch_pass.looks
+    assert api.ledger.scripts.ask("KEYS", f"mr:watch:{watch['id']}:*") == []
+
+
 def test_the_keys_file_limits_the_jobs_of_watches_too(api: RunningApi, client: httpx.Client, data: Path) -> None:
     watch = add(client, data)
     series(data, "one")
@@ -320,6 +343,24 @@ def test_watches_are_listed_and_removed_by_their_tenant_alone(
     assert client.delete(f"/v1/watches/{watch['id']}").status_code == 404
     series(data, "one")
     assert looked(parts_of(api)) == 0
+
+
+def test_a_repeated_request_with_an_idempotency_key_makes_one_watch(
+    api: RunningApi, client: httpx.Client, data: Path
+) -> None:
+    def asked(key: str, at: httpx.Client = client, **more: Any) -> httpx.Response:
+        callback = {"url": "http://127.0.0.1:9/", "secret": SECRET}
+        body = {"source": f"{data.as_uri()}/", "prompts": [PROMPT], "options": {"callback": callback}, **more}
+        return at.post("/v1/watches", json=body, headers={"Idempotency-Key": key})
+
+    first, again, other = asked("a"), asked('"a"'), asked("b")
+    assert (first.status_code, again.status_code, again.json()) == (201, 201, first.json())
+    assert other.json()["id"] != first.json()["id"]
+    reused = asked("a", settle_s=1)
+    assert (reused.status_code, reused.json()["code"]) == (422, "idempotency_key_reused")
+    assert len(client.get("/v1/watches").json()["watches"]) == 2
+    assert client.delete(f"/v1/watches/{first.json()['id']}").status_code == 204
+    assert asked("a").json()["id"] == first.json()["id"]
 
 
 def test_event_grid_validates_the_address(api: RunningApi, client: httpx.Client, data: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from maskrelay import errors
 from maskrelay.client import Client
-from maskrelay.errors import ServiceAnswer
+from maskrelay.errors import NotFound, OptionInvalid, ServiceAnswer
 from tests.support.servers.scripted_server import Seen
 from tests.unit.client.services import JOB, Answer, job, parts_of, problem, service
 
@@ -58,6 +58,32 @@ def test_a_submission_whose_answer_was_lost_is_repeated_whole_under_the_same_ide
         first, second = one.server.seen
     assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
     assert [content for _, content in parts_of(first)] == [content for _, content in parts_of(second)]
+
+
+def test_a_watch_whose_answer_was_lost_is_asked_for_under_the_same_idempotency_key() -> None:
+    """A second watch would make a second job of each folder."""
+    watch = {
+        "id": "w1",
+        "created_at": JOB["created_at"],
+        "source": "s3://b/in/",
+        "credential": "c",
+        "prompts": ["disc"],
+    }
+    with service(
+        None, Answer(201, watch | {"settle_s": 60, "period_s": 300, "events": "/v1/watches/w1/events"})
+    ) as one:
+        assert one.client.watch("s3://b/in/", ["disc"]).id == "w1"
+        first, second = (seen.headers["idempotency-key"] for seen in one.server.seen)
+    assert first == second
+
+
+def test_what_cannot_be_sent_is_refused_before_anything_is_sent() -> None:
+    with service() as one:
+        with pytest.raises(OptionInvalid):
+            one.client.watch("s3://b/in/", ["disc"], settle_s=float("nan"))
+        with pytest.raises(NotFound):
+            one.client.unwatch("../jobs/j1")
+        assert one.lines == []
 
 
 def uploaded(numbers: Iterable[int]) -> Answer:
