@@ -1,7 +1,7 @@
 """A reader of the instances in a DICOMweb service: WADO-RS for their content, and QIDO-RS for lists."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode
@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import httpcore
 
 from maskrelay.contract.records.source_pins import UNVERSIONED, Pin
-from maskrelay.errors import SourceChanged, SourceNotFound, SourceUnavailable
+from maskrelay.errors import SourceChanged, SourceForbidden, SourceNotFound, SourceUnavailable
 from maskrelay.sources.credential_kinds import WebCredential
 from maskrelay.sources.dicomweb_parts import FirstPart, first_part
 from maskrelay.sources.dicomweb_urls import DicomwebUrl, read_dicomweb_url
@@ -23,6 +23,9 @@ _STUDY, _SERIES, _INSTANCE = "0020000D", "0020000E", "00080018"
 _CLASS, _MODALITY = "00080016", "00080060"
 #: The classes of segmentations. They are never input, and may be the results of jobs (`store_to`).
 _SEGMENTATIONS = frozenset(f"1.2.840.10008.5.1.4.1.1.{leaf}" for leaf in ("66.4", "66.7"))
+_SCHEME = "dicomweb+"
+#: What stands in a listing for results without a valid UID.
+_UNKNOWN = "studies/"
 #: The number of results in one page of a query, and the largest page in bytes.
 _PAGE, _LONGEST_PAGE = 1000, 64 << 20
 #: The largest answer about the last change, in bytes.
@@ -71,7 +74,7 @@ class DicomwebReader:
         Instances that the service calls segmentations are left out.
         """
         where = read_dicomweb_url(url)
-        for series in self._series(where):
+        for series in self._series(where, all_or_none=pinned):
             for instance in series:
                 if after is None or instance > after:
                     with suppress(SourceNotFound):  # it was removed from the archive in the meantime
@@ -107,25 +110,43 @@ class DicomwebReader:
                 part = FirstPart(int(length) if length.isdecimal() else None, chunks)
             yield part, _field(response, b"etag") or None
 
-    def _series(self, where: DicomwebUrl) -> Iterator[Sequence[str]]:
+    def _series(self, where: DicomwebUrl, *, all_or_none: bool) -> Iterator[Sequence[str]]:
         """Yield sorted lists of URLs of instances, in the order of their URLs."""
-        found = self._found(where.https, where.conditions)
+        study, series = _uids_of(where.path)
         if where.level == "instances":
-            study, series = _uids_of(where.path)
-            # If results are added while pages are read, the next page can repeat some of the one before.
-            yield sorted(
-                {
-                    where.instance(study or _uid(one, _STUDY), series or _uid(one, _SERIES), _uid(one, _INSTANCE))
-                    for one in found
-                    if not _is_segmentation(one)
-                }
+            yield self._urls(
+                where,
+                lambda one: where.instance(
+                    study or _uid(one, _STUDY), series or _uid(one, _SERIES), _uid(one, _INSTANCE)
+                ),
+                all_or_none,
             )
             return
-        study, _ = _uids_of(where.path)
-        for path in sorted({_path_of(one, where.level, study) for one in found if not _is_segmentation(one)}):
+        for url in self._urls(where, lambda one: _SCHEME + where.root + _path_of(one, where.level, study), all_or_none):
+            path = url.removeprefix(_SCHEME + where.root)
+            if path == _UNKNOWN:
+                yield [url]
+                continue
             inside = DicomwebUrl(where.root, f"{path}instances", "instances")
             with suppress(SourceNotFound):  # it was removed from the archive in the meantime
-                yield from self._series(inside)
+                yield from self._series(inside, all_or_none=all_or_none)
+
+    def _urls(self, where: DicomwebUrl, url_of: Callable[[Any], str], all_or_none: bool) -> Sequence[str]:
+        """Return the URLs of the results of a query, each once, in order.
+
+        If results are added while pages are read, the next page can repeat some of the one before.
+        """
+        urls = set()
+        for one in self._found(where.https, where.conditions):
+            if _is_segmentation(one):
+                continue
+            try:
+                urls.add(url_of(one))
+            except SourceForbidden:
+                if all_or_none:
+                    raise
+                urls.add(f"{_SCHEME}{where.root}{_UNKNOWN}")
+        return sorted(urls)
 
     def _found(self, url: str, conditions: str) -> Iterator[dict[str, Any]]:
         """Yield the results of a query, page by page, until a page is empty or repeats the one before."""
@@ -174,10 +195,10 @@ def _value(found: Any, tag: str) -> Any:
 
 
 def _uid(found: Any, tag: str) -> str:
-    """Return a UID of a result. Raises SourceUnavailable if it is missing or could lead to another path."""
+    """Return a UID of a result. Raises SourceForbidden if it is missing or could lead to another path."""
     uid = _value(found, tag)
     if not isinstance(uid, str) or not uid or len(uid) > 64 or set(uid) - set("0123456789."):
-        raise SourceUnavailable(reason="uid")
+        raise SourceForbidden("a result of the query has no valid UID")
     return uid
 
 

@@ -3,6 +3,7 @@
 A file is opened only if its real path, after all symbolic links are followed, is below a prefix of the tenant.
 """
 
+import errno
 import os
 import stat as modes
 from collections.abc import Iterator
@@ -47,23 +48,33 @@ class FileReader:
     def is_collection(self, url: str) -> bool:
         return url.endswith("/")
 
-    def list(self, url: str, after: str | None, *, pinned: bool = True) -> Iterator[SourceFacts]:  # noqa: ARG002
-        yield from self._below(read_source_url(url).file_path, url, after)
+    def list(self, url: str, after: str | None, *, pinned: bool = True) -> Iterator[SourceFacts]:
+        yield from self._below(read_source_url(url).file_path, url, after, all_or_none=pinned)
 
-    def _below(self, folder: str, url: str, after: str | None) -> Iterator[SourceFacts]:
+    def _inside(self, folder: str, url: str, after: str | None, *, all_or_none: bool) -> Iterator[SourceFacts]:
+        """Yield the files below a folder that was found in a listing."""
+        with suppress(SourceNotFound):  # it was removed in the meantime
+            try:
+                yield from self._below(folder, url, after, all_or_none=all_or_none)
+            except SourceForbidden:
+                if all_or_none:
+                    raise
+                yield SourceFacts(url, 0, None)
+
+    def _below(self, folder: str, url: str, after: str | None, *, all_or_none: bool) -> Iterator[SourceFacts]:
         """Yield the files below a folder, whose URL is `url`."""
         with _errors():
             self._real(folder)
             # The order is that of the URLs: `a.png` comes before `a/b.png`.
-            entries = sorted(os.scandir(folder), key=lambda entry: _encoded(entry.name) + "/" * entry.is_dir())
+            entries = sorted(os.scandir(folder), key=lambda entry: _encoded(entry.name) + "/" * _is_folder(entry))
         for entry in entries:
             if is_temporary(entry.name):  # a result that this service is writing beside its source
                 continue
             here = url + _encoded(entry.name)
-            if entry.is_dir():
+            if _is_folder(entry):
                 is_later = after is None or f"{here}/" >= after or after.startswith(f"{here}/")
                 if is_later and not entry.is_symlink():  # a link to a folder above would never end
-                    yield from self._below(entry.path, f"{here}/", after)
+                    yield from self._inside(entry.path, f"{here}/", after, all_or_none=all_or_none)
             elif not is_result(entry.name) and (after is None or here > after):  # a result is not even opened
                 with suppress(SourceNotFound, SourceForbidden):  # a file that is gone, or is not a regular file
                     yield self._listed(here, entry)
@@ -117,6 +128,13 @@ def _open_without_links(path: str) -> int:
         os.close(folder)
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
 def _encoded(name: str) -> str:
     """Return the name of a file as a segment of a URL. A name that is no text is encoded byte by byte."""
     return quote(os.fsencode(name))
@@ -142,5 +160,8 @@ def _errors() -> Iterator[None]:
         raise SourceNotFound from None
     except (PermissionError, NotADirectoryError, IsADirectoryError):
         raise SourceForbidden from None
-    except OSError as error:  # for example, because a network file system does not respond
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise SourceForbidden("the source is a link that leads to no file") from None
+        # for example, because a network file system does not respond
         raise SourceUnavailable(reason=type(error).__name__) from None

@@ -48,5 +48,7 @@ class SourceReader(Protocol):
     def list(self, url: str, after: str | None, *, pinned: bool = True) -> Iterator[SourceFacts]:
         """Yield the objects of the collection `url`, in the order of their URLs, beginning after the URL `after`.
 
-        Without `pinned`, a reader that would have to ask for each object leaves out their sizes and versions.
+        Without `pinned`, a reader that would have to ask for each object leaves out their sizes and versions. And what
+        below the collection cannot be listed does not end the listing: a URL that ends with `/` is yielded in its
+        place.
         """

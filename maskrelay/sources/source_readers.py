@@ -100,7 +100,8 @@ class SourceReaders:
     ) -> Iterator[SourceFacts]:
         """Yield the objects of a collection, in the order of their URLs, without those that are results of jobs.
 
-        With `after`, begin after this URL. Without `pinned`, sizes and versions may be left out (see `SourceReader`).
+        With `after`, begin after this URL. Without `pinned`, sizes and versions may be left out, and URLs of folders
+        that cannot be listed are yielded too (see `SourceReader`).
         Raises SourceForbidden or SourceUnavailable, possibly after some objects.
         """
         name, reader = self._reader(tenant, url, credential)

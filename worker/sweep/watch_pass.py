@@ -19,6 +19,7 @@ from maskrelay.errors import (
     LedgerUnavailable,
     MaskrelayError,
     QuotaReached,
+    SourceForbidden,
     SourceUnavailable,
     StorageError,
     TooManyItems,
@@ -163,6 +164,9 @@ def _see(context: WorkerContext, watch: Watch, folder: WatchedFolder) -> timedel
     Return zero if it was submitted now, None if it was submitted before or cannot be, otherwise the time until it may
     be complete.
     """
+    if not folder.is_readable:
+        _report(context, watch, "a folder of a watch cannot be listed", SourceForbidden())
+        return None
     if not folder.objects:
         _report(context, watch, "a watched folder has too many objects for a job", TooManyItems())
         return None

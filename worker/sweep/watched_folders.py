@@ -19,8 +19,9 @@ class WatchedFolder:
     url: str
     #: The number of the objects.
     count: int = 0
-    #: The objects. Empty if there are more than a job may have.
+    #: The objects. Empty if there are more than a job may have, or if the folder cannot be listed.
     objects: list[SourceFacts] = field(default_factory=list)
+    is_readable: bool = True
 
     def arrival(self) -> Arrival:
         return Arrival(self.url, tuple((each.url, each.size, each.etag or each.version or "") for each in self.objects))
@@ -38,7 +39,9 @@ def watched_folders(listed: Iterable[SourceFacts], pattern: str | None, most: in
         url, _, name = facts.url.rpartition("/")
         while open_folders and not f"{url}/".startswith(f"{open_folders[-1].url}/"):
             yield open_folders.pop()
-        if pattern is None or fnmatch.fnmatchcase(name, pattern):
+        if not name:  # it stands for what cannot be listed
+            yield WatchedFolder(url, is_readable=False)
+        elif pattern is None or fnmatch.fnmatchcase(name, pattern):
             if not open_folders or open_folders[-1].url != url:
                 open_folders.append(WatchedFolder(url))
             _add(open_folders[-1], facts, most)

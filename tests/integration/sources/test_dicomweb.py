@@ -203,13 +203,13 @@ def test_a_listing_for_a_watch_asks_for_no_instance(archive: Archive, readers: S
 def test_a_query_that_changes_while_it_is_read_repeats_nothing_and_goes_on(
     archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A new study moves the others to later pages, one study is gone, and segmentations are not input."""
+    """A new study moves the others to later pages, one is gone, one has no UID, and segmentations are not input."""
     authority = Authority(tmp_path, "scripted")
     monkeypatch.setenv("MASKRELAY_CA_FILE", str(authority.file))
     ct, seg = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.66.4"
     found = [result("1.1", "1.1.1", "1.1.1.1", ct), result("1.1", "1.1.2", "1.1.2.1", seg)]
     pages = {
-        "studies?": [[result("1.1"), result("1.2")], [result("1.2"), result("1.3")], []],
+        "studies?": [[result("1.1"), result("1.2")], [result("1.2"), result("../1")], []],
         "studies/1.1/instances?": [found, found[:0:-1] + found[:1], []],
     }
 
@@ -222,7 +222,11 @@ def test_a_query_that_changes_while_it_is_read_repeats_nothing_and_goes_on(
         root = f"dicomweb+{server.url.removesuffix('score')}"
         readers = readers_of(archive.entry | {"reads": {"north": [root]}}, tmp_path)
         listed = readers.list("north", f"{root}studies?ModalitiesInStudy=CT", "pacs", pinned=False)
-        assert [facts.url.removeprefix(root) for facts in listed] == ["studies/1.1/series/1.1.1/instances/1.1.1.1"]
+        expected = ["studies/", "studies/1.1/series/1.1.1/instances/1.1.1.1"]
+        assert [facts.url.removeprefix(root) for facts in listed] == expected
+        pages["studies?"] = [[result("1.1"), result("../1")], []]
+        with pytest.raises(SourceForbidden):  # a job lists everything, or fails
+            list(readers.list("north", f"{root}studies?ModalitiesInStudy=CT", "pacs"))
 
 
 def result(study: str, series: str = "", instance: str = "", sop_class: str = "") -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Sources in folders: files with any names, links, pipes, and what is written there."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +65,42 @@ def test_a_link_inside_of_the_folder_is_followed(
     file_place.put("annex/1", b"content")
     (tmp_path / "data" / "a.png").symlink_to("annex/1")
     assert reading(file_place.entry).stat("north", f"{file_place.base}a.png", None).size == 7
+
+
+def test_a_folder_that_is_removed_or_cannot_be_listed_does_not_end_the_listing_of_a_watch(
+    file_place: Place, reading: Callable[..., SourceReaders], tmp_path: Path
+) -> None:
+    """A folder that a file has replaced is refused like one without permission, which the superuser always has."""
+    readers, folder = reading(file_place.entry), tmp_path / "data" / "b"
+
+    def rest_of_listing(*, replaced: bool, pinned: bool) -> list[str]:
+        for name in ("a/1.png", "b/1.png", "c/1.png"):
+            file_place.put(name, b"content")
+        listed = readers.list("north", file_place.base, None, pinned=pinned)
+        assert next(listed).url == f"{file_place.base}a/1.png"
+        shutil.rmtree(folder)
+        if replaced:
+            folder.write_bytes(b"")
+        try:
+            return [facts.url.removeprefix(file_place.base) for facts in listed]
+        finally:
+            folder.unlink(missing_ok=True)
+
+    assert rest_of_listing(replaced=False, pinned=True) == ["c/1.png"]
+    assert rest_of_listing(replaced=True, pinned=False) == ["b/", "c/1.png"]
+    with pytest.raises(SourceForbidden):  # a job lists everything, or fails
+        rest_of_listing(replaced=True, pinned=True)
+
+
+def test_a_link_to_itself_does_not_end_a_listing(
+    file_place: Place, reading: Callable[..., SourceReaders], tmp_path: Path
+) -> None:
+    file_place.put("b.png", b"content")
+    (tmp_path / "data" / "a").symlink_to("a")
+    readers = reading(file_place.entry)
+    assert [facts.url for facts in readers.list("north", file_place.base, None)] == [f"{file_place.base}b.png"]
+    with pytest.raises(SourceForbidden):
+        readers.stat("north", f"{file_place.base}a", None)
 
 
 def test_a_named_pipe_does_not_block(file_place: Place, reading: Callable[..., SourceReaders], tmp_path: Path) -> None:

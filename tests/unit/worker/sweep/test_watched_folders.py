@@ -47,3 +47,12 @@ def test_only_matching_names_count() -> None:
 
 def test_a_folder_with_too_many_objects_is_yielded_without_them() -> None:
     assert found("a/1", "a/2", "a/3", "b/1", "b/2", most=2) == {"s3://b/a": [], "s3://b/b": ["1", "2"]}
+
+
+def test_a_folder_that_cannot_be_listed_is_marked_and_separates_nothing() -> None:
+    folders = [each for each in watched_folders(listing("a/1", "a/k/", "a/z", "b/1"), "*", 100) if each is not None]
+    assert [(each.url, each.count, each.is_readable) for each in folders] == [
+        ("s3://b/a/k", 0, False),
+        ("s3://b/a", 2, True),
+        ("s3://b/b", 1, True),
+    ]
