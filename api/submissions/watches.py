@@ -223,6 +223,8 @@ def _source(dependencies: Dependencies, tenant: str, asked: WatchAsked) -> tuple
 def _watchable(source: str) -> str:
     """Return the canonical URL of a collection. Raises SourceInvalid, and SourceForbidden for an unlimited query."""
     place = read_source_url(source)
+    if place.scheme == "https":
+        raise SourceInvalid("A web server cannot be listed, so it cannot be watched.")
     if not (read_dicomweb_url(place.text).level if place.scheme == _DICOMWEB else place.text.endswith("/")):
         raise SourceInvalid("A watch needs a prefix that ends with `/`, or a DICOMweb study or query.")
     return place.text

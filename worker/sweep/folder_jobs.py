@@ -47,6 +47,17 @@ def submit_folder(context: WorkerContext, watch: Watch, arrival: Arrival, facts:
     return newest
 
 
+def holds_results(context: WorkerContext, folder: str) -> bool:
+    """Return whether a folder has the id of a job, which has written its results there (`store_to`).
+
+    Raises StorageUnavailable.
+    """
+    name = folder.rpartition("/")[2]
+    return keys.ID.fullmatch(name) is not None and (
+        has(context.storage, keys.accepted(name)) or has(context.storage, keys.gone(name))
+    )
+
+
 def _job_id(server_key: bytes, watch: Watch, arrival: Arrival) -> str:
     meaning = f"watch\0{watch.tenant}\0{watch.id}\0{arrival.folder}".encode() + arrival.digest()
     return keys.derived_id(server_key, meaning)

@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -24,12 +24,12 @@ from maskrelay.errors import (
     StorageError,
     TooManyItems,
 )
-from maskrelay.rules.arrivals import Sighting, seen_now, time_left
+from maskrelay.rules.arrivals import seen_now, time_left
 from maskrelay.storage.protocol import has
 from maskrelay.storage.stored_records import parsed
 from worker.context import WorkerContext
 from worker.context.job_records.plans import LruCache
-from worker.sweep.folder_jobs import submit_folder
+from worker.sweep.folder_jobs import holds_results, submit_folder
 from worker.sweep.watched_folders import WatchedFolder, watched_folders
 
 log = logging.getLogger(__name__)
@@ -176,14 +176,16 @@ def _see(context: WorkerContext, watch: Watch, folder: WatchedFolder) -> timedel
     left: timedelta | None = None
     if not sighting.submitted:
         left = time_left(arrival, sighting, now, timedelta(seconds=watch.settle_s), watch.expected)
-    if left == timedelta(0):
+    if left == timedelta(0) and holds_results(context, arrival.folder):
+        left, sighting = None, replace(sighting, submitted=True)
+    elif left == timedelta(0):
         try:
             submit_folder(context, watch, arrival, folder.objects)
         except QuotaReached:
             log.info("a folder waits for quota", extra={"watch": watch.id})
             left = QUOTA_PAUSE
     submitted = sighting.submitted or left == timedelta(0)
-    watches.see(watch.id, arrival.folder, Sighting(sighting.digest, sighting.since, submitted=submitted))
+    watches.see(watch.id, arrival.folder, replace(sighting, submitted=submitted))
     return left
 
 

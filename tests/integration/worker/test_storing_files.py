@@ -8,13 +8,16 @@ from typing import Any
 import httpx
 import pytest
 
+from maskrelay.contract.records import keys
 from tests.support.builders.credentials import folder_credential, write_credentials
 from tests.support.builders.pictures import gradient, saved
-from tests.support.drivers.api_jobs import accepted, settle, succeeded
+from tests.support.drivers.api_jobs import accepted, items_of, settle, succeeded
+from tests.support.drivers.cleanup_passes import parts_of
 from tests.support.drivers.driven_jobs import finished, planned
 from tests.support.drivers.sending import send_all
 from tests.support.servers.apis import RunningApi, running_api
 from worker.deliver import prefix_delivery
+from worker.sweep.watch_pass import WatchPass
 
 CONTENT = saved(gradient(), "PNG")
 
@@ -142,3 +145,22 @@ def test_a_watch_does_not_write_below_its_own_prefix(
     asked = {"source": f"{lake.as_uri()}/", "prompts": ["liver"], "options": {"store_to": "lake"}}
     answer = north.post("/v1/watches", json=asked)
     assert (answer.status_code, answer.json()["code"]) == (422, "option_invalid")
+
+
+def test_a_watch_makes_no_job_of_the_results_of_other_jobs(
+    api: RunningApi, north: httpx.Client, lake: Path, credentials: Path
+) -> None:
+    """Otherwise, two watches with the sources and the destinations exchanged would never end."""
+    write_credentials(credentials, entry(lake, "results"), folder_credential(lake))
+    asked = {"source": f"{lake.as_uri()}/", "credential": "disk", "prompts": ["liver"], "settle_s": 0}
+    assert north.post("/v1/watches", json=asked).status_code == 201
+    job = job_of(api, north)
+    send_all(api)
+    assert len(files(lake / "results" / job)) == len(NAMES)
+    (lake / "other" / ("a" * 26)).mkdir()
+    (lake / "other" / ("a" * 26) / "1.png").write_bytes(CONTENT)
+    watch_pass = WatchPass(parts_of(api))
+    assert watch_pass.make() == 1
+    made = [key.split("/")[1] for key in api.storage.list(keys.JOBS) if key.endswith("/job.json")]
+    [other] = set(made) - {job}
+    assert [Path(item.source).parent.name for item in items_of(api, other)] == ["a" * 26]

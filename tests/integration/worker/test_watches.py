@@ -375,6 +375,7 @@ def test_event_grid_validates_the_address(api: RunningApi, client: httpx.Client,
     [
         ({"source": "s3://other/"}, "source_not_allowed", "#/source"),
         ({"source": "file:///nowhere"}, "source_invalid", "#/source"),
+        ({"source": "https://images.example/in/"}, "source_invalid", "#/source"),
         ({"credential": "unknown"}, "credential_unknown", "#/credential"),
         ({"prompts": []}, "no_prompts", "#/prompts"),
         ({"settle_s": -1}, "option_invalid", "#/settle_s"),
