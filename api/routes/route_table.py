@@ -52,7 +52,7 @@ _KEY = header(
 )
 _KEY_OF_WATCH = header(
     "Idempotency-Key",
-    "The same request with the same key returns the first watch, unless it was removed. The key may be in quotes.",
+    "The same request with the same key returns the same watch. The key may be in quotes.",
     KEY_PATTERN,
 )
 _ENDED: Answers = {200: {"model": JobShown, "description": "The job has already ended."}}

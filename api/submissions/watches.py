@@ -4,7 +4,6 @@ The API stores the watch. The sweep process of the workers lists the prefix and 
 """
 
 import contextlib
-import hmac
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +26,6 @@ from maskrelay.contract.records.watch_records import Watch
 from maskrelay.contract.views.watch_views import WatchList, WatchShown
 from maskrelay.errors import (
     CredentialUnknown,
-    IdempotencyKeyReused,
     LedgerUnavailable,
     NotFound,
     ObjectExists,
@@ -111,9 +109,9 @@ async def delete_watch(request: Request, watch: str) -> Response:
 
 def _created(dependencies: Dependencies, asking: accept.SubmissionContext, body: bytes) -> Watch:
     given = members(read_json(body, pointer()), WatchAsked.model_fields, ())
-    watch_id, fingerprint = _identity(dependencies, asking, given)
+    watch_id = _id(dependencies, asking, given)
     if asking.key is not None and (found := _stored(dependencies, asking.tenant, watch_id)) is not None:
-        return _same(found, fingerprint)
+        return found
     options = read_options(given.pop("options", {}))
     prompts = checked_prompts(given.pop("prompts", []), dependencies.limits, pointer("prompts"))
     _check_options(options)
@@ -139,32 +137,22 @@ def _created(dependencies: Dependencies, asking: accept.SubmissionContext, body:
         expected=asked.expected,
         period_s=asked.period_s,
         changes=_changes(dependencies, asking.tenant, asked.changes, credential),
-        template=template.model_copy(update={"fingerprint": fingerprint}),
+        template=template,
     )
-    try:
+    with contextlib.suppress(ObjectExists):  # the same request has arrived twice at the same time
         dependencies.storage.create(keys.watch(asking.tenant, watch_id), record_body(watch), "application/json")
-    except ObjectExists:  # the same request has arrived twice at the same time
-        key = keys.watch(asking.tenant, watch_id)
-        return _same(parsed(dependencies.storage.get(key), Watch, key), fingerprint)
     return watch
 
 
-def _identity(dependencies: Dependencies, asking: accept.SubmissionContext, given: dict[str, Any]) -> tuple[str, str]:
-    """Return the id of the watch, which is derived from the idempotency key if there is one, and a fingerprint."""
-    server_key, tenant = dependencies.server_keys[0], asking.tenant
-    meaning = f"watch\0{tenant}\0{json.dumps(given, sort_keys=True)}"
-    # A request may contain the secret of a callback, so only the holder of the server key can compute the fingerprint.
-    fingerprint = keys.derived_id(server_key, f"\0fingerprint\0{meaning}".encode())
+def _id(dependencies: Dependencies, asking: accept.SubmissionContext, given: dict[str, Any]) -> str:
+    """Return the id of the watch. With an idempotency key, it is derived from the key and the request.
+
+    So the record of an id stays the same, also if the watch is removed and added again.
+    """
     if asking.key is None:
-        return keys.new_id(), fingerprint
-    return keys.derived_id(server_key, f"\0watch\0{tenant}\0{asking.key}".encode()), fingerprint
-
-
-def _same(found: Watch, fingerprint: str) -> Watch:
-    """Return the watch if it was made by the same request. Raises IdempotencyKeyReused."""
-    if not hmac.compare_digest(found.template.fingerprint, fingerprint):
-        raise IdempotencyKeyReused
-    return found
+        return keys.new_id()
+    meaning = json.dumps([asking.tenant, asking.key, given], sort_keys=True)
+    return keys.derived_id(dependencies.server_keys[0], f"\0watch\0{meaning}".encode())
 
 
 def _stored(dependencies: Dependencies, tenant: str, watch_id: str) -> Watch | None:

@@ -150,7 +150,9 @@ class SourceReaders:
     def _reader(self, tenant: str, url: str, name: str | None) -> tuple[str, SourceReader]:
         try:
             credential = self._credentials.readable(tenant, url, name)
-        except (SourceInvalid, CredentialUnknown, SourceNotAllowed):
+        except SourceInvalid:  # of an object in a listing
+            raise SourceForbidden("the URL of the source has a form that cannot be read") from None
+        except (CredentialUnknown, SourceNotAllowed):
             raise SourceForbidden("the tenant may not read from this source") from None
         key = (credential.name, tenant if isinstance(credential, FileCredential) else "")
         with self._lock:

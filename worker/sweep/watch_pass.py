@@ -81,6 +81,8 @@ class WatchPass:
         self._records = LruCache[str, Watch](lambda key: parsed(context.storage.get(key), Watch, key), _MOST_RECORDS)
         #: When a list of changes that did not respond is asked again, by the id of the watch (monotonic seconds).
         self._asked_again: dict[str, float] = {}
+        #: When the leases of all looks were renewed (monotonic seconds).
+        self._leases_kept_at = time.monotonic()
         #: The looks that are not over, by the id of the watch.
         self.looks: dict[str, Look] = {}
 
@@ -89,13 +91,28 @@ class WatchPass:
 
         Return the number of submitted folders.
         """
-        alone = self._context.bad_objects.alone
+        alone, submitted = self._context.bad_objects.alone, 0
         if begin:
             for key in self._context.storage.list(keys.WATCHES):
+                self._keep_leases()
                 if keys.watch_of(key) not in self.looks:
                     alone("watches", key, partial(self._begin, key))
-        counts = [alone("watches", watch, partial(self._go_on, watch)) for watch in tuple(self.looks)]
-        return sum(count or 0 for count in counts)
+        for watch in tuple(self.looks):
+            self._keep_leases()
+            submitted += alone("watches", watch, partial(self._go_on, watch)) or 0
+        return submitted
+
+    def _keep_leases(self) -> None:
+        """Renew the leases of all looks if it is time. The slices of many looks together may take longer than a lease.
+
+        A look whose lease has lapsed is dropped, because another process may have begun it again.
+        """
+        if time.monotonic() < self._leases_kept_at + LEASE.total_seconds() / 4:
+            return
+        self._leases_kept_at = time.monotonic()
+        for watch, look in tuple(self.looks.items()):
+            if not self._context.ledger.watches.renew(watch, look.token, LEASE):
+                del self.looks[watch]
 
     def _begin(self, key: str) -> None:
         """Begin a look at a watch if it is due and no other process looks at it."""
