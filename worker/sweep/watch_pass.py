@@ -184,7 +184,7 @@ def _see(context: WorkerContext, watch: Watch, folder: WatchedFolder) -> timedel
     if not folder.is_readable:
         _report(context, watch, "a folder of a watch cannot be listed", SourceForbidden())
         return None
-    if not folder.objects:
+    if not folder.objects or len(folder.objects) > context.quotas_of(watch.tenant).frames:  # it would wait for ever
         _report(context, watch, "a watched folder has too many objects for a job", TooManyItems())
         return None
     watches, arrival = context.ledger.watches, folder.arrival()

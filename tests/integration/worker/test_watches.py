@@ -334,6 +334,18 @@ def test_a_folder_with_more_objects_than_a_job_may_have_is_reported_and_the_othe
     assert "too_many_items" in caplog.text
 
 
+def test_a_folder_that_no_quota_of_the_tenant_could_ever_hold_is_reported_and_does_not_wait(
+    api: RunningApi, client: httpx.Client, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    watch = add(client, data, period_s=3600)
+    series(data, "large", objects=4)
+    series(data, "small", objects=3)
+    settings = api.settings.model_copy(update={"tenant_frames": 3})
+    assert looked(WorkerContext(settings, api.storage, api.ledger)) == 1
+    assert "too_many_items" in caplog.text
+    assert api.ledger.scripts.ask("PTTL", f"mr:watch:{watch['id']}:rests") > 60_000
+
+
 def test_options_reach_the_jobs_and_a_callback_secret_is_sealed_for_each(
     api: RunningApi, client: httpx.Client, data: Path
 ) -> None:
