@@ -2,8 +2,8 @@
 
 import csv
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ _ENDINGS: dict[str, ManifestFormat] = {
     ".csv": "csv",
     ".parquet": "parquet",
 }
+_NO_CSV = "The row is not valid CSV. A quotation mark in a value is written twice."
 #: A function that yields the bytes of the manifest from an offset on, and at most as many as its second argument says.
 ReadFrom = Callable[[int, int | None], Iterator[bytes]]
 
@@ -54,7 +55,7 @@ def read_rows(read: ReadFrom, size: int, kind: ManifestFormat, after: str | None
         from maskrelay.sources.parquet_manifest import read_parquet  # noqa: PLC0415 - most jobs do not need pyarrow
 
         for number, row in read_parquet(read, size, check_columns, int(after or 0)):
-            yield ManifestRow(number, _typed(row), str(number))
+            yield ManifestRow(number, row if isinstance(row, LineInvalid) else _typed(row), str(number))
     elif kind == "csv":
         yield from _csv(read, after)
     else:
@@ -123,29 +124,77 @@ def _lines(read: ReadFrom, after: str | None) -> Iterator[ManifestRow]:
 
 
 class _Texts:
-    """The lines of a CSV file as text, each with its end."""
+    """The lines of a CSV file as text, each with its end.
+
+    It holds the lines of one row, so that all lines but the first can be read again if the row is not valid.
+    """
 
     def __init__(self, lines: _Lines) -> None:
         self._lines = lines
+        self._begin = (lines.number, lines.place)
+        #: The lines of the row, and those that are read again. Each has its text or its error, its number and its end.
+        self._row: list[tuple[str | LineInvalid, int, str]] = []
+        self._length = 0
+        self._again: deque[tuple[str | LineInvalid, int, str]] = deque()
+
+    @property
+    def place(self) -> str:
+        """The place after the row."""
+        return self._row[-1][2] if self._row else self._begin[1]
+
+    @property
+    def first(self) -> int:
+        """The number of the first line of the next row."""
+        return (self._row[-1][1] if self._row else self._begin[0]) + 1
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
+        self._row.append(self._again.popleft() if self._again else self._read())
+        text = self._row[-1][0]
+        if isinstance(text, LineInvalid):
+            raise text
+        self._length += len(text)
+        if self._length > LINE_BYTES + 1 and len(self._row) > 1:
+            raise LineInvalid(f"A row may have at most {LINE_BYTES} characters.")
+        return text
+
+    def begin_row(self) -> None:
+        """Forget the lines of the last row."""
+        self._begin = (self.first - 1, self.place)
+        self._row, self._length = [], 0
+
+    def keep_first(self) -> bool:
+        """Read all lines of the row but the first again. Return whether there are any."""
+        self._again.extendleft(reversed(self._row[1:]))
+        has_more = len(self._row) > 1
+        del self._row[1:]
+        return has_more
+
+    def _read(self) -> tuple[str | LineInvalid, int, str]:
+        text: str | LineInvalid
         try:
-            return next(self._lines).decode() + "\n"
+            text = next(self._lines).decode() + "\n"
         except UnicodeDecodeError:
-            raise LineInvalid("The line is not UTF-8 text.") from None
+            text = LineInvalid("The line is not UTF-8 text.")
+        except LineInvalid as error:
+            text = error
+        return text, self._lines.number, self._lines.place
 
 
 def _csv(read: ReadFrom, after: str | None) -> Iterator[ManifestRow]:
-    """Yield the rows of a CSV file with a header (RFC 4180)."""
+    """Yield the rows of a CSV file with a header (RFC 4180).
+
+    A row that is not valid ends with its first line. Otherwise, a stray quotation mark would hide the rows after it.
+    """
     names, begin = _header(read)
     offset, number = map(int, (after or begin).split())
-    lines = _Lines(read(offset, None), offset, number)
-    reader = csv.reader(_Texts(lines), strict=True)
+    texts = _Texts(_Lines(read(offset, None), offset, number))
+    reader = csv.reader(texts, strict=True)
     while True:
-        first = lines.number + 1
+        texts.begin_row()
+        first = texts.first
         value: Any
         try:
             cells = next(reader)
@@ -154,21 +203,21 @@ def _csv(read: ReadFrom, after: str | None) -> Iterator[ManifestRow]:
             value = _members(names, cells)
         except StopIteration:
             return
-        except csv.Error:
-            value = LineInvalid("The row is not valid CSV.")
-        except LineInvalid as error:
-            value = error
-        yield ManifestRow(first, value, lines.place)
+        except (csv.Error, LineInvalid) as error:
+            is_split = texts.keep_first()
+            value = error if isinstance(error, LineInvalid) and not is_split else LineInvalid(_NO_CSV)
+        yield ManifestRow(first, value, texts.place)
 
 
 def _header(read: ReadFrom) -> tuple[list[str], str]:
     """Return the names of the columns, and the place after the header."""
     lines = _Lines(read(0, None), 0, 0)
+    texts = (text.removeprefix("\ufeff") for text in _Texts(lines))
     try:
-        names = next(csv.reader(_Texts(lines), strict=True), [])
+        names = next(csv.reader(texts, strict=True), [])
     except (csv.Error, LineInvalid):
         raise ManifestInvalid("Line 1 is not the header of a CSV file.") from None
-    names = [name.removeprefix("\ufeff").strip() for name in names]
+    names = [name.strip() for name in names]
     check_columns(names)
     return names, lines.place
 
@@ -194,10 +243,17 @@ def _typed(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _listed(text: str) -> Any:
-    """Return a list that is a JSON list as text, or text with semicolons."""
+    """Return a list that is a JSON list as text, or text with semicolons.
+
+    Text in brackets that is not JSON, such as a list of Python, is returned as it is, so that the row is rejected.
+    """
+    text = text.strip()
     if text.startswith("["):
-        with suppress(ValueError, RecursionError):
+        try:
             return json.loads(text)
+        except (ValueError, RecursionError):
+            if text.endswith("]"):
+                return text
     return [part.strip() for part in text.split(";")]
 
 

@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from maskrelay.errors import ManifestInvalid
+from maskrelay.errors import LineInvalid, ManifestInvalid
 
 try:
     import pyarrow as pa
@@ -51,8 +51,11 @@ def read_parquet(
     size: int,
     check_columns: Callable[[Sequence[str]], None],
     after: int,
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the rows after row `after` with their numbers, counted from 1. Raises ManifestInvalid."""
+) -> Iterator[tuple[int, dict[str, Any] | LineInvalid]]:
+    """Yield the rows after row `after` with their numbers, counted from 1. Raises ManifestInvalid.
+
+    A row with a value that Python has no form for is the error for which it is rejected.
+    """
     try:
         file = pq.ParquetFile(_SourceFile(read, size), buffer_size=_BUFFER_BYTES)
         check_columns(file.schema_arrow.names)
@@ -60,11 +63,22 @@ def read_parquet(
         for batch in file.iter_batches(batch_size=_ROWS, row_groups=groups):
             skip = min(max(0, after - number), batch.num_rows)
             number += skip
-            for row in batch.slice(skip).to_pylist():
+            for row in _values(batch.slice(skip)):
                 number += 1
-                yield number, {name: value for name, value in row.items() if value is not None}
+                yield number, row
     except (pa.ArrowException, OSError):
         raise ManifestInvalid("The manifest is not a Parquet file, or it is damaged.") from None
+
+
+def _values(batch: Any) -> list[dict[str, Any] | LineInvalid]:
+    """Return the rows of a batch, without missing values."""
+    try:
+        rows = batch.to_pylist()
+    except (ValueError, OverflowError):  # for example, text that is not UTF-8, or a date after the year 9999
+        if batch.num_rows == 1:
+            return [LineInvalid("A value of the row cannot be read.")]
+        return [row for place in range(batch.num_rows) for row in _values(batch.slice(place, 1))]
+    return [{name: value for name, value in row.items() if value is not None} for row in rows]
 
 
 def _groups_after(file: Any, after: int) -> tuple[int, list[int]]:

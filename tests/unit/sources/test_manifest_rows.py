@@ -3,14 +3,17 @@
 import io
 import json
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from maskrelay.contract.records.runs import ManifestFormat
-from maskrelay.errors import LineInvalid, ManifestInvalid
+from maskrelay.errors import LineInvalid, Malformed, ManifestInvalid
+from maskrelay.rules.run_lines import read_line
 from maskrelay.sources.manifest_rows import ManifestRow, format_of, read_rows
 
 ROWS = [{"custom_id": str(number), "source": f"s3://b/{number}.png", "prompts": ["a", "b; c"]} for number in range(25)]
@@ -22,6 +25,7 @@ OPTIONS: dict[str, Any] = {
     "square_pixels": True,
     "burned_in": "refuse",
 }
+LIMITS = SimpleNamespace(prompts=16, prompt_length=200)
 FORMATS: list[ManifestFormat] = ["ndjson", "csv", "parquet"]
 
 
@@ -104,6 +108,32 @@ def test_a_row_of_a_csv_may_have_several_lines() -> None:
     assert rows(body, "csv", found[0].after) == found[1:]
 
 
+def test_a_quoted_header_may_have_a_byte_order_mark() -> None:
+    found = rows(b'\xef\xbb\xbf"source","custom_id"\r\n"a","1"\r\n', "csv")
+    assert [row.value for row in found] == [{"source": "a", "custom_id": "1"}]
+
+
+@pytest.mark.parametrize("cell", ["['left lung', 'liver']", '["left lung", ]', "[left lung]"])
+def test_prompts_in_brackets_that_are_not_json_are_no_prompt(cell: str) -> None:
+    file = io.BytesIO()
+    pq.write_table(pa.table({"source": ["a"], "prompts": [cell], "outputs": [cell]}), file)
+    [row] = rows(file.getvalue(), "parquet")
+    with pytest.raises(Malformed, match="list of prompts"):
+        read_line(row.value, "0", None, LIMITS)
+
+
+def test_a_value_of_a_parquet_file_that_cannot_be_read_rejects_its_row() -> None:
+    text = pa.array(["a", "b", "c"]).cast(pa.binary()).to_pylist()
+    text[1] = b"\xff\xfe"
+    offsets, raw = pa.py_buffer(np.array([0, 1, 3, 4], np.int32)), pa.py_buffer(b"".join(text))
+    times = pa.array([1, 2, 2**62], pa.timestamp("us"))
+    file = io.BytesIO()
+    pq.write_table(pa.table({"source": pa.StringArray.from_buffers(3, offsets, raw), "custom_id": times}), file)
+    found = rows(file.getvalue(), "parquet")
+    assert [(row.line, isinstance(row.value, LineInvalid)) for row in found] == [(1, False), (2, True), (3, True)]
+    assert [row.line for row in rows(file.getvalue(), "parquet", found[0].after)] == [2, 3]
+
+
 def test_numbers_of_a_parquet_file_are_custom_ids() -> None:
     file = io.BytesIO()
     pq.write_table(pa.table({"source": ["s3://b/1"], "custom_id": [7], "prompts": [None]}), file)
@@ -118,6 +148,10 @@ BAD_ROWS = [
     ("csv", b"source\na\n\xff\nd\n", [(2, True), (3, False), (4, True)]),
     ("csv", b"source\na\n" + b"x" * 70_000 + b"\nd\n", [(2, True), (3, False), (4, True)]),
     ("csv", b'source\na\n"b', [(2, True), (3, False)]),
+    ("csv", b'source\n"a\nb\nc\n"d"\ne', [(2, False), (3, True), (4, True), (5, True), (6, True)]),
+    ("csv", b'source\na\n"b\nc\nd', [(2, True), (3, False), (4, True), (5, True)]),
+    ("csv", b'source\n"a\n\xff\nb\n', [(2, False), (3, False), (4, True)]),
+    ("csv", b'source\n"a\n' + b"x" * 65_535 + b'\n"b"\n', [(2, False), (3, True), (4, True)]),
 ]
 
 
