@@ -4,6 +4,7 @@ import fnmatch
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from urllib.parse import unquote
 
 from maskrelay.errors import SourceInvalid
@@ -13,6 +14,8 @@ _LONGEST = 4096
 _WILDCARD = re.compile(r"[*?]")
 #: The segment that stands for any number of folders, including none. As the last segment, it stands for every object.
 _ANY_FOLDERS = "**"
+#: The characters that `fnmatch` interprets.
+_SPECIAL = re.compile(r"[\[*?]")
 _NOTHING = re.compile(r"(?!)")
 
 
@@ -61,17 +64,21 @@ def read_pattern(text: str) -> ListingPattern:
         raise SourceInvalid("A listing needs a wildcard, or a prefix that ends with /.")
     end = text.rfind("/", 0, wildcard.start() if wildcard else None) + 1
     prefix, rest = read_source_url(text[:end]).text, text[end:]
-    segments = tuple(_form(segment) for segment in rest.split("/")) if rest else ()
-    return ListingPattern(prefix + rest, prefix, segments, is_encoded=scheme == "file")
+    is_encoded = scheme == "file"
+    segments = tuple(_form(segment, is_encoded=is_encoded) for segment in rest.split("/")) if rest else ()
+    return ListingPattern(prefix + rest, prefix, segments, is_encoded=is_encoded)
 
 
-def _form(segment: str) -> re.Pattern[str] | None:
+def _form(segment: str, *, is_encoded: bool) -> re.Pattern[str] | None:
     if segment in {_ANY_FOLDERS, ""}:  # a slash at the end stands for everything below
         return None
     if _ANY_FOLDERS in segment:
         raise SourceInvalid("`**` must be a whole segment of the pattern, as in prefix/**/*.dcm.")
-    # In a pattern of this service, a bracket is a character like any other.
-    return re.compile(fnmatch.translate(segment.replace("[", "[[]")))
+    # In a pattern of this service, a bracket is a character like any other, and so is an encoded wildcard.
+    pieces = re.split(r"([*?])", segment)
+    literal, wildcards = pieces[::2], pieces[1::2]
+    escaped = [_SPECIAL.sub(r"[\g<0>]", unquote(text) if is_encoded else text) for text in literal]
+    return re.compile(fnmatch.translate("".join(map("".join, zip_longest(escaped, wildcards, fillvalue="")))))
 
 
 def _match(names: Sequence[str], forms: Sequence[re.Pattern[str] | None]) -> bool:

@@ -41,6 +41,10 @@ def test_the_names_of_files_are_compared_without_percent_encoding() -> None:
     pattern = read_pattern("file:///data/**/a?b.dcm")
     assert pattern.matches("file:///data/x%20y/a%20b.dcm")
     assert not pattern.matches("file:///data/a%20%20b.dcm")
+    encoded = read_pattern("file:///data/a%20*/%2A%3f%5B50%*.dcm")
+    assert encoded.matches("file:///data/a%20b/%2A%3F%5B50%25x.dcm")
+    assert not encoded.matches("file:///data/a%20b/x%3F%5B50%25x.dcm")
+    assert not read_pattern("s3://b/a%20*").matches("s3://b/a b")
 
 
 def test_a_dicomweb_query_is_listed_as_it_is() -> None:
