@@ -21,6 +21,7 @@ from maskrelay.errors import (
     BodyIncomplete,
     CredentialUnknown,
     CustomIdDuplicate,
+    LineInvalid,
     NoItems,
     RequestError,
     SourceNotAllowed,
@@ -151,7 +152,10 @@ class RunReceiver:
 
     def _is_head(self, line: bytes | None) -> bool:
         """Read the options if this is the head. Return whether it is. Otherwise, there are no options."""
-        value = line_value(line)
+        try:
+            value = line_value(line)
+        except LineInvalid as error:  # this may be the head or an item
+            raise LineInvalid(error.detail, pointer=pointer("lines", self._line)) from None
         if is_item(value):
             self._options = Options()
             return False

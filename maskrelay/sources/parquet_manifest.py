@@ -57,7 +57,8 @@ def read_parquet(
     A row with a value that Python has no form for is the error for which it is rejected.
     """
     try:
-        file = pq.ParquetFile(_SourceFile(read, size), buffer_size=_BUFFER_BYTES)
+        # With `pre_buffer`, pyarrow would read whole row groups, and keep all of them in memory until the end.
+        file = pq.ParquetFile(_SourceFile(read, size), buffer_size=_BUFFER_BYTES, pre_buffer=False)
         check_columns(file.schema_arrow.names)
         number, groups = _groups_after(file, after)
         for batch in file.iter_batches(batch_size=_ROWS, row_groups=groups):

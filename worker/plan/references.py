@@ -9,7 +9,8 @@ from maskrelay.contract.record import Failure
 from maskrelay.contract.records.job import Item
 from maskrelay.contract.records.planned_items import Surveyed
 from maskrelay.contract.records.source_pins import Pin, PinnedSource, is_reference
-from maskrelay.errors import ItemError
+from maskrelay.errors import ItemError, NotAnImage, ZeroSized
+from maskrelay.imaging.read.image_header import is_picture
 from maskrelay.sources.source_readers import SourceReaders
 from worker.context.job_records.outcome_parts import failure_of
 from worker.plan.survey_reuse import SurveyReuse
@@ -68,9 +69,14 @@ class References:
             if surveyed := self._reuse.found(known, number):
                 return Referenced(known, surveyed=tuple(surveyed))
             begin = b"".join(self._readers.stream(known, 0, HEAD_BYTES))
+            kind = kind_of(begin)
+            if not begin:
+                raise ZeroSized
+            if kind == "still" and not is_picture(begin):
+                raise NotAnImage
         except ItemError as error:
             return Referenced(error=failure_of(error))
-        return Referenced(known, kind_of(begin))
+        return Referenced(known, kind)
 
     def _as_pinned(self, item: Item, url: str, pin: Pin) -> PinnedSource:
         right = {"url": url, "tenant": self._tenant, "credential": item.credential or ""}

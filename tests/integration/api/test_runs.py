@@ -138,6 +138,11 @@ def test_a_head_that_cannot_be_used_refuses_the_run(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
+def test_a_first_line_that_is_no_json_is_named(north: httpx.Client) -> None:
+    answer = submit_run(north, b"", b"no json").json()
+    assert [error["pointer"] for error in answer["errors"]] == ["#/lines/2"]
+
+
 def test_another_tenants_upload_is_unknown(south: httpx.Client, one: str) -> None:
     answer = submit_run(south, HEAD, {"upload": one})
     assert (answer.status_code, answer.json()["code"]) == (422, "too_many_rejected")

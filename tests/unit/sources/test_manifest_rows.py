@@ -1,5 +1,6 @@
 """The rows of manifests: the same in each format, from any row on, with the numbers of those that cannot be read."""
 
+import hashlib
 import io
 import json
 from collections.abc import Iterator
@@ -132,6 +133,22 @@ def test_a_value_of_a_parquet_file_that_cannot_be_read_rejects_its_row() -> None
     found = rows(file.getvalue(), "parquet")
     assert [(row.line, isinstance(row.value, LineInvalid)) for row in found] == [(1, False), (2, True), (3, True)]
     assert [row.line for row in rows(file.getvalue(), "parquet", found[0].after)] == [2, 3]
+
+
+def test_a_large_parquet_file_is_read_a_piece_at_a_time() -> None:
+    file = io.BytesIO()
+    sources = [f"s3://b/{hashlib.sha256(str(number).encode()).hexdigest()}" for number in range(60_000)]
+    pq.write_table(pa.table({"source": sources}), file, use_dictionary=False)
+    body, lengths = file.getvalue(), []
+
+    def read(start: int, length: int | None) -> Iterator[bytes]:
+        assert length is not None
+        lengths.append(length)
+        yield body[start : start + length]
+
+    assert len(list(read_rows(read, len(body), "parquet"))) == len(sources)
+    assert sum(lengths) >= len(body) > 3 << 20
+    assert max(lengths) <= 1 << 20
 
 
 def test_numbers_of_a_parquet_file_are_custom_ids() -> None:

@@ -14,6 +14,7 @@ from tests.integration.worker.by_reference.source_jobs import (
     PROMPT,
     items_of_run,
     manifest,
+    outcomes,
     post,
     put,
     shown,
@@ -125,6 +126,19 @@ def test_a_dry_run_of_a_listing_has_a_forecast(api: RunningApi, north: httpx.Cli
     finished(api, job)
     forecast = shown(north, job)["forecast"]
     assert (forecast["items"], forecast["rejected"], forecast["bytes_to_read"]) == (3, 0, 3 * len(PICTURE))
+
+
+def test_a_dry_run_counts_the_objects_that_are_no_images(api: RunningApi, north: httpx.Client, data: Path) -> None:
+    for name, body in (("a.png", PICTURE), ("notes.txt", b"no image"), ("empty.png", b"")):
+        put(data, name, body)
+    job = submitted(north, listing={"source": f"{data.as_uri()}/"}, options={"dry_run": True})
+    planned(api)
+    finished(api, job)
+    forecast = shown(north, job)["forecast"]
+    assert [forecast[name] for name in ("items", "failed", "frames", "scores")] == [3, 2, 1, 1]
+    real = submitted(north, listing={"source": f"{data.as_uri()}/"})
+    driven(api, real)
+    assert outcomes(north, real) == {"a.png": "succeeded", "empty.png": "zero_sized", "notes.txt": "not_an_image"}
 
 
 REFUSED = [
