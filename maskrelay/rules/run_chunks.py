@@ -35,6 +35,12 @@ def is_full(items: Sequence[Item], rejected: int, following: Item) -> bool:
     return series is None or series != _series_of(following)
 
 
+def may_end_before(last: Item, url: str) -> bool:
+    """Return whether a chunk with the item `last` may end before the object `url`, which is listed after it."""
+    series = _series_of(last)
+    return series is None or series != url.rpartition("/")[0]
+
+
 def _series_of(item: Item) -> str | None:
     """Return a text that is equal for neighbouring items that may belong to one series.
 

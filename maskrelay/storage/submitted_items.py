@@ -13,7 +13,7 @@ from maskrelay.contract.records.job import Item, Submission
 from maskrelay.contract.records.runs import ChunkHead, ChunkStart, Expansion, RejectedLine, Run
 from maskrelay.contract.records.source_pins import Pin
 from maskrelay.errors import ObjectMissing
-from maskrelay.rules.run_chunks import is_full
+from maskrelay.rules.run_chunks import is_full, may_end_before
 from maskrelay.storage.protocol import Storage
 from maskrelay.storage.stored_records import lines_of, parsed, read_record, record_body, unreadable
 
@@ -59,7 +59,7 @@ class ChunkWriter:
         self.number = number
         self._pin = pin
         self._after = before.after if before else None
-        self._first = before.first if before else 0
+        self._first = before.lines - before.rejected if before else 0
         self._lines = before.lines if before else 0
         self._rejected_before = before.rejected if before else 0
         self._items: list[Item] = []
@@ -78,6 +78,17 @@ class ChunkWriter:
             self._write(last=False)
         self._rejected.append(line)
         self._lines, self._after = self._lines + 1, after
+
+    def end_before(self, url: str) -> bool:
+        """Write a chunk that ends before the listed object `url`, which is no item. It may be without items.
+
+        Return False, and write nothing, if an object that follows may belong to the same series as the last item.
+        """
+        if self._items and not may_end_before(self._items[-1], url):
+            return False
+        self._after = url
+        self._write(last=False)
+        return True
 
     def close(self) -> Expansion:
         """Write the last chunk."""

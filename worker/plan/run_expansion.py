@@ -48,6 +48,8 @@ from worker.plan.guarded_opening import StepLost
 
 #: The number of characters of a hash that takes the place of the end of a long custom id.
 _HASHED = 32
+#: The number of listed objects that do not match, after which the turn is checked.
+PASSED = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,9 @@ class _Line:
     """A line of a manifest, or an object of a listing."""
 
     number: int
-    #: A function that returns the item of the line. It raises the error for which the line is rejected.
-    item: Callable[[], Item]
+    #: A function that returns the item of the line. It raises the error for which the line is rejected. None stands for
+    #: an object that does not match the pattern. Of these objects, only some are yielded.
+    item: Callable[[], Item] | None
     #: The place after the line.
     after: str
 
@@ -121,7 +124,7 @@ class _Expander:
     def expand(self, check_turn: Callable[[], None]) -> Expansion:
         """Write the chunks that are missing, and return the numbers of all lines.
 
-        `check_turn` is called after each chunk.
+        `check_turn` is called after each chunk, and while objects are listed that do not match.
         """
         written = last_chunk(self._context.storage, self._run)
         number, head = (written[0] + 1, written[1]) if written else (0, None)
@@ -134,7 +137,10 @@ class _Expander:
             self._add_earlier(seen)
             try:
                 for line in self._lines(pin, head, writer):
-                    self._take(line, writer, seen)
+                    if line.item is None:
+                        _pass(line, writer, check_turn)
+                        continue
+                    self._take(line.item, line, writer, seen)
                     if writer.number > number:
                         number = writer.number
                         self._check_total(writer)
@@ -145,9 +151,9 @@ class _Expander:
         self._check_total(writer)
         return expansion
 
-    def _take(self, line: _Line, writer: ChunkWriter, seen: SeenIds) -> None:
+    def _take(self, read: Callable[[], Item], line: _Line, writer: ChunkWriter, seen: SeenIds) -> None:
         try:
-            item = line.item()
+            item = read()
             if self._source.format is not None and not seen.add(item.custom_id):
                 raise CustomIdDuplicate("An earlier line has the same custom_id.", pointer="#/custom_id")
         except RequestError as error:
@@ -192,12 +198,17 @@ class _Expander:
         An object that is added in the meantime is in the run if its URL comes after those that were listed. Each object
         is pinned, so one that is replaced later is an error of its item.
         """
+        passed = 0
         source, pattern = self._source, read_pattern(self._source.url)
         for facts in self._context.source_readers.list(self._tenant, pattern.prefix, source.credential, after):
             if pattern.matches(facts.url) and not facts.url.endswith("/"):
                 name = _custom_id(pattern.name_of(facts.url)) if self._shows_urls else str(number)
                 number += 1
                 yield _Line(number, partial(self._item_of_object, facts, name), facts.url)
+                continue
+            passed += 1
+            if passed % PASSED == 0:
+                yield _Line(number, None, facts.url)
 
     def _item_of_object(self, facts: SourceFacts, custom_id: str) -> Item:
         return self._item(facts.url, self._source.credential, custom_id, self._source.prompts, facts.pin)
@@ -240,6 +251,18 @@ class _Expander:
         about: dict[str, Any] = {"source": url, "credential": credential, "prompts": prompts, "pin": pin}
         about |= {"custom_id": custom_id, "options": options}
         return Item(**about, size=0, sha256="", source_name=name_in(url))
+
+
+def _pass(line: _Line, writer: ChunkWriter, check_turn: Callable[[], None]) -> None:
+    """Check the turn at an object that does not match. If it is over, record that the listing came this far.
+
+    Otherwise, a listing with few matches would keep a worker from all other jobs, and begin anew after an interruption.
+    """
+    try:
+        check_turn()
+    except TimeIsUp:
+        if writer.end_before(line.after):
+            raise
 
 
 def _custom_id(name: str) -> str:

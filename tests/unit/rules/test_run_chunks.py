@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from maskrelay.contract.records.job import Item
-from maskrelay.rules.run_chunks import CHUNK_ITEMS, MOST_ITEMS, is_full
+from maskrelay.rules.run_chunks import CHUNK_ITEMS, MOST_ITEMS, is_full, may_end_before
 
 
 def item(source: str = "uploads/north/a", **more: Any) -> Item:
@@ -40,3 +40,9 @@ def test_where_a_chunk_ends(held: Item, count: int, following: Item, full: bool)
 def test_a_chunk_without_items_ends_after_as_many_rejected_lines() -> None:
     assert not is_full([], CHUNK_ITEMS - 1, STILL)
     assert is_full([], CHUNK_ITEMS, STILL)
+
+
+def test_a_chunk_does_not_end_before_an_object_in_the_folder_of_its_last_item() -> None:
+    assert may_end_before(item("s3://bucket/a/1.png"), "s3://bucket/a/2.txt")
+    assert may_end_before(HERE, "s3://bucket/series 2/1.txt")
+    assert not may_end_before(HERE, "s3://bucket/series 1/1.txt")

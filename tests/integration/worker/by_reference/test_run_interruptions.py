@@ -8,8 +8,11 @@ import httpx
 import pytest
 
 import maskrelay.rules.run_chunks
+import worker.plan.run_expansion
 from maskrelay.contract.records import keys
 from maskrelay.errors import StorageUnavailable
+from maskrelay.sources.source_readers import SourceReaders
+from maskrelay.storage.submitted_items import expansion_of
 from tests.integration.worker.by_reference.source_jobs import items_of_run, manifest, put, shown, submitted
 from tests.support.drivers.api_jobs import submission_of
 from tests.support.drivers.cleanup_passes import parts_of
@@ -41,8 +44,9 @@ def test_an_interrupted_reading_goes_on_after_the_last_chunk(
     planned(api)
     job = submitted(north, **body)
     context, attempts = parts_of(api), 0
-    described = submission_of(api, job).run
+    described, other = submission_of(api, job).run, submission_of(api, expected).run
     assert described is not None
+    assert other is not None
     prefix = described.chunks
     storage = context.storage
     for name in ("create", "put"):
@@ -59,6 +63,7 @@ def test_an_interrupted_reading_goes_on_after_the_last_chunk(
     planned(api)
     assert attempts > 5
     assert items_of_run(api, job) == items_of_run(api, expected)
+    assert expansion_of(storage, described) == expansion_of(storage, other)
     lines = [north.get(f"/v1/jobs/{each}/rejected").json() for each in (job, expected)]
     assert lines[0] == lines[1]
     if form != "listing":
@@ -83,12 +88,12 @@ class Interrupted:
             raise StorageUnavailable
 
 
-def plan_jobs_with(context: Any, lease: Any) -> None:
+def plan_jobs_with(context: Any, lease: Any, seconds: float = 60) -> None:
     from worker.plan.plan_step import plan_job
 
     sources = context.sources()
     try:
-        plan_job(context, sources, lease, time.monotonic() + 60)
+        plan_job(context, sources, lease, time.monotonic() + seconds)
     finally:
         sources.close()
 
@@ -118,3 +123,59 @@ def test_the_plan_of_a_run_is_restored_when_redis_has_lost_it(api: RunningApi, n
     plan_jobs(parts_of(api), time.monotonic() + 60)
     assert items_of_run(api, job) == before
     assert shown(north, job)["counts"]["total"] == 1
+
+
+@pytest.fixture
+def passing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker.plan.run_expansion, "PASSED", 2)
+
+
+@pytest.mark.usefixtures("passing")
+def test_a_listing_with_few_matches_takes_turns_and_goes_on_where_it_was(
+    api: RunningApi, north: httpx.Client, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["a/1.dcm", *(f"a/2{number}.txt" for number in range(6)), "a/3.dcm", *(f"b/{n}.txt" for n in range(9))]
+    for name in (*names, "c.png"):
+        put(data, name)
+    began: list[str | None] = []
+    listed = SourceReaders.list
+
+    def recorded(self: SourceReaders, tenant: str, url: str, credential: str | None, after: str | None = None) -> Any:
+        began.append(after and after.removeprefix(f"{data.as_uri()}/"))
+        return listed(self, tenant, url, credential, after)
+
+    monkeypatch.setattr(SourceReaders, "list", recorded)
+    job = submitted(north, listing={"source": f"{data.as_uri()}/**/*.dcm"})
+    context = parts_of(api)
+    run = submission_of(api, job).run
+    assert run is not None
+    while not api.objects(keys.expansion(run.chunks)):
+        lease = context.ledger.step_leases.take("plan")
+        assert lease is not None
+        plan_jobs_with(context, lease, seconds=0)
+    assert began == [None, "b/1.txt", "b/5.txt", "c.png"]  # a chunk does not end within the folder of its last item
+    planned(api)
+    assert [item.custom_id for item in items_of_run(api, job)] == ["a/1.dcm", "a/3.dcm"]
+    assert shown(north, job)["counts"]["total"] == 2
+
+
+@pytest.mark.usefixtures("passing")
+def test_a_listing_without_matches_ends_when_its_job_is_cancelled(
+    api: RunningApi, north: httpx.Client, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        put(data, f"{number:02}.txt")
+    listed, found = SourceReaders.list, []
+
+    def cancelled_meanwhile(self: SourceReaders, *arguments: Any) -> Any:
+        for facts in listed(self, *arguments):
+            found.append(facts)
+            if len(found) == 5:
+                assert north.post(f"/v1/jobs/{job}/cancel").status_code == 202
+            yield facts
+
+    monkeypatch.setattr(SourceReaders, "list", cancelled_meanwhile)
+    job = submitted(north, listing={"source": f"{data.as_uri()}/*.png"})
+    planned(api)
+    assert len(found) == 6
+    assert finished(api, job).state == "cancelled"
