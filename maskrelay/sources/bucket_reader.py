@@ -121,7 +121,8 @@ class BucketReader:
         """Leave out the markers of folders: empty objects such as `scans/ct/`, which consoles create.
 
         obstore removes the slash at the end. If the object after an empty one is not below it, the store is asked
-        whether an object has the name without the slash.
+        whether an object has the name without the slash. A folder of an Azure account with a hierarchical namespace
+        has this name too, and a metadatum that says what it is.
         """
         empty: Any = None
         for meta in listed:
@@ -138,12 +139,12 @@ class BucketReader:
             return True
         try:
             with _errors():
-                obstore.head(self._store(place), empty["path"])
+                found = obstore.get(self._store(place), empty["path"], options={"head": True})
         except SourceNotFound:
             return True
         except SourceForbidden:  # this object has its own rights, and its reader says so
             return False
-        return False
+        return str(found.attributes.get("hdi_isfolder", "")).lower() == "true"
 
     def _store(self, place: SourceUrl) -> Any:
         """Return the store of the bucket. It is opened again when the secret has changed."""

@@ -4,7 +4,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import obstore
 import pytest
+from obstore.store import AzureStore
 
 from maskrelay.contract.records.result_names import url_beside
 from maskrelay.errors import SourceChanged, SourceForbidden, SourceNotFound, SourceUnavailable
@@ -131,6 +133,20 @@ def test_the_markers_of_folders_are_not_listed(
     found = reading(listed_place.entry).list("north", listed_place.base, None)
     names = [facts.url.removeprefix(listed_place.base) for facts in found]
     assert names == ["ct/0.dcm", "ct/1/1.dcm", "ct/2.dcm"]
+
+
+def test_the_folders_of_a_hierarchical_namespace_are_not_listed(
+    azure: RunningAzurite, azure_place: Place, reading: Callable[..., SourceReaders]
+) -> None:
+    options = {"account_name": ACCOUNT, "account_key": KEY, "endpoint": azure.url}
+    store = AzureStore(azure.container, **options, client_options={"allow_http": True})
+    folder = azure_place.base.removeprefix(f"az://{azure.container}/")
+    for name in ("ct", "empty"):
+        obstore.put(store, f"{folder}{name}", b"", attributes={"hdi_isfolder": "true"})
+    azure_place.put("ct/1.dcm", b"content")
+    azure_place.put("file", b"")
+    found = reading(azure_place.entry).list("north", azure_place.base, None)
+    assert [facts.url.removeprefix(azure_place.base) for facts in found] == ["ct/1.dcm", "file"]
 
 
 def test_a_prefix_without_objects_lists_nothing(s3_place: Place, reading: Callable[..., SourceReaders]) -> None:
