@@ -40,6 +40,7 @@ from worker.segment.row_batches import RowBatcher
 from worker.segment.score_reuse import ScoreReuse
 from worker.segment.scorer import EgressAudit, Scorer
 from worker.segment.source_reuse import SourceReuse
+from worker.segment.unscored_frames import UnscoredFrames
 from worker.segment.wire_choice import WireChoice
 
 HANDS = 8
@@ -177,6 +178,7 @@ def _bench(storage: Storage, ledger: Ledger, flow: Flow, recorder: StageRecorder
         decoding=ByteBudget(1 << 30),
         pictures=ByteBudget(1 << 30),
         source_reuse=SourceReuse(storage),
+        unscored=UnscoredFrames(0),
         decode_timeout=LEASE,
         max_pixels=1,
         max_decode_bytes=1,
