@@ -110,7 +110,7 @@ async def delete_watch(request: Request, watch: str) -> Response:
 def _created(dependencies: Dependencies, asking: accept.SubmissionContext, body: bytes) -> Watch:
     given = members(read_json(body, pointer()), WatchAsked.model_fields, ())
     watch_id = _id(dependencies, asking, given)
-    if asking.key is not None and (found := _stored(dependencies, asking.tenant, watch_id)) is not None:
+    if asking.key is not None and (found := _stored(dependencies, keys.watch(asking.tenant, watch_id))) is not None:
         return found
     options = read_options(given.pop("options", {}))
     prompts = checked_prompts(given.pop("prompts", []), dependencies.limits, pointer("prompts"))
@@ -124,7 +124,6 @@ def _created(dependencies: Dependencies, asking: accept.SubmissionContext, body:
     _check_destination(dependencies, asking.tenant, options, source)
     if len(list(dependencies.storage.list(keys.watches(asking.tenant)))) >= MOST:
         raise TooManyWatches(f"A tenant may have at most {MOST} watches.")
-    template = accept.template(dependencies, asking, SubmissionRequest((), (), options), watch_id)
     watch = Watch(
         id=watch_id,
         tenant=asking.tenant,
@@ -137,7 +136,7 @@ def _created(dependencies: Dependencies, asking: accept.SubmissionContext, body:
         expected=asked.expected,
         period_s=asked.period_s,
         changes=_changes(dependencies, asking.tenant, asked.changes, credential),
-        template=template,
+        template=accept.template(dependencies, asking, SubmissionRequest((), (), options), watch_id),
     )
     with contextlib.suppress(ObjectExists):  # the same request has arrived twice at the same time
         dependencies.storage.create(keys.watch(asking.tenant, watch_id), record_body(watch), "application/json")
@@ -152,11 +151,11 @@ def _id(dependencies: Dependencies, asking: accept.SubmissionContext, given: dic
     if asking.key is None:
         return keys.new_id()
     meaning = json.dumps([asking.tenant, asking.key, given], sort_keys=True)
-    return keys.derived_id(dependencies.server_keys[0], f"\0watch\0{meaning}".encode())
+    return keys.derived_id(dependencies.server_key, f"\0watch\0{meaning}".encode())
 
 
-def _stored(dependencies: Dependencies, tenant: str, watch_id: str) -> Watch | None:
-    key = keys.watch(tenant, watch_id)
+def _stored(dependencies: Dependencies, key: str) -> Watch | None:
+    """Return the watch with this key, or None if there is none any more."""
     try:
         return parsed(dependencies.storage.get(key), Watch, key)
     except ObjectMissing:
@@ -236,10 +235,8 @@ def _changes(dependencies: Dependencies, tenant: str, changes: str | None, crede
 
 
 def _listed(dependencies: Dependencies, tenant: str) -> list[Watch]:
-    storage, watches = dependencies.storage, []
-    for key in storage.list(keys.watches(tenant)):
-        with contextlib.suppress(ObjectMissing):  # it was deleted in the meantime
-            watches.append(parsed(storage.get(key), Watch, key))
+    listed = (_stored(dependencies, key) for key in dependencies.storage.list(keys.watches(tenant)))
+    watches = [watch for watch in listed if watch is not None]
     return sorted(watches, key=lambda watch: (watch.created_at, watch.id))
 
 

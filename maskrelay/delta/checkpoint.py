@@ -109,4 +109,12 @@ def _without_nulls(value: dict[str, Any]) -> Action:
 
 
 def _key(log_prefix: str, version: int) -> str:
-    return f"{log_prefix}{version:020d}.checkpoint.parquet"
+    return f"{log_prefix}{version_digits(version)}.checkpoint.parquet"
+
+
+def version_digits(version: int) -> str:
+    """Return the 20 digits with which the names of a version's commit and checkpoint begin.
+
+    The order of such names is that of the versions.
+    """
+    return f"{version:020d}"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib.metadata import version as version_of
 
-from maskrelay.delta.checkpoint import last_checkpoint, read_checkpoint
+from maskrelay.delta.checkpoint import last_checkpoint, read_checkpoint, version_digits
 from maskrelay.delta.table_snapshot import NO_TABLE, Action, TableSnapshot
 from maskrelay.delta.table_store import TableStore
 from maskrelay.errors import (
@@ -112,7 +112,7 @@ class DeltaLog:
         return True
 
     def _key(self, version: int) -> str:
-        return f"{self._prefix}{version:020d}.json"
+        return f"{self._prefix}{version_digits(version)}.json"
 
 
 def _version_of(name: str) -> int | None:

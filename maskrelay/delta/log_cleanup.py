@@ -8,13 +8,13 @@ import json
 from collections.abc import Sequence
 from itertools import takewhile
 
+from maskrelay.delta.checkpoint import version_digits
 from maskrelay.delta.table_store import TableStore
 
 #: The milliseconds for which a version stays, as in other programs that write Delta tables.
 LOG_RETENTION_MS = 30 * 86_400_000
 #: The most objects that one call removes.
 _MOST_OBJECTS = 500
-_DIGITS = 20
 
 
 def remove_old_versions(storage: TableStore, log_prefix: str, checkpoint: int, now_ms: int) -> None:
@@ -25,11 +25,11 @@ def remove_old_versions(storage: TableStore, log_prefix: str, checkpoint: int, n
     """
     names = [key.removeprefix(log_prefix) for key in storage.list(log_prefix)]
     commits = set(names)
-    versions = [int(name[:_DIGITS]) for name in names if name.endswith(".checkpoint.parquet")]
+    versions = [int(name.partition(".")[0]) for name in names if name.endswith(".checkpoint.parquet")]
     candidates = [version for version in versions if version < checkpoint and _name(version) in commits]
     old = _count_older(storage, log_prefix, candidates, now_ms - LOG_RETENTION_MS)
     if old:
-        first = f"{candidates[old - 1]:0{_DIGITS}d}"
+        first = version_digits(candidates[old - 1])
         for name in list(takewhile(lambda name: name < first, names))[:_MOST_OBJECTS]:
             storage.delete(log_prefix + name)
 
@@ -56,4 +56,4 @@ def _committed_ms(body: bytes) -> float:
 
 
 def _name(version: int) -> str:
-    return f"{version:0{_DIGITS}d}.json"
+    return f"{version_digits(version)}.json"

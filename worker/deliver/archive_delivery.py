@@ -18,13 +18,14 @@ from maskrelay.contract.records import keys
 from maskrelay.contract.records.delivery_records import DeliveryEnd, StoredPosition
 from maskrelay.contract.records.job import Submission
 from maskrelay.contract.records.planned_items import Assembled
-from maskrelay.errors import ObjectExists, ObjectMissing, RecordUnreadable
+from maskrelay.errors import ObjectExists
 from maskrelay.sources.credential_file import Destination
 from maskrelay.sources.credential_kinds import DicomwebCredential
 from maskrelay.sources.stow_sender import StowResult, StowSender
 from maskrelay.storage.protocol import Storage
 from maskrelay.storage.stored_records import read_record
 from worker.context import WorkerContext
+from worker.deliver.stored_position import read_position, write_position
 from worker.deliver.storing_result import CONTINUES, StoringResult
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def send_to_archive(
     has_progress, failed = False, None
     for record in _unsent(storage, job):
         if (has_progress or failed) and time.monotonic() > until:
-            _begin_next(storage, job, record.item)
+            write_position(storage, job, StoredPosition(item=record.item))
             return StoringResult(is_over=False, reason=CONTINUES) if has_progress or not failed else failed
         sent = _send(context, job, record, sender, destination)
         if sent.state != "later":
@@ -58,7 +59,7 @@ def send_to_archive(
             continue
         failed = StoringResult(is_over=False, reason=sent.reason, status=sent.status)
         if sent.status is None:
-            _begin_next(storage, job, record.item + 1)
+            write_position(storage, job, StoredPosition(item=record.item + 1))
             return failed
     return failed or _result(storage, job)
 
@@ -68,7 +69,7 @@ def _unsent(storage: Storage, job: str) -> Iterator[Assembled]:
 
     The first is the one with which this attempt begins, and those before it follow at the end.
     """
-    folder, begin = keys.assembled(job), _begin(storage, job)
+    folder, begin = keys.assembled(job), read_position(storage, job).item
     over = {_number(key, keys.stored(job)) for key in _markers(storage, job)}
     first = keys.assembled_item(job, begin)
     before = takewhile(lambda key: key < first, storage.list(folder))
@@ -88,19 +89,6 @@ def _markers(storage: Storage, job: str) -> Iterator[str]:
 def _number(key: str, folder: str) -> int:
     """Return the number of the item in the key of its record."""
     return int(key.removeprefix(folder).removesuffix(_JSON))
-
-
-def _begin(storage: Storage, job: str) -> int:
-    """Return the number of the item with which this attempt begins."""
-    try:
-        return read_record(storage, keys.stored_position(job), StoredPosition).item
-    except (ObjectMissing, RecordUnreadable):
-        return 0
-
-
-def _begin_next(storage: Storage, job: str, item: int) -> None:
-    record = StoredPosition(item=item)
-    storage.put(keys.stored_position(job), record.model_dump_json().encode(), "application/json")
 
 
 def _result(storage: Storage, job: str) -> StoringResult:

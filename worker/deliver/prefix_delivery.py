@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
-from maskrelay.contract.records import keys
 from maskrelay.contract.records.delivery_records import StoredPosition
 from maskrelay.contract.records.item_lines import ItemLine, whole_names
 from maskrelay.contract.records.job import Result, Submission
@@ -18,8 +17,6 @@ from maskrelay.contract.records.result_names import url_beside
 from maskrelay.errors import (
     CredentialUnknown,
     KeyInvalid,
-    ObjectMissing,
-    RecordUnreadable,
     SettingsError,
     SourceInvalid,
     SourceNotAllowed,
@@ -28,8 +25,9 @@ from maskrelay.errors import (
 from maskrelay.sources.credential_file import Destination
 from maskrelay.sources.writable_stores import SourceFolders, open_writable
 from maskrelay.storage.protocol import Storage, Writer
-from maskrelay.storage.stored_records import lines_of, parsed, read_record, read_result
+from maskrelay.storage.stored_records import lines_of, parsed, read_result
 from worker.context import WorkerContext
+from worker.deliver.stored_position import read_position, write_position
 from worker.deliver.storing_result import CONTINUES, StoringResult
 
 #: A function that returns the writer of a file, from its key or URL and its content type.
@@ -70,7 +68,7 @@ def store_beside_sources(context: WorkerContext, submission: Submission, until: 
 
 def _store(storage: Storage, submission: Submission, target: Opener, until: float) -> StoringResult:
     job = submission.id
-    before = _position(storage, job)
+    before = read_position(storage, job)
     position, left_out = before.item, Counter(before.left_out)
     try:
         for line in _lines(storage, read_result(storage, job)):
@@ -90,17 +88,8 @@ def _store(storage: Storage, submission: Submission, target: Opener, until: floa
         return StoringResult(is_over=False, reason="credential", left_out=dict(left_out))
     finally:
         if position > before.item:
-            record = StoredPosition(item=position, left_out=dict(left_out))
-            storage.put(keys.stored_position(job), record.model_dump_json().encode(), "application/json")
+            write_position(storage, job, StoredPosition(item=position, left_out=dict(left_out)))
     return StoringResult(is_over=True, reason=next(iter(left_out), "ok"), left_out=dict(left_out))
-
-
-def _position(storage: Storage, job: str) -> StoredPosition:
-    """Return how far earlier attempts have come. The record of an earlier version of the software is not used."""
-    try:
-        return read_record(storage, keys.stored_position(job), StoredPosition)
-    except (ObjectMissing, RecordUnreadable):
-        return StoredPosition(item=0)
 
 
 def _place(submission: Submission, line: ItemLine, name: str) -> str:

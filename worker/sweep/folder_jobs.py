@@ -33,7 +33,7 @@ def submit_folder(context: WorkerContext, watch: Watch, arrival: Arrival, facts:
     """
     newest, *before = (_job_id(key, watch, arrival) for key in context.settings.server_keys)
     for job in (newest, *before):
-        if has(context.storage, keys.accepted(job)) or has(context.storage, keys.gone(job)):
+        if _was_submitted(context, job):
             return job
     items = [_item(watch, arrival, number, each) for number, each in enumerate(facts)]
     submission = _submission(context, watch, newest, items)
@@ -53,9 +53,11 @@ def holds_results(context: WorkerContext, folder: str) -> bool:
     Raises StorageUnavailable.
     """
     name = folder.rpartition("/")[2]
-    return keys.ID.fullmatch(name) is not None and (
-        has(context.storage, keys.accepted(name)) or has(context.storage, keys.gone(name))
-    )
+    return keys.ID.fullmatch(name) is not None and _was_submitted(context, name)
+
+
+def _was_submitted(context: WorkerContext, job: str) -> bool:
+    return has(context.storage, keys.accepted(job)) or has(context.storage, keys.gone(job))
 
 
 def _job_id(server_key: bytes, watch: Watch, arrival: Arrival) -> str:
