@@ -4,8 +4,9 @@
 
 The service is measured with its results on files and on S3, with the stock and with the lean deployment, and with one
 bulk job and single images, one after another and eight at a time. Every contender starts its processes and segments
-four images as a warm-up. Then it processes files in each run, in turn with the others: a bulk job has all of them, and
-single images and the alternatives, whose cost does not depend on the number, are the first eighth of them.
+four images as a warm-up. The service segments 68 more, because after 64 images it finds out whether the deployment
+reads grayscale PNGs. Then each contender processes files in each run, in turn with the others: a bulk job has all of
+them, and single images and the alternatives, whose cost does not depend on the number, are the first eighth of them.
 
 `all processes` counts the workers, the API, Valkey, and the caller, which uploads the images and fetches the masks. An
 alternative has one process, or a few of one kind. The endpoint and the S3 server (moto) are not counted.
@@ -33,8 +34,11 @@ from bench.sources import PROMPTS, make_sources
 from tests.support.lean_script import LEAN_SCRIPT
 from tests.support.proxies.s3_proxy import faulty_proxy
 from tests.support.servers.s3_servers import RunningS3, running_s3
+from worker.segment.picture_choice import MANY
 
 _WARM = 4
+#: Some images more than those after which the service compares grayscale PNGs with RGB PNGs.
+_WARM_SERVICE = MANY + 8
 #: Single images and the alternatives are given this part of the files of a bulk job.
 _PART = 8
 #: The bytes per second of a real endpoint, in both directions together.
@@ -107,7 +111,7 @@ def compare(
         )
         ready = {name: stack.enter_context(_start(name, servers, prompts, folder / name)) for name in measured}
         for name, contender in ready.items():
-            contender.work(files[:_WARM], folder / name / "warm")
+            contender.work(files[: _WARM_SERVICE if name in WAYS else _WARM], folder / name / "warm")
         for run in range(runs):
             floors.append(floor([path.read_bytes() for path in files], len(prompts)))
             for name, contender in ready.items():

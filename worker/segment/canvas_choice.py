@@ -22,9 +22,8 @@ def canvas_coding(
     would have to wait for the encoding.
     """
     stock = [endpoint for endpoint in pool.named(among) if not wires.is_lean(endpoint)]
-    if not admissions.bytes_bind():
-        return CanvasCoding(gray=all(endpoint.gray for endpoint in stock))
     accepted = [pictures.accepted(endpoint) for endpoint in stock]
-    return CanvasCoding(
-        gray=all(each.gray for each in accepted), webp=all(each.webp for each in accepted), small=bool(stock)
-    )
+    gray = all(each.gray for each in accepted)
+    if not admissions.bytes_bind():
+        return CanvasCoding(gray=gray)
+    return CanvasCoding(gray=gray, webp=all(each.webp for each in accepted), small=bool(stock))

@@ -1,14 +1,15 @@
 """The choice of smaller encodings of an image for a deployment without lean2d.
 
 A grayscale PNG and a WebP are smaller than an RGB PNG, but it is not known whether a deployment reads them correctly.
-While the limit on bytes makes scores wait, one worker finds this out for all workers. It sends one test image as an RGB
-PNG and as a grayscale PNG, and a second test image as an RGB PNG and as a WebP. A smaller encoding is used only if the
-two answers are equal bit for bit. An answer to a smaller encoding is used only if it is from the deployment that was
-tested. If another deployment has answered, the rows are sent again as RGB PNGs.
+One worker finds this out for all workers, when the limit on bytes makes scores wait or when it has scored many images.
+It sends one test image as an RGB PNG and as a grayscale PNG, and a second test image as an RGB PNG and as a WebP. A
+smaller encoding is used only if the two answers are equal bit for bit. An answer to a smaller encoding is used only if
+it is from the deployment that was tested. If another deployment has answered, the rows are sent again as RGB PNGs.
 """
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 from maskrelay.contract.wire.image2d import Row, RowAnswer
@@ -22,6 +23,9 @@ from maskrelay.scoring.statuses import refuses_the_form
 from worker.segment.offer_cache import OfferCache
 
 log = logging.getLogger(__name__)
+#: After this many images, a child process sends the four test images even if bytes are not the limit. A grayscale PNG
+#: also takes less CPU time than an RGB PNG, but a deployment that scores only a few images is not worth the test.
+MANY = 64
 #: A function that scores a test image. It returns None if the deployment refuses the image.
 ScoreTest = Callable[[Row], Awaitable[Scored[RowAnswer] | None]]
 
@@ -31,6 +35,7 @@ class PictureChoice:
 
     def __init__(self, forms: DeploymentOffers[PictureForms]) -> None:
         self._forms = OfferCache(forms)
+        self._scored: Counter[str] = Counter()
 
     def accepted(self, endpoint: Endpoint) -> CanvasCoding:
         """Return the encodings that images in an image2d request to the endpoint may have."""
@@ -44,9 +49,13 @@ class PictureChoice:
         forms = self._forms.usable(endpoint)
         return forms.deployment if forms is not None and (forms.gray or forms.webp) else None
 
-    async def must_ask(self, endpoint: Endpoint) -> bool:
-        """Return whether this child process must now send the test images. Raises LedgerUnavailable."""
-        return await self._forms.must_ask(endpoint)
+    async def must_ask(self, endpoint: Endpoint, *, bytes_bind: bool) -> bool:
+        """Return whether this child process must now send the test images. Raises LedgerUnavailable.
+
+        `bytes_bind` says whether the limit on bytes makes scores wait.
+        """
+        is_worth_it = bytes_bind or self._scored[endpoint.name] >= MANY
+        return is_worth_it and await self._forms.must_ask(endpoint)
 
     async def ask(self, endpoint: Endpoint, score: ScoreTest) -> None:
         """Send the test images, and store which smaller encodings have the same answer as the RGB PNG."""
@@ -65,6 +74,7 @@ class PictureChoice:
 
         If the answer is not from the deployment that was tested, forget which encodings are accepted.
         """
+        self._scored[endpoint.name] += len(rows)
         forms = self._forms.known(endpoint)
         if forms is not None and (forms.gray or forms.webp) and forms.deployment != scored.deployment:
             await self._forms.forget(endpoint)

@@ -156,8 +156,9 @@ class Scorer:
                     if await self.wires.must_ask(endpoint):
                         slot, _ = await self._admitted(alone, {endpoint.name: self._canary_request(endpoint)})
                         await self._probe(endpoint, slot)
-                bound = self._admissions.bytes_bind() and not self.wires.is_lean(endpoint)
-                if bound and await self.pictures.must_ask(endpoint):
+                if self.wires.is_lean(endpoint):
+                    continue
+                if await self.pictures.must_ask(endpoint, bytes_bind=self._admissions.bytes_bind()):
                     await self.pictures.ask(endpoint, partial(self._score_test, endpoint, alone))
 
     async def _score_test(self, endpoint: Endpoint, alone: ScoreRequest, row: Row) -> Scored[RowAnswer] | None:

@@ -1,4 +1,4 @@
-"""Smaller encodings for a stock deployment, over a real ledger and the simulator: learnt while bytes are the limit."""
+"""Smaller encodings for a stock deployment, over a real ledger and the simulator: when they are learnt, and used."""
 
 import asyncio
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from maskrelay.scoring.endpoint_client import Scored
 from tests.support.drivers.scorers import Steps, scored_by_child
 from tests.support.servers.simulators import RunningSimulator, running_simulator
 from tests.support.servers.valkeys import RunningValkey
-from worker.segment import admission
+from worker.segment import admission, picture_choice
 from worker.segment.admission import Admissions, ScoreRequest
 from worker.segment.canvas_choice import canvas_coding
 from worker.segment.endpoint_pool import EndpointPool
@@ -84,7 +84,7 @@ def test_smaller_encodings_are_learnt_and_used_while_bytes_are_the_limit(
     assert simulator.counters()["kinds"] == {"RGB 1024x1024": 5, "L 1024x1024": 2}
 
 
-def test_nothing_is_asked_while_bytes_are_not_the_limit(
+def test_nothing_is_asked_for_a_few_images_while_bytes_are_not_the_limit(
     valkey: RunningValkey, simulator: RunningSimulator, tmp_path: Path
 ) -> None:
     async def steps(scorer: Scorer, _pool: EndpointPool, _admissions: Admissions) -> None:
@@ -94,6 +94,28 @@ def test_nothing_is_asked_while_bytes_are_not_the_limit(
     scored_with(valkey, tmp_path, simulator, steps, max_bytes_per_s=1e9)
     assert forms_of(valkey) is None
     assert simulator.counters()["kinds"] == {"RGB 1024x1024": 3}
+
+
+def test_gray_images_are_sent_gray_after_many_images_although_bytes_are_not_the_limit(
+    valkey: RunningValkey, simulator: RunningSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture_choice, "MANY", 3)
+
+    async def steps(scorer: Scorer, pool: EndpointPool, admissions: Admissions) -> list[CanvasCoding]:
+        def coding() -> CanvasCoding:
+            return canvas_coding(pool, scorer.wires, scorer.pictures, admissions, ("default",))
+
+        codings = []
+        for _ in range(4):
+            await score(scorer, GRAY)
+            codings.append(coding())
+        return codings
+
+    codings = scored_with(valkey, tmp_path, simulator, steps, max_bytes_per_s=1e9)
+    assert codings == [CanvasCoding()] * 3 + [CanvasCoding(gray=True)]
+    assert forms_of(valkey) == (True, True)
+    # three images and three of the test images were RGB PNGs, or a WebP of the same pixels
+    assert simulator.counters()["kinds"] == {"RGB 1024x1024": 6, "L 1024x1024": 2}
 
 
 @pytest.mark.parametrize(

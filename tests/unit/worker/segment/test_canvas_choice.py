@@ -22,12 +22,13 @@ class Known:
     lean: frozenset[str] = frozenset()
     binding: bool = False
     webp: bool = False
+    gray: bool = False
 
     def is_lean(self, endpoint: Endpoint) -> bool:
         return endpoint.name in self.lean
 
     def accepted(self, endpoint: Endpoint) -> CanvasCoding:
-        return CanvasCoding(gray=endpoint.gray, webp=self.webp)
+        return CanvasCoding(gray=endpoint.gray or self.gray, webp=self.webp)
 
     def bytes_bind(self) -> bool:
         return self.binding
@@ -39,9 +40,10 @@ def coding(known: Known, **gray: bool) -> CanvasCoding:
     return canvas_coding(pool, *choices, tuple(gray))
 
 
-def test_nothing_is_made_smaller_while_bytes_are_not_the_limit() -> None:
+def test_nothing_is_made_smaller_at_the_cost_of_time_while_bytes_are_not_the_limit() -> None:
     assert coding(Known(), stock=False) == RGB_PNG
     assert coding(Known(), stock=True) == CanvasCoding(gray=True)
+    assert coding(Known(gray=True, webp=True), stock=False) == CanvasCoding(gray=True)
 
 
 @pytest.mark.parametrize("gray", [False, True])
