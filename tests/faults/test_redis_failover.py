@@ -63,7 +63,7 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
     conf = tmp_path / "sentinel.conf"
     conf.write_text(
         f"port {sentinel}\nbind 127.0.0.1\ndir {tmp_path}\nsentinel monitor ours 127.0.0.1 {first} 1\n"
-        "sentinel down-after-milliseconds ours 500\nsentinel failover-timeout ours 3000\n"
+        "sentinel down-after-milliseconds ours 2000\nsentinel failover-timeout ours 6000\n"
     )
     common = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0")
     master_folder, replica_folder = tmp_path / "master", tmp_path / "replica"
