@@ -51,3 +51,8 @@ def sends(*pieces):
             sock.sendall(piece) if isinstance(piece, bytes) else piece(sock)
 
     return script
+
+
+def connections(server):
+    """Return the number of the connection of each request that the server has seen."""
+    return [seen.connection for seen in server.seen]

@@ -1,23 +1,13 @@
-"""The transport below httpx against a real server: kept connections, TLS, and every way an answer may be framed."""
+"""The transport below httpx against a real server: kept connections, and every way an answer may be framed."""
 
 import asyncio
-import contextlib
-import ipaddress
-import re
 import select
 import socket
-import ssl
 import threading
-from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from maskrelay.contract.wire.image2d import Row
 from maskrelay.errors import EndpointUnavailable
 from maskrelay.scoring.transport import Transport
 from tests.integration.scoring.scoring_cases import (
@@ -27,13 +17,13 @@ from tests.integration.scoring.scoring_cases import (
     MAPS,
     ROWS,
     client_of,
+    connections,
     score,
     sends,
 )
 from tests.support.servers.scripted_server import (
     hang_up,
     http,
-    reset,
     serving,
 )
 
@@ -44,10 +34,6 @@ CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
 def chunks(body, size):
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
     return b"".join(b"%x;a=b\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
-
-
-def connections(server):
-    return [seen.connection for seen in server.seen]
 
 
 FRAMED = {
@@ -199,69 +185,6 @@ def test_what_cannot_be_sent_is_said_before_anything_is():
     assert len(server.seen) == 1
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A certificate for 127.0.0.1 that signs itself, with its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "endpoint")])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("tls") / "both.pem"
-    encoding = serialization.Encoding.PEM
-    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file.write_bytes(private + signed.public_bytes(encoding))
-    return file
-
-
-@pytest.fixture
-def tls(certificate):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
-
-
-def test_over_tls_all_is_the_same(certificate, tls, monkeypatch):
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with serving(sends(GOOD), tls=tls) as server:
-        scored = score(server.url, times=2)
-    assert scored.answers[0].maps.raw == MAPS
-    assert connections(server) == [0, 0]
-
-
-def test_a_certificate_that_nobody_vouches_for_is_not_spoken_to(tls):
-    with serving(sends(GOOD), tls=tls) as server:
-        error = score(server.url)
-    assert (error.kind, error.still_working) == ("connect", False)
-    assert server.seen == []
-
-
-def test_over_tls_an_answer_that_ends_early_is_a_lost_connection(certificate, tls, monkeypatch):
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with serving(sends(GOOD[:5000], hang_up), tls=tls) as server:
-        error = score(server.url)
-    assert (error.kind, error.still_working) == ("connection_lost", True)
-
-
-def closing_in_time(server_closes):
-    """A first answer on each connection; then `server_closes(sock)` as the second request of a connection comes."""
-    asked: dict[int, int] = {}
-
-    def script(sock, request):
-        asked[request.connection] = asked.get(request.connection, 0) + 1
-        if asked[request.connection] == 1:
-            sock.sendall(GOOD)
-        else:
-            server_closes(sock)
-
-    return script
-
-
 def test_a_connection_that_ended_a_moment_ago_is_not_written_to():
     """The end has arrived, and the event loop has not looked at it yet: nothing must be lost on such a connection."""
 
@@ -310,78 +233,3 @@ def test_a_connection_in_use_is_closed_at_the_end_of_its_exchange_if_the_client_
         scored, is_closed = asyncio.run(run())
     assert scored.answers
     assert is_closed
-
-
-def test_a_request_that_the_connections_end_cut_off_is_sent_again_on_a_new_one():
-    """The server closes a kept connection after a part of the second request, which it can therefore not act on."""
-    with PartReader() as server:
-        scored = score(server.url, times=2, rows=[Row(bytes(8_000_000), ROWS[0].prompts)])
-    assert scored.answers[0].maps.raw == MAPS
-    assert server.whole == 2
-    assert server.parts == 1
-
-
-def test_a_request_that_arrived_whole_is_not_sent_again():
-    """Whoever ends the connection then may be at work on it: the slot stays taken."""
-    for ended in (hang_up, reset):
-        with serving(closing_in_time(ended)) as server:
-            error = score(server.url, times=2)
-        assert (error.kind, error.still_working) == ("connection_lost", True)
-        assert connections(server) == [0, 0]
-
-
-def test_a_request_on_a_new_connection_is_never_sent_again():
-    with PartReader(patience=0) as server:
-        error = score(server.url, rows=[Row(bytes(8_000_000), ROWS[0].prompts)])
-    assert error.kind == "connection_lost"
-    assert (server.whole, server.parts) == (0, 1)
-
-
-class PartReader:
-    """A server that reads `patience` requests of its first connection whole, and of the next a part; then it closes."""
-
-    def __init__(self, patience=1):
-        self.patience, self.whole, self.parts = patience, 0, 0
-
-    def __enter__(self):
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        # The kernel must not acknowledge the whole of a request of which the server has read only a part.
-        self._listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
-        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}/score"
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        self._thread.join(20)
-
-    def _serve(self):
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = self._listening.accept()
-                with sock:
-                    while self.patience or self.parts:
-                        self.patience -= 1
-                        if not self._read_whole(sock):
-                            break
-                        self.whole += 1
-                        sock.sendall(GOOD)
-                        if not self.patience:
-                            break
-                    if not self.parts and sock.recv(1000):
-                        self.parts += 1
-
-    def _read_whole(self, sock):
-        read = b""
-        while b"\r\n\r\n" not in read:
-            if not (more := sock.recv(65536)):
-                return False
-            read += more
-        head, _, body = read.partition(b"\r\n\r\n")
-        length = int(re.search(rb"content-length: (\d+)", head.lower())[1])
-        have = len(body)
-        while have < length:
-            have += len(sock.recv(1 << 20))
-        return True
