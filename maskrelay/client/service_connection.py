@@ -104,8 +104,13 @@ class Connection:
             return self.service.broken(trouble)
 
     def _concurrently(self, effect: Concurrently) -> list[Any]:
+        if len(effect.operations) < 2:  # threads would cost as much as the exchange of a small artifact
+            results = [self.run(operation) for operation in effect.operations]
+            for number, result in enumerate(results):
+                effect.on_result(number, result)
+            return results
         stop = threading.Event()
-        results: list[Any] = [None] * len(effect.operations)
+        results = [None] * len(effect.operations)
         with ThreadPoolExecutor(effect.at_once, thread_name_prefix="maskrelay-client") as threads:
             futures = {
                 threads.submit(self._run, operation, stop): number for number, operation in enumerate(effect.operations)
