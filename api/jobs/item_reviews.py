@@ -8,7 +8,7 @@ from api.dependencies import Dependencies
 from api.http.json_pointer import pointer
 from api.http.pagination import cursor_of, places_of
 from api.jobs.item_order import flagged_numbers, lines_of_numbers, unflagged_numbers
-from api.jobs.items import NO_FLAG, ItemPage, read_page
+from api.jobs.items import CURSORS, NO_FLAG, ItemPage, read_page
 from api.jobs.lookup import JobSnapshot
 from api.jobs.stored_reviews import names_of, read_marks, visible_readers
 from api.jobs.unflagged_sample import unflagged_sample
@@ -20,7 +20,7 @@ from maskrelay.errors import Malformed, NotEnded
 ReviewState = Literal["accepted", "rejected", "none"]
 _STATES: dict[str | None, ReviewState] = {"accept": "accepted", "reject": "rejected", None: "none"}
 _PLACE = "n"
-_CURSORS = {_PLACE: re.compile("[0-9]{1,9}")}
+_CURSORS = {**CURSORS, _PLACE: re.compile("[0-9]{1,9}")}
 
 
 def reviewed_page(
@@ -36,8 +36,9 @@ def reviewed_page(
 ) -> ItemPage:
     """Return at most `limit` items whose review by this reader has the state `review`.
 
-    With `sample`, only items of the random sample of this size are returned. Raises NotEnded if there is no sample yet,
-    and Malformed for an invalid cursor, or if `flag` and `sample` are both given.
+    With `sample`, only items of the random sample of this size are returned. If the job has ended since the cursor was
+    made, the list starts again, as that of `read_page` does. Raises NotEnded if there is no sample yet, and Malformed
+    for an invalid cursor, or if `flag` and `sample` are both given.
     """
     if flag is not None and sample is not None:
         raise Malformed("The items of a sample have no flag.", pointer=pointer("query", "flag"))
@@ -48,7 +49,8 @@ def reviewed_page(
         page = read_page(dependencies, known, cursor, limit, flag)
         return ItemPage(tuple(line for line in page.lines if _state(own.get(line.item)) == review), page.next)
     numbers = _numbers(dependencies, known.result, flag, sample)
-    place = int(places_of(cursor, _CURSORS)[1][0]) if cursor else 0
+    kind, places = places_of(cursor, _CURSORS) if cursor else (_PLACE, ["0"])
+    place = int(places[0]) if kind == _PLACE else 0
     found: list[int] = []
     while place < len(numbers) and len(found) < limit:
         if review is None or _state(own.get(numbers[place])) == review:

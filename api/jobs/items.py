@@ -27,7 +27,7 @@ from maskrelay.storage.stored_records import lines_of, read_records
 #: The three kinds of cursors: for a running job, a position in the list of parts, and for a job that has ended, a byte
 #: offset in the object with its items, or a position in the list of items with a flag.
 _RUNNING, _FINAL, _FLAGGED = "r", "f", "s"
-_CURSORS = {
+CURSORS = {
     _RUNNING: re.compile(r"[0-9]{1,9}\.[0-9]{1,9}"),
     _FINAL: re.compile("[0-9]{1,18}"),
     _FLAGGED: re.compile("[0-9]{1,9}"),
@@ -58,7 +58,7 @@ def read_page(
     The flagged items of a job that has ended are ordered by suspicion, highest first. Raises Malformed for an invalid
     cursor.
     """
-    kind, places = places_of(cursor, _CURSORS) if cursor else (_RUNNING, ["0", "0"])
+    kind, places = places_of(cursor, CURSORS) if cursor else (_RUNNING, ["0", "0"])
     if known.result is not None and flag is not None:
         return _selected(dependencies, known.result, flag, int(places[0]) if kind == _FLAGGED else 0, limit)
     if flag is not None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -49,6 +50,7 @@ from api.jobs.unflagged_sample import MOST
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.planned_items import IgnoredFile
 from maskrelay.errors import Gone, LedgerUnavailable, Malformed, NotFound, StorageUnavailable, code_of
+from maskrelay.ledger.job_transitions import ListedJob
 
 Cursor = Annotated[str | None, Query(max_length=200, description="The value of `next` from the previous page.")]
 Flag = Annotated[
@@ -64,7 +66,8 @@ _LAST = 999_999_999
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 _LISTED = "j"
-_CURSORS = {_LISTED: keys.ID}
+#: A job, and the moment of its creation, which the cursors of earlier versions lack.
+_CURSORS = {_LISTED: re.compile(rf"{keys.ID.pattern}(\.[0-9]{{1,15}})?")}
 
 
 async def show_job(request: Request, job: str) -> Response:
@@ -105,12 +108,12 @@ def _shown(known: JobSnapshot, base: str) -> Any:
     return body_of(job_shown(known, base))
 
 
-def before(cursor: str | None) -> str | None:
-    """Return the id of the job after which a page of the list begins. Raises Malformed."""
+def before(cursor: str | None) -> ListedJob | None:
+    """Return the job after which a page of the list begins. Raises Malformed."""
     if cursor is None:
         return None
-    _, (job,) = places_of(cursor, _CURSORS)
-    return job
+    _, (job, *created) = places_of(cursor, _CURSORS)
+    return ListedJob(job, int(created[0]) if created else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +126,11 @@ class Listed(Generic[T]):
 
 
 def listed(
-    dependencies: Dependencies, tenant: str, before: str | None, limit: int, use: Callable[[JobSnapshot], T]
+    dependencies: Dependencies, tenant: str, before: ListedJob | None, limit: int, use: Callable[[JobSnapshot], T]
 ) -> Listed[T]:
     """Return the result of `use` for each job on a page. An unreadable job does not affect the others."""
-    ids = dependencies.ledger.jobs.listed(tenant, before, limit + 1)
+    jobs = dependencies.ledger.jobs.listed(tenant, before, limit + 1)
+    page = jobs[:limit]
     unreadable: list[str] = []
 
     def read(job: str) -> list[T]:
@@ -141,8 +145,9 @@ def listed(
             unreadable.append(job)
             return []
 
-    found = [result for of_job in side_by_side(read, ids[:limit]) for result in of_job]
-    return Listed(found, sorted(unreadable), cursor_of(_LISTED, ids[limit - 1]) if len(ids) > limit else None)
+    found = [result for of_job in side_by_side(read, [job.id for job in page]) for result in of_job]
+    following = cursor_of(_LISTED, f"{page[-1].id}.{page[-1].created_ms}") if len(jobs) > limit else None
+    return Listed(found, sorted(unreadable), following)
 
 
 async def list_items(

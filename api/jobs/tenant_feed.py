@@ -112,7 +112,7 @@ class TenantFeed:
         """Read these jobs or, if there are none, the newest jobs that had not ended when they were last read."""
         ids = asked or [
             job
-            for job in self._dependencies.ledger.jobs.listed(self._tenant, None, KEPT)
+            for job, _ in self._dependencies.ledger.jobs.listed(self._tenant, None, KEPT)
             if job not in self._jobs or self._jobs[job].ended_ms is None
         ]
         return dict(zip(ids, side_by_side(self._seen, ids), strict=True))

@@ -8,7 +8,7 @@ import secrets
 import struct
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.events import EVENT_TYPES, STORED_EVENT, event_id
@@ -25,6 +25,14 @@ from maskrelay.ledger.wakeups import LOST_AFTER, Task
 
 _RECORD = "mr:job:"
 _LIVE = "mr:live:"
+
+
+class ListedJob(NamedTuple):
+    """A job in its tenant's list, which is sorted by these two fields."""
+
+    id: str
+    #: The moment of creation in milliseconds. None if it is unknown.
+    created_ms: int | None
 
 
 class Jobs:
@@ -164,16 +172,14 @@ class Jobs:
         verdict: bytes = self._scripts.run("retire", job, lifetime // timedelta(milliseconds=1))
         return verdict.decode()
 
-    def listed(self, tenant: str, before: str | None, most: int) -> list[str]:
-        """Return at most `most` ids of a tenant's jobs, newest first, beginning after the job `before`."""
-        key = f"mr:tenant:{tenant}"
-        start = 0
-        if before is not None:
-            rank = self._scripts.ask("ZREVRANK", key, before)
-            if rank is None:
-                return []
-            start = rank + 1
-        return [name.decode() for name in self._scripts.ask("ZREVRANGE", key, start, start + most - 1)]
+    def listed(self, tenant: str, before: ListedJob | None, most: int) -> list[ListedJob]:
+        """Return at most `most` of a tenant's jobs, newest first, beginning after the job `before`.
+
+        If this job was deleted in the meantime, the list begins where the job would be. If it is unknown where that is,
+        because `created_ms` is None, the list is empty.
+        """
+        found = self._scripts.run("listed", tenant, *(before or ("", None)), most)
+        return [ListedJob(job.decode(), int(created)) for job, created in zip(found[::2], found[1::2], strict=True)]
 
     def list_again(self, job: str, tenant: str, created_at: datetime) -> bool:
         """Add a finished job to its tenant's list again. Return False if it is already listed."""

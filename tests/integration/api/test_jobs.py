@@ -214,6 +214,20 @@ def test_jobs_are_listed_newest_first_page_by_page(north: httpx.Client, south: h
     assert pages == 3
 
 
+def test_a_list_goes_on_behind_jobs_that_were_deleted_meanwhile(api: RunningApi, north: httpx.Client) -> None:
+    jobs = [accepted(north, b"a") for _ in range(5)]
+    deleted: list[str] = []
+    url = "/v1/jobs?limit=2"
+    with api.client("admin") as admin:
+        while url:
+            answer = north.get(url)
+            for job in answer.json()["jobs"]:
+                assert admin.delete(f"/v1/jobs/{job['id']}").status_code == 204
+                deleted.append(job["id"])
+            url = answer.links.get("next", {}).get("url", "")
+    assert sorted(deleted) == sorted(jobs)
+
+
 def test_links_begin_with_the_public_address_where_there_is_one(api: RunningApi, empty_valkey: str) -> None:
     from tests.support.servers.apis import running_api
 

@@ -111,6 +111,19 @@ def test_an_item_of_a_running_job_can_be_reviewed(api: RunningApi, north: httpx.
     assert north.get(address(job, 0)).json()["review"]["verdict"] == "accept"
 
 
+def test_a_cursor_from_before_the_end_begins_the_filtered_list_anew(api: RunningApi, north: httpx.Client) -> None:
+    job = accepted(north, b"a", b"b", b"c")
+    plan(api, job)
+    outcomes = [succeeded(api, job, number) for number in range(3)]
+    settle(api, job, 1, *outcomes)
+    asked = {"review": "none", "limit": 2}
+    running = north.get(f"/v1/jobs/{job}/items", params=asked).json()
+    assert len(running["items"]) == 2
+    finish(api, job, *outcomes)
+    answer = north.get(f"/v1/jobs/{job}/items", params={**asked, "cursor": running["next"]})
+    assert [item["item"] for item in answer.json()["items"]] == [0, 1]
+
+
 def test_reviews_are_removed_with_their_job(
     api: RunningApi, north: httpx.Client, second: httpx.Client, job: str
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from maskrelay.contract.records.job import Frames, Submission
 from maskrelay.ledger import Ledger
+from maskrelay.ledger.job_transitions import ListedJob
 from tests.support.drivers.ledger_jobs import (
     BOTH,
     CREATED,
@@ -162,7 +163,7 @@ def test_storage_concludes_a_finishing_job_and_what_only_a_running_one_needs_goe
 def test_storage_concludes_a_job_that_the_ledger_lost(ledger: Ledger) -> None:
     assert conclude(ledger, "job-a")
     assert state_of(ledger, "job-a") == "succeeded"
-    assert ledger.jobs.listed("north", None, 10) == ["job-a"]
+    assert [job for job, _ in ledger.jobs.listed("north", None, 10)] == ["job-a"]
     assert ledger.wake_ups.work("plan") == 0
 
 
@@ -195,10 +196,23 @@ def test_a_tenants_jobs_are_listed_newest_first_page_by_page(ledger: Ledger) -> 
     for number in range(5):
         ledger.jobs.create(f"job-{number}", "north", "bulk", 1, CREATED + timedelta(seconds=number))
     ledger.jobs.create("job-x", "south", "bulk", 1, CREATED)
-    assert ledger.jobs.listed("north", None, 2) == ["job-4", "job-3"]
-    assert ledger.jobs.listed("north", "job-3", 10) == ["job-2", "job-1", "job-0"]
-    assert ledger.jobs.listed("north", "job-0", 10) == []
-    assert ledger.jobs.listed("north", "job-x", 10) == []
+    newest = ledger.jobs.listed("north", None, 2)
+    assert [job for job, _ in newest] == ["job-4", "job-3"]
+    older = ledger.jobs.listed("north", newest[-1], 10)
+    assert [job for job, _ in older] == ["job-2", "job-1", "job-0"]
+    assert ledger.jobs.listed("north", ListedJob("job-3", None), 10) == older
+    assert ledger.jobs.listed("north", older[-1], 10) == []
+    assert ledger.jobs.listed("north", ListedJob("job-x", None), 10) == []
+
+
+def test_a_list_goes_on_behind_a_job_that_was_deleted(ledger: Ledger) -> None:
+    for number, second in enumerate((0, 1, 1, 1, 2)):
+        ledger.jobs.create(f"job-{number}", "north", "bulk", 1, CREATED + timedelta(seconds=second))
+    whole = ledger.jobs.listed("north", None, 10)
+    assert [job for job, _ in whole] == ["job-4", "job-3", "job-2", "job-1", "job-0"]
+    for place, job in enumerate(whole):
+        ledger.jobs.forget(job.id, "north")
+        assert ledger.jobs.listed("north", job, 10) == whole[place + 1 :]
 
 
 def test_an_id_is_accepted_by_one_request_at_a_time(ledger: Ledger) -> None:
