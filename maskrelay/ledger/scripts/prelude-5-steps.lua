@@ -34,9 +34,12 @@ local function schedule_step(kind, job, at)
 end
 
 -- Let the holder of this token have the job's step for a lease. Return the number of its tries,
--- including this one.
+-- including this one. If the token holds the step already, because the call is repeated after its
+-- answer was lost, this is the same try.
 local function hold_step(kind, job, token, lease_ms)
+  local is_repeated = get(job, kind .. '_token') == token and num(job, kind .. '_since') > 0
   schedule_step(kind, job, now + lease_ms)
+  if is_repeated then return num(job, kind .. '_tries') end
   -- The time that the step takes is charged when it has passed. This mark lets whoever takes the
   -- next step meanwhile see that the tenant was served.
   redis.call('ZINCRBY', 'mr:steps:' .. kind, 1, get(job, 'tenant'))

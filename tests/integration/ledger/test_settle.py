@@ -211,10 +211,18 @@ def test_who_settles_the_only_frame_of_a_job_holds_its_finish_step(ledger: Ledge
     assert lease == StepLease("finish", "job-a", "mine", 1)
     assert ledger.wake_ups.work("finish") == 0
     assert ledger.step_leases.take("finish") is None
-    assert settled_to_finish(ledger, claim, 1, "mine") == StepLease("finish", "job-a", "mine", 2)  # the reply was lost
     assert ledger.step_leases.renew(lease)
     assert ledger.step_leases.hand_back(lease)
     assert leased_step(ledger, "finish").job == "job-a"
+
+
+def test_a_settle_whose_reply_is_lost_again_and_again_counts_as_one_try_at_the_finish_step(ledger: Ledger) -> None:
+    running_job(ledger, "job-a", 1)
+    claim = claimed(ledger)
+    leases = [settled_to_finish(ledger, claim, 1, "mine") for _ in range(6)]
+    assert leases == 6 * [StepLease("finish", "job-a", "mine", 1)]
+    assert ledger.step_leases.put_off(leases[0], timedelta(0))
+    assert settled_to_finish(ledger, claim, 1, "mine") == StepLease("finish", "job-a", "mine", 2)
 
 
 def test_only_the_token_that_finishes_a_job_can_take_the_step_again(ledger: Ledger) -> None:
