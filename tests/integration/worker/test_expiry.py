@@ -13,8 +13,7 @@ import redis
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.endings import Tombstone
 from maskrelay.contract.records.events import event_id
-from maskrelay.storage.file_store import FileStorage
-from maskrelay.storage.protocol import ObjectFacts
+from tests.support.counted_storage import CountedStorage
 from tests.support.drivers.api_jobs import (
     accepted,
     failed,
@@ -123,27 +122,15 @@ def test_unused_uploads_go_when_their_time_is_over_and_used_ones_stay(api: Runni
     assert expire_uploads(parts_of(api), later(days=300)) == 0
 
 
-class Counting(FileStorage):
-    """A folder that lists the keys whose metadata was requested."""
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self.heads: list[str] = []
-
-    def head(self, key: str) -> ObjectFacts:
-        self.heads.append(key)
-        return super().head(key)
-
-
 def test_a_walk_over_used_uploads_asks_once_for_each_job(api: RunningApi, north: httpx.Client) -> None:
     files = [("image", (f"{number}.png", b"%d" % number)) for number in range(8)]
     job = north.post("/v1/jobs", files=files, data={"prompt": "liver"}).json()["id"]
-    storage = Counting(api.folder)
+    storage = CountedStorage(api.storage)
     context = replace(parts_of(api), storage=storage)
     for moment in (later(hours=1), later(hours=25)):
         assert expire_uploads(context, moment) == 0
-        assert storage.heads == [keys.accepted(job)]
-        storage.heads.clear()
+        assert storage.read == {keys.accepted(job): 1}
+        storage.read.clear()
 
 
 def test_the_mark_of_a_job_that_was_never_accepted_does_not_keep_an_upload(

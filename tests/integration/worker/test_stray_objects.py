@@ -6,7 +6,7 @@ from datetime import timedelta
 import httpx
 
 from maskrelay.contract.records import keys
-from tests.support.drivers.api_jobs import submission_of
+from tests.support.drivers.api_jobs import accepted, submission_of
 from tests.support.drivers.cleanup_passes import aged, later, parts_of
 from tests.support.drivers.driven_jobs import driven
 from tests.support.servers.apis import RunningApi, running_api
@@ -35,6 +35,20 @@ def test_the_mark_of_a_submission_that_never_came_goes_and_the_upload_stays_with
     expire_uploads(parts_of(api), later(hours=25))
     assert api.objects(keys.upload_use(upload, "")) == [keys.upload_use(upload, two)]
     assert upload in api.objects()
+
+
+def test_the_upload_of_a_request_that_was_stopped_and_repeated_goes_and_that_of_the_job_stays(
+    api: RunningApi, north: httpx.Client
+) -> None:
+    """The API was killed after it had marked the upload. The repeated request made the same job with another upload."""
+    stopped = keys.upload("north", "a" * 26)
+    job = accepted(north)
+    upload = submission_of(api, job).items[0].source
+    api.storage.put(stopped, b"pixels")
+    api.storage.put(keys.upload_use(stopped, job), b"")
+    assert expire_uploads(parts_of(api), later(hours=23)) == 0
+    assert expire_uploads(parts_of(api), later(hours=25)) == 1
+    assert api.objects("uploads/") == [upload, keys.upload_use(upload, job)]
 
 
 def test_an_old_upload_that_is_just_being_used_is_kept(tmp_path, empty_valkey: str) -> None:
