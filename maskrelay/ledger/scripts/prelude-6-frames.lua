@@ -14,17 +14,23 @@ local function save_failure_record(job, frame, record)
   redis.call('HSET', job_key(job, 'trouble'), frame, cjson.encode(record))
 end
 
--- Count the outcomes of an item of several frames, and the item itself when all its frames have
--- one. This is progress for display; the verdict is made from storage.
-local function count_span(job, span, by, failed)
+-- Count an item of several frames (by = 1), or no longer count it (by = -1), if all its frames have an
+-- outcome.
+local function count_complete_span(job, span, by)
   local first, n = string.match(span, '(%d+):(%d+)')
-  redis.call('HINCRBY', job_key(job), 'in_spans', by)
-  redis.call('HINCRBY', job_key(job), 'failed_in_spans', failed)
   local function bits(part) return redis.call('BITCOUNT', job_key(job, part), first, first + n - 1, 'BIT') end
   if bits('settled') < tonumber(n) then return end
   local bad = bits('failed')
   local how = bad == 0 and 'succeeded' or bad == tonumber(n) and 'failed' or 'partial'
-  redis.call('HINCRBY', job_key(job), 'spans_' .. how, 1)
+  redis.call('HINCRBY', job_key(job), 'spans_' .. how, by)
+end
+
+-- Count the outcomes of an item of several frames, and the item itself when all its frames have
+-- one. This is progress for display; the verdict is made from storage.
+local function count_span(job, span, by, failed)
+  redis.call('HINCRBY', job_key(job), 'in_spans', by)
+  redis.call('HINCRBY', job_key(job), 'failed_in_spans', failed)
+  count_complete_span(job, span, 1)
 end
 
 -- Return the item of several frames that contains this frame, as "first:n", or nil.
@@ -43,6 +49,19 @@ local function record_outcome(job, frame, failed)
   local span = span_of(job, frame)
   if span then count_span(job, span, 1, failed and 1 or 0) end
   return span
+end
+
+-- The outcome of a frame was lost, so the frame has none any more.
+local function drop_outcome(job, frame)
+  local span = span_of(job, frame)
+  if span and settled(job, frame) then
+    count_complete_span(job, span, -1)
+    redis.call('HINCRBY', job_key(job), 'in_spans', -1)
+    redis.call('HINCRBY', job_key(job), 'failed_in_spans', -redis.call('GETBIT', job_key(job, 'failed'), frame))
+  end
+  redis.call('SETBIT', job_key(job, 'settled'), frame, 0)
+  redis.call('SETBIT', job_key(job, 'failed'), frame, 0)
+  if span then redis.call('SETRANGE', 'mr:part_numbers:' .. job, 4 * frame, struct.pack('>I4', 0)) end
 end
 
 -- Add this many recorded outcomes, and how many of them are errors, to the counters.

@@ -168,6 +168,23 @@ def test_frames_that_finish_reopens_have_no_part_until_they_are_settled_again(ap
     assert sorted(set(numbers.values())) == [0, 1, 2]
 
 
+def test_an_item_whose_frames_finish_reopens_is_counted_again_when_they_are_settled(
+    api: RunningApi, north: httpx.Client, job: str
+) -> None:
+    def counts() -> dict[str, int]:
+        return dict(north.get(f"/v1/jobs/{job}").json()["counts"])
+
+    settle_in_parts(api, job, [20, 17])
+    whole = counts()
+    assert whole["failed"] == len(FRAMES)
+    lease = api.ledger.step_leases.take("finish")
+    assert lease is not None
+    assert api.ledger.step_leases.reopen(lease, [0, 2, 3])  # a photograph, and two frames of one volume
+    assert counts() == {**whole, "failed": len(FRAMES) - 2}
+    settle_in_parts(api, job, [3])
+    assert counts() == whole
+
+
 def test_an_item_whose_part_is_lost_is_left_out(api: RunningApi, north: httpx.Client, job: str) -> None:
     parts = settle_in_parts(api, job, [10, 10, 10])
     name, _ = api.ledger.jobs.parts(job)[0]

@@ -7,9 +7,7 @@ local job, token, frames = ARGV[1], ARGV[2], cjson.decode(ARGV[3])
 if get(job, 'finish_token') ~= token or get(job, 'cancel') or get(job, 'state') ~= 'finishing' then return 0 end
 local cursor = num(job, 'cursor')
 for _, frame in ipairs(frames) do
-  redis.call('SETBIT', job_key(job, 'settled'), frame, 0)
-  redis.call('SETBIT', job_key(job, 'failed'), frame, 0)
-  if span_of(job, frame) then redis.call('SETRANGE', 'mr:part_numbers:' .. job, 4 * frame, struct.pack('>I4', 0)) end
+  drop_outcome(job, frame)
   cursor = math.min(cursor, frame)
 end
 set(job, 'cursor', cursor)
