@@ -63,11 +63,12 @@ def reserved(dependencies: Dependencies, job: str) -> Iterator[None]:
 
     The reservation ends after an error, and when the job is recorded in the ledger.
     """
-    if not dependencies.ledger.jobs.begin_accepting(job, secrets.token_hex(8), HOLD):
+    nonce = secrets.token_hex(8)
+    if not dependencies.ledger.jobs.begin_accepting(job, nonce, HOLD):
         raise StillAccepting
     try:
         yield
     except BaseException:
         with suppress(LedgerUnavailable):
-            dependencies.ledger.jobs.end_accepting(job)
+            dependencies.ledger.jobs.end_accepting(job, nonce)
         raise

@@ -25,6 +25,8 @@ from maskrelay.ledger.wakeups import LOST_AFTER, Task
 
 _RECORD = "mr:job:"
 _LIVE = "mr:live:"
+#: The longest time for which an id is reserved (see `Jobs.begin_accepting`).
+LONGEST_HOLD = timedelta(minutes=2)
 
 
 class ListedJob(NamedTuple):
@@ -82,13 +84,17 @@ class Jobs:
         self._scripts.ask("ZREM", "mr:deadlines", job)
 
     def begin_accepting(self, job: str, nonce: str, hold: timedelta) -> bool:
-        """Reserve an id that is derived from an idempotency key. Return False while another request has reserved it."""
-        held = hold // timedelta(milliseconds=1)
-        return bool(self._scripts.run("lock", f"mr:accepting:{job}", nonce, held))
+        """Reserve an id that is derived from an idempotency key, for the time `hold`, at most LONGEST_HOLD.
 
-    def end_accepting(self, job: str) -> None:
-        """Release the id that `begin_accepting` reserved."""
-        self._scripts.ask("DEL", f"mr:accepting:{job}")
+        Return False while it is reserved under another nonce.
+        """
+        assert hold <= LONGEST_HOLD
+        held, longest = (span // timedelta(milliseconds=1) for span in (hold, LONGEST_HOLD))
+        return bool(self._scripts.run("lock", f"mr:accepting:{job}", nonce, held, longest))
+
+    def end_accepting(self, job: str, nonce: str) -> None:
+        """Release the id that `begin_accepting` reserved under this nonce, if it is still reserved under it."""
+        self._scripts.run("unlock", f"mr:accepting:{job}", nonce)
 
     def get(self, job: str) -> JobRecord | None:
         """Return the record of a job, or None if there is none."""

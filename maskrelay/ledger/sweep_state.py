@@ -23,11 +23,11 @@ class SweepState:
 
         Return whether the lock was free. It does no harm if two processes sweep at the same time.
         """
-        return bool(self._scripts.run("lock", "mr:sweep:lock", "1", hold // _MS))
+        return self.turn("lock", hold)
 
     def turn(self, duty: str, hold: timedelta) -> bool:
         """Take the lock of one duty of the sweep for the time `hold`. Return whether the lock was free."""
-        return bool(self._scripts.run("lock", f"mr:sweep:{duty}", "1", hold // _MS))
+        return bool(self._scripts.run("lock", f"mr:sweep:{duty}", "1", hold // _MS, hold // _MS))
 
     def place(self, walk: str) -> str:
         """Return the position of a walk, or "" at its beginning."""

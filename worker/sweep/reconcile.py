@@ -11,6 +11,7 @@ from typing import NamedTuple
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import Submission
 from maskrelay.errors import ObjectMissing, RecordUnreadable
+from maskrelay.ledger.job_transitions import LONGEST_HOLD
 from maskrelay.rules.lifecycle import is_terminal
 from maskrelay.storage.markers import cancel_intent, halt_of, tombstone_of
 from maskrelay.storage.protocol import Storage, has
@@ -28,8 +29,6 @@ log = logging.getLogger(__name__)
 HANDS = 16
 #: The age at which the remains of a submission that was never accepted are removed.
 ORPHANED = timedelta(hours=1)
-#: The time for which the id of such a submission is reserved, so it cannot be accepted while its remains are removed.
-_HOLD = timedelta(minutes=2)
 #: Counts of what was found and done, by description.
 Found = Counter[str]
 
@@ -168,11 +167,15 @@ def _adopt_parts(context: WorkerContext, job: str) -> int:
 
 
 def _forget_orphan(context: WorkerContext, job: str) -> bool:
-    """Remove the markers and items of a submission that was never accepted, unless it is being accepted right now."""
+    """Remove the markers and items of a submission that was never accepted, unless it is being accepted right now.
+
+    The id is reserved meanwhile, so that the submission cannot be accepted by a repeated request.
+    """
     storage, jobs, oldest = context.storage, context.ledger.jobs, datetime.now(UTC) - ORPHANED
     left = [*storage.list(keys.item_lists(job)), keys.live_cancel(job), keys.live(job)]
     old = [key for key in left if written_before(storage, key, oldest)]
-    if not old or not jobs.begin_accepting(job, secrets.token_hex(8), _HOLD):
+    nonce = secrets.token_hex(8)
+    if not old or not jobs.begin_accepting(job, nonce, LONGEST_HOLD):
         return False
     try:
         if has(storage, keys.accepted(job)):
@@ -180,7 +183,7 @@ def _forget_orphan(context: WorkerContext, job: str) -> bool:
         for key in old:
             storage.delete(key)
     finally:
-        jobs.end_accepting(job)
+        jobs.end_accepting(job, nonce)
     return True
 
 

@@ -123,7 +123,7 @@ def test_while_the_first_is_still_being_accepted_a_second_waits_and_then_hears_s
         assert answer.json()["retryable"] is True
         assert int(answer.headers["retry-after"]) >= 1
         assert api.objects() == []
-        api.ledger.jobs.end_accepting(job)
+        api.ledger.jobs.end_accepting(job, "another request")
         assert accepted(other, b"one", headers=KEY) == job
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from maskrelay.contract.records.job import Frames, Submission
 from maskrelay.ledger import Ledger
-from maskrelay.ledger.job_transitions import ListedJob
+from maskrelay.ledger.job_transitions import LONGEST_HOLD, ListedJob
 from tests.support.drivers.ledger_jobs import (
     BOTH,
     CREATED,
@@ -218,5 +218,12 @@ def test_a_list_goes_on_behind_a_job_that_was_deleted(ledger: Ledger) -> None:
 def test_an_id_is_accepted_by_one_request_at_a_time(ledger: Ledger) -> None:
     assert ledger.jobs.begin_accepting("job-a", "one", timedelta(seconds=30))
     assert not ledger.jobs.begin_accepting("job-a", "two", timedelta(seconds=30))
-    ledger.jobs.end_accepting("job-a")
+    ledger.jobs.end_accepting("job-a", "two")
+    assert not ledger.jobs.begin_accepting("job-a", "two", timedelta(seconds=30))
+    ledger.jobs.end_accepting("job-a", "one")
     assert ledger.jobs.begin_accepting("job-a", "two", timedelta(seconds=30))
+
+
+def test_a_request_does_not_take_an_id_that_is_reserved_for_longer_than_it_asks_for(ledger: Ledger) -> None:
+    assert ledger.jobs.begin_accepting("job-a", "the comparison", LONGEST_HOLD)
+    assert not ledger.jobs.begin_accepting("job-a", "a request", timedelta(seconds=15))

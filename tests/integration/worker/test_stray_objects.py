@@ -77,7 +77,7 @@ def test_what_a_submission_left_that_was_never_accepted_goes_after_an_hour(api: 
     assert api.ledger.jobs.begin_accepting(job, "another request", timedelta(minutes=2))
     reconcile(parts_of(api))
     assert sorted(api.objects()) == sorted(left)
-    api.ledger.jobs.end_accepting(job)
+    api.ledger.jobs.end_accepting(job, "another request")
     assert reconcile(parts_of(api))["unaccepted submissions removed"] == 1
     assert api.objects() == []
 
