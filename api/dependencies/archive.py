@@ -59,7 +59,8 @@ class Archive:
 
     def item_numbered(self, job: str, item: int) -> PlannedItem | None:
         """Return the planned item with this number, or None if there is none so far."""
-        for part in range(_MOST_FRAMES // FRAMES_PER_PART):
+        # Each of the items before it has at least one frame, so it does not begin earlier.
+        for part in range(item // FRAMES_PER_PART, _MOST_FRAMES // FRAMES_PER_PART):
             try:
                 found = self._item_parts(job, part).numbered(item)
             except ObjectMissing:

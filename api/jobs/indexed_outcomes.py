@@ -95,6 +95,34 @@ def outcomes_of_item(
     return [lines[frame].outcome for frame in sorted(lines)]
 
 
+def outcomes_near(dependencies: Dependencies, known: JobSnapshot, frame: int) -> list[Outcome]:
+    """Return the outcome of a frame whose part is unknown, as a list, which is empty if the part is lost.
+
+    Frames are claimed in order, so the part is usually near the place in the list that corresponds to the place of the
+    frame among the frames with outcomes. The search begins there.
+    """
+    count, settled = dependencies.ledger.jobs.part_count(known.id), known.frames().succeeded + known.frames().failed
+    for numbers in _outwards(frame * count // max(1, settled), count):
+        for line in _read(dependencies, known.id, _listed(dependencies, known.id, numbers.start, numbers.stop - 1)):
+            if line.outcome.frame == frame:
+                return [line.outcome]
+    return []
+
+
+def _outwards(place: int, count: int) -> Iterator[range]:
+    """Yield ranges that together contain the numbers below `count`, beginning with those around `place`."""
+    below = above = min(place, count)
+    for size in _growing(4):
+        if below == 0 and above == count:
+            return
+        if above < count:
+            yield range(above, min(above + size, count))
+            above = min(above + size, count)
+        if below > 0:
+            yield range(max(0, below - size), below)
+            below = max(0, below - size)
+
+
 def _listed(dependencies: Dependencies, job: str, first: int, last: int) -> list[_ListedPart]:
     listed = dependencies.ledger.jobs.parts(job, first, last)
     return [_ListedPart(number, *part) for number, part in enumerate(listed, first)]

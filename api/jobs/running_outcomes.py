@@ -1,9 +1,12 @@
-"""The visible outcomes of a job that has no result yet. They are found by reading all parts."""
+"""The visible outcomes of a job that has no result yet.
+
+All parts are read for them if the ledger has no list of the parts. Otherwise, see `indexed_outcomes`.
+"""
 
 from collections.abc import Iterator, Sequence
 
 from api.dependencies import Dependencies
-from api.jobs.indexed_outcomes import is_listed, numbers_of, outcomes_of_item
+from api.jobs.indexed_outcomes import is_listed, numbers_of, outcomes_near, outcomes_of_item
 from api.jobs.lookup import JobSnapshot
 from maskrelay.contract.records.item_lines import ItemLine, item_line
 from maskrelay.contract.records.outcomes import Outcome
@@ -79,14 +82,7 @@ def visible_line(dependencies: Dependencies, known: JobSnapshot, item: int, fram
     planned = dependencies.archive.item_of(known.id, frame)
     if planned is None or planned.item != item:
         return None
-    if is_listed(known) and planned.frames > 1:
-        numbers = numbers_of(dependencies, known.id, [planned])
-        if numbers is not None:
-            own = [number if at == frame else None for at, number in enumerate(numbers[item], planned.first)]
-            outcomes = outcomes_of_item(dependencies, known.id, planned, own, {})
-            return item_line(planned, tuple(outcomes)) if outcomes else None
-    found = outcomes_of(dependencies, known, listed_parts(dependencies, known), range(frame, frame + 1))
-    return item_line(planned, tuple(found)) if found else None
+    return _line_of(dependencies, known, planned, range(frame, frame + 1))
 
 
 def running_item(dependencies: Dependencies, known: JobSnapshot, item: int) -> ItemLine | None:
@@ -94,6 +90,17 @@ def running_item(dependencies: Dependencies, known: JobSnapshot, item: int) -> I
     planned = dependencies.archive.item_numbered(known.id, item)
     if planned is None:
         return None
-    frames = range(planned.first, planned.first + planned.frames)
-    outcomes = outcomes_of(dependencies, known, listed_parts(dependencies, known), frames)
+    return _line_of(dependencies, known, planned, range(planned.first, planned.first + planned.frames))
+
+
+def _line_of(dependencies: Dependencies, known: JobSnapshot, planned: PlannedItem, frames: range) -> ItemLine | None:
+    """Return the line of an item with the visible outcomes of these frames, or None if they have none."""
+    numbers = numbers_of(dependencies, known.id, [planned]) if is_listed(known) else None
+    if numbers is not None:
+        own = [number if at in frames else None for at, number in enumerate(numbers[planned.item], planned.first)]
+        outcomes = outcomes_of_item(dependencies, known.id, planned, own, {})
+    elif is_listed(known) and planned.frames == 1:
+        outcomes = outcomes_near(dependencies, known, planned.first)
+    else:
+        outcomes = outcomes_of(dependencies, known, listed_parts(dependencies, known), frames)
     return item_line(planned, tuple(outcomes)) if outcomes else None

@@ -14,6 +14,7 @@ from api.dependencies.archive import Archive
 from api.jobs import completed_items, dead_letters
 from api.jobs.items import read_page
 from api.jobs.lookup import find_job
+from api.jobs.running_outcomes import running_item, visible_line
 from maskrelay.contract.records import keys
 from maskrelay.contract.records.job import PlannedFrame
 from maskrelay.contract.records.outcomes import Outcome
@@ -222,6 +223,30 @@ def test_a_page_reads_its_own_parts_and_no_others(api: RunningApi, north: httpx.
         cursor = page.next
     assert len(read) == 15
     assert max(read) <= 1 + 1 + 2  # a page needs three lines: its own, and the first of the next page
+
+
+def test_an_item_of_a_running_job_is_found_near_its_place_in_the_list_of_parts(
+    api: RunningApi, north: httpx.Client
+) -> None:
+    job = accepted(north, *(b"%d" % number for number in range(30)))
+    plan(api, job)
+    late = 3  # was tried again, so its part is far from its place
+    order = [number for number in range(26) if number != late] + [late]
+    for place, number in enumerate(order):
+        settle(api, job, place, failed(number))
+    dependencies: Any = _Dependencies(api)
+    known = find_job(dependencies, "north", job)
+
+    def parts_read(item: int) -> int:
+        storage = dependencies.fresh()
+        line = running_item(dependencies, known, item)
+        assert line == visible_line(dependencies, known, item, item)
+        assert (line.item if line else None) == (item if item < 26 else None)
+        return sum(1 for key in storage.read if key.startswith(keys.outcomes(job)))
+
+    assert max(parts_read(item) for item in order[:-1]) <= 8
+    assert parts_read(late) <= 26
+    assert parts_read(29) == 0
 
 
 def test_a_page_of_the_failed_frames_reads_a_bounded_number_of_parts_even_if_hardly_any_frame_failed(
