@@ -74,7 +74,8 @@ class DicomPlanes:
         modality = read_modality(dataset, self.groups, layout, index, little=little)
         values = apply_modality(stored.values, modality, layout)
         bits = layout.stored if values is stored.values or layout.stored > 8 else 8 * values.itemsize
-        return Plane(values, bits, inverted, read_padding(stored.values, dataset, self.layout))
+        padding = read_padding(stored.values, dataset, self.layout)
+        return Plane(values, bits, inverted, padding, white=min(255, (1 << bits) - 1))
 
 
 def open_planes(source: Source, *, max_pixels: int) -> DicomPlanes:

@@ -26,13 +26,15 @@ def to_bytes(plane: Plane, window: Window | None) -> tuple[Pixels, str]:
 
     With a linear window, values up to `low` become 0 and values from `high` on become 255. A sigmoid window is computed
     as in DICOM. If `low` and `high` are equal, the result is black. Without a window, unsigned samples of at most 8
-    bits are not changed, and the name is `none`. Other samples are converted with the window of the plane's own
-    percentiles (see `volume_window`). After that, the values are inverted if the plane is `inverted`, and padding and
-    NaN become black.
+    bits are not changed, or scaled if the plane's `white` is not 255, and the name is `none`. Other samples are
+    converted with the window of the plane's own percentiles (see `volume_window`). After that, the values are inverted
+    if the plane is `inverted`, and padding and NaN become black.
     """
     values = plane.values
     if window is None and not (plane.bits <= 8 and values.dtype.kind == "u"):
         window = volume_window(POSITIVE, lambda: iter((plane,)))
+    elif window is None and plane.white != 255:
+        window = Window(name=NONE, low=0, high=plane.white)
     pixels = values.astype(np.uint8, copy=False) if window is None else _windowed(values, window)
     if plane.inverted:
         pixels = np.invert(pixels, out=None if pixels is values else pixels)

@@ -98,7 +98,7 @@ def _frame(header: Dataset, frame: int) -> SourceFrame:
     # without functional groups, a multi-frame object has only one position for all frames, which cannot be used
     placed = grouped or not several
     position = _decimals(_macro(header, frame, "PlanePositionSequence"), "ImagePositionPatient", 3) if placed else None
-    orientation = _decimals(_macro(header, frame, "PlaneOrientationSequence"), "ImageOrientationPatient", 6)
+    orientation = _orientation(_macro(header, frame, "PlaneOrientationSequence"))
     return SourceFrame(
         series=_needed_uid(header, "SeriesInstanceUID"),
         sop_class=_needed_uid(header, "SOPClassUID"),
@@ -111,14 +111,21 @@ def _frame(header: Dataset, frame: int) -> SourceFrame:
     )
 
 
+def _orientation(group: Dataset) -> Decimals | None:
+    """Return ImageOrientationPatient, or None if it is missing or contains only zeros, as some programs write it."""
+    found = _decimals(group, "ImageOrientationPatient", 6)
+    return found if found and any(float(number) for number in found) else None
+
+
 def _measures(group: Dataset) -> tuple[tuple[str, Decimals], ...]:
     """Return the pixel spacing and the slice thickness, or an empty tuple if one of them is missing.
 
     One without the other would not be valid. If the distance between slices is known, it is returned too, and it
-    replaces a missing thickness.
+    replaces a missing thickness. A length that is not positive is considered missing, because a segmentation must not
+    contain it.
     """
-    spacing, apart = _decimals(group, "PixelSpacing", 2), _decimals(group, "SpacingBetweenSlices", 1)
-    thickness = _decimals(group, "SliceThickness", 1) or apart
+    spacing, apart = _lengths(group, "PixelSpacing", 2), _lengths(group, "SpacingBetweenSlices", 1)
+    thickness = _lengths(group, "SliceThickness", 1) or apart
     if not spacing or not thickness:
         return ()
     measures = (("PixelSpacing", spacing), ("SliceThickness", thickness))
@@ -131,9 +138,10 @@ def _macro(header: Dataset, frame: int, keyword: str) -> Dataset:
     If the object has no functional groups, return the header itself.
     """
     per_frame = _items(header, "PerFrameFunctionalGroupsSequence")
-    if not per_frame:
+    shared = _items(header, "SharedFunctionalGroupsSequence")
+    if not per_frame and not shared:
         return header
-    for groups in (*per_frame[frame : frame + 1], *_items(header, "SharedFunctionalGroupsSequence")):
+    for groups in (*per_frame[frame : frame + 1], *shared):
         for item in _items(groups, keyword):
             return item
     return Dataset()
@@ -142,6 +150,12 @@ def _macro(header: Dataset, frame: int, keyword: str) -> Dataset:
 def _items(header: Dataset, keyword: str) -> Sequence[Dataset]:
     items = value_of(header, keyword)
     return items if isinstance(items, DicomSequence) else []
+
+
+def _lengths(group: Dataset, keyword: str, count: int) -> Decimals | None:
+    """Return the value as `_decimals` does, or None if a number is not positive."""
+    found = _decimals(group, keyword, count)
+    return found if found and all(float(number) > 0 for number in found) else None
 
 
 def _decimals(group: Dataset, keyword: str, count: int) -> Decimals | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFile, TiffImagePlugin
+from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
 
 from maskrelay.imaging.bands import in_bands
 from maskrelay.imaging.intensity.window import to_bytes
@@ -33,6 +33,8 @@ from maskrelay.imaging.read.strips import array_of
 from maskrelay.imaging.read.tiff_layout import check_layout, is_white_at_zero
 
 _GRAY = ("1", "L", "LA", "La")
+#: Pillow's names for the gray layouts of PNG whose samples it scales to 8 bits, each with the factor.
+_FACTORS = {"L;2": 85, "L;4": 17}
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,11 +117,22 @@ def plane_of(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile
     elif has_multiplied_alpha(image):
         values = read_over_black(image)
     else:
+        _scale_transparent_gray(image)
         image.load()
         values, bits = array_of(image, _over_black), min(bits, 8)
         if _has_signed_bytes(image):  # Pillow reads −1 as 255
             values = values.view(np.int8)
     return Plane(_upright(values, orientation_of(image)), bits, inverted)
+
+
+def _scale_transparent_gray(image: ImageFile.ImageFile) -> None:
+    """Scale the gray that a PNG of 2 or 4 bits declares as transparent (tRNS), as Pillow scales the samples to 8 bits.
+
+    The image must not be loaded yet.
+    """
+    factor = _FACTORS.get(image.tile[0].args) if isinstance(image, PngImagePlugin.PngImageFile) and image.tile else None
+    if factor and isinstance(image.info.get("transparency"), int):
+        image.info["transparency"] *= factor
 
 
 def _bits(image: ImageFile.ImageFile) -> int:

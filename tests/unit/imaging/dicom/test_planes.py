@@ -15,6 +15,7 @@ from pydicom.uid import (
 
 from maskrelay.errors import FrameOutOfRange, UnsupportedImage
 from maskrelay.imaging.dicom import open_planes, read_facts
+from maskrelay.imaging.intensity.window import to_bytes
 from tests.support.builders.dicoms import (
     dataset_of,
     dicom_of,
@@ -124,6 +125,21 @@ def test_twelve_bits_of_ct_fit_sixteen():
 def test_eight_bits_rescaled_are_no_longer_shown_as_they_are():
     pixels = np.array([[0, 255]], np.uint8)
     assert plane_of(dicom_of(pixels, RescaleSlope=4, RescaleIntercept=0)).bits == 16
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("bits", [2, 4, 6, 7])
+def test_gray_of_fewer_than_eight_bits_fills_the_range_from_black_to_white(bits, kind):
+    white = (1 << bits) - 1
+    pixels = np.array([[0, 1, white]], kind)
+    tags = {"BitsStored": bits, "HighBit": bits - 1}
+    file = dicom_of(pixels, **tags)
+    assert values_of(file).tolist() == pixels.tolist()
+    shown = [0, round(255 / white), 255]
+    assert to_bytes(plane_of(file), None)[0].tolist() == [shown]
+    assert to_bytes(plane_of(file), None)[1] == "none"
+    inverted = dicom_of(pixels, PhotometricInterpretation="MONOCHROME1", **tags)
+    assert to_bytes(plane_of(inverted), None)[0].tolist() == [[255 - level for level in shown]]
 
 
 def test_thirty_two_bits_times_a_large_slope_do_not_wrap():

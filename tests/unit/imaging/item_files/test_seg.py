@@ -275,6 +275,40 @@ def test_a_slice_of_unknown_thickness_is_as_thick_as_slices_are_apart_or_has_no_
         assert (measures and str(measures[0].SliceThickness)) == kept
 
 
+def test_lengths_and_directions_that_cannot_be_are_left_out():
+    for wrong, kept in (
+        ({"PixelSpacing": [0, 0]}, None),
+        ({"PixelSpacing": [-0.5, 0.5]}, None),
+        ({"SliceThickness": "0", "SpacingBetweenSlices": None}, None),
+        ({"SliceThickness": "0", "SpacingBetweenSlices": "2.5"}, "2.5"),
+        ({"SliceThickness": "3", "SpacingBetweenSlices": "-2.5"}, "3"),
+    ):
+        [header] = changed("ct", **wrong)
+        [shared] = opened(seg_bytes((header,), random_masks((header,)))).SharedFunctionalGroupsSequence
+        measures = shared.get("PixelMeasuresSequence")
+        assert (measures and str(measures[0].SliceThickness)) == kept
+        assert measures is None or measures[0].get("SpacingBetweenSlices") in (None, 2.5)
+    [header] = changed("ct", ImageOrientationPatient=[0] * 6)
+    seg = opened(seg_bytes((header,), random_masks((header,))))
+    assert "PlaneOrientationSequence" not in seg.SharedFunctionalGroupsSequence[0]
+    assert all("PlanePositionSequence" not in groups for groups in seg.PerFrameFunctionalGroupsSequence)
+
+
+def test_the_position_of_a_single_frame_may_be_among_the_shared_groups():
+    header = copy.deepcopy(headers("ct-enhanced")[0])
+    header.NumberOfFrames = 1
+    for keyword in ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence"):
+        if keyword in header.PerFrameFunctionalGroupsSequence[0]:
+            group = header.PerFrameFunctionalGroupsSequence[0][keyword].value
+            setattr(header.SharedFunctionalGroupsSequence[0], keyword, group)
+    del header.PerFrameFunctionalGroupsSequence
+    groups, _ = opened(seg_bytes((header,), np.ones((2, 1, header.Rows, header.Columns), bool))).get(
+        "PerFrameFunctionalGroupsSequence"
+    )
+    expected = header.SharedFunctionalGroupsSequence[0].PlanePositionSequence[0].ImagePositionPatient
+    assert groups.PlanePositionSequence[0].ImagePositionPatient == expected
+
+
 def test_a_uid_that_is_none_is_refused_and_as_a_frame_of_reference_left_out():
     with quiet():
         refused, unplaced = changed("ct", SOPInstanceUID="1.2.x"), changed("ct", FrameOfReferenceUID="1 2")

@@ -194,6 +194,16 @@ def test_two_bit_gray_fills_the_range():
     assert list(pixels_of(file)[0]) == [0, 85, 170, 255]
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_transparent_gray_of_few_bits_is_black(bits):
+    white, size, row = (1 << bits) - 1, (256 * 8 // bits, 1, bits, 0), bytes([0, *range(256)])
+    shown = pixels_of(png_of(size, row))
+    for number in {0, 1, white}:
+        transparent = chunk(b"tRNS", struct.pack(">H", number))
+        pixels = pixels_of(png_of(size, row, b"".join(transparent)))
+        assert np.array_equal(pixels, np.where(shown == number * (255 // white), 0, shown))
+
+
 def deep_png(values: np.ndarray, transparent: bytes) -> bytes:
     """A 16-bit PNG of gray or RGB with a transparent colour, which Pillow does not write."""
     height, width = values.shape[:2]
