@@ -14,8 +14,8 @@ class Plane:
     #: The values of a gray frame, as integers or floats of shape (height, width) in the units of the source (HU for
     #: CT), or the colours of an RGB frame, as integers of shape (height, width, 3).
     values: npt.NDArray[Any]
-    #: The bits per sample in the source. Unsigned samples of at most 8 bits range from 0 to `white` in `values`. They are
-    #: converted further only if a window is requested.
+    #: The bits per sample in the source. Unsigned samples of at most 8 bits range from 0 to `white` in `values`. Apart
+    #: from scaling to 255, they are converted further only if a window is requested.
     bits: int
     #: Whether the lowest value means white (MONOCHROME1). If so, the frame is inverted after windowing.
     inverted: bool = False

@@ -130,9 +130,8 @@ def _scale_transparent_gray(image: ImageFile.ImageFile) -> None:
 
     The image must not be loaded yet.
     """
-    factor = _FACTORS.get(image.tile[0].args) if isinstance(image, PngImagePlugin.PngImageFile) and image.tile else None
-    if factor and isinstance(image.info.get("transparency"), int):
-        image.info["transparency"] *= factor
+    if isinstance(image, PngImagePlugin.PngImageFile) and isinstance(image.info.get("transparency"), int):
+        image.info["transparency"] *= next((_FACTORS.get(str(tile.args), 1) for tile in image.tile), 1)
 
 
 def _bits(image: ImageFile.ImageFile) -> int:
