@@ -12,7 +12,7 @@ from maskrelay.imaging.dicom.codestream import meaning_of
 from maskrelay.imaging.dicom.fragments import FragmentedFrames
 from maskrelay.imaging.dicom.header import Header, PixelElement
 from maskrelay.imaging.dicom.run_length import decode_rle
-from maskrelay.imaging.dicom.sample_layout import SampleLayout, decoder_of
+from maskrelay.imaging.dicom.sample_layout import SUBSAMPLED, SampleLayout, decoder_of
 from maskrelay.imaging.dicom.stream import ElementStream, opened
 
 
@@ -73,7 +73,8 @@ def _options(layout: SampleLayout, pixels: PixelElement) -> dict[str, Any]:
         "number_of_frames": layout.frames,
         "samples_per_pixel": layout.samples,
         "photometric_interpretation": photometric,
-        "planar_configuration": layout.planar,
+        # subsampled pixels exist only in one arrangement, whatever the tag says
+        "planar_configuration": 0 if layout.photometric in SUBSAMPLED else layout.planar,
         "bits_allocated": layout.allocated,
         "bits_stored": layout.stored,
         "pixel_representation": int(layout.signed),

@@ -67,13 +67,14 @@ def subsampled(ybr: np.ndarray) -> bytes:
     return np.stack([pairs[:, 0, 0], pairs[:, 1, 0], pairs[:, 0, 1], pairs[:, 0, 2]], axis=1).tobytes()
 
 
+@pytest.mark.parametrize("planar", [0, 1])  # the standard allows only 0, and other programs ignore the tag
 @pytest.mark.parametrize("photometric", ["YBR_FULL_422", "YBR_PARTIAL_422"])
-def test_subsampled_ybr_becomes_rgb(photometric):
+def test_subsampled_ybr_becomes_rgb(photometric, planar):
     wide = np.repeat(gradient_array(4, 5), 2, axis=1)  # neighbours share their colour
     ybr = to_ybr(wide)
     if photometric == "YBR_PARTIAL_422":
         ybr = (ybr - [0, 128, 128]) * [219 / 255, 224 / 255, 224 / 255] + [16, 128, 128]
-    dataset = dataset_of(wide, PhotometricInterpretation=photometric)
+    dataset = dataset_of(wide, PhotometricInterpretation=photometric, PlanarConfiguration=planar)
     rgb = values_of(with_pixels(dataset, subsampled(np.clip(np.rint(ybr), 0, 255).astype(np.uint8))))
     assert np.abs(rgb.astype(int) - wide).max() <= 3
 
