@@ -54,6 +54,9 @@ _WHOLE = tuple(np.dtype(name) for name in ("u1", "u2", "i2", "u4", "i4", "i8"))
 #: The sform and the qform are considered equal if their positions of each corner of the volume are at most this far
 #: apart. The unit is the shortest side of a voxel.
 _SAME_PLACE = 0.05
+#: The cosine of the angle between the rows and the columns of a slice above which the slice is sheared. It is larger
+#: than the rounding errors of a header.
+_SKEWED = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +250,15 @@ def grid_of(facts: NiftiFacts, axis: int) -> Grid:
 
 
 def picture_spacing(facts: NiftiFacts, axis: int, turn: Orientation) -> tuple[float, float]:
-    """Return the distances between rows and between columns in the image of a slice, in millimetres."""
-    first, second = (side for other, side in enumerate(facts.spacing) if other != axis)
-    return (second, first) if turn.transpose else (first, second)
+    """Return the distances between rows and between columns in the image of a slice, in millimetres.
+
+    If the slice is sheared, the distance between rows is perpendicular to them, so the product is the area of a pixel.
+    """
+    first, second = ([row[other] for row in facts.affine] for other in range(3) if other != axis)
+    down, across = (second, first) if turn.transpose else (first, second)
+    height, width = math.hypot(*down), math.hypot(*across)
+    aside = sum(a * b for a, b in zip(down, across, strict=True)) / width
+    return math.sqrt(height**2 - aside**2) if abs(aside) > _SKEWED * height else height, width
 
 
 def chosen_volume(facts: NiftiFacts, asked: int | None) -> int:

@@ -205,6 +205,18 @@ def test_the_grid_is_the_files_and_its_spacing_turns_with_the_picture(tmp_path):
     assert picture_spacing(facts, 2, grid_of(facts, 2).turn) == pytest.approx((1.1, 0.7))
 
 
+@pytest.mark.parametrize("codes", ["RAS", "PLI", "SRA"])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_the_spacings_of_a_sheared_slice_give_the_area_of_a_pixel(tmp_path, axis, codes):
+    affine = affine_of(codes, turn=rotation(10, 20, 30))
+    affine[:3, 1] += 0.4 * affine[:3, 0]
+    affine[:3, 2] += 0.3 * affine[:3, 1]
+    facts = open_nifti(written(tmp_path, np.zeros((4, 5, 6), np.int16), affine))
+    sides = [affine[:3, other] for other in range(3) if other != axis]
+    area = np.linalg.norm(np.cross(*sides))
+    assert np.prod(picture_spacing(facts, axis, grid_of(facts, axis).turn)) == pytest.approx(area, rel=1e-5)
+
+
 @pytest.mark.parametrize(("code", "factor"), [(0, 1), (1, 1000), (2, 1), (3, 0.001)])
 def test_lengths_become_millimetres_whatever_their_unit(code, factor, tmp_path):
     facts = open_nifti(written(tmp_path, np.zeros(SHAPE, np.uint8), affine_of("RAS"), xyzt_units=code | 8))
