@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from io import BytesIO
+from itertools import product
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import TiffImagePlugin
@@ -17,9 +18,9 @@ from maskrelay.imaging.read.image_header import check_size, named_damage, opened
 from maskrelay.imaging.read.picture import plane_of
 from maskrelay.imaging.read.tiff_pages import TiffPages, read_pages
 
-#: The sample types of uncompressed images by Pillow's mode, as numpy types without byte order, with the number of
-#: channels.
-_CONTIGUOUS = {"L": ("u1", 1), "I;16": ("u2", 1), "I;16B": ("u2", 1), "F": ("f4", 1), "RGB": ("u1", 3)}
+#: The sample types of uncompressed stacks by SampleFormat and BitsPerSample, as numpy types without byte order.
+_CONTIGUOUS = {(1, 8): "u1", (2, 8): "i1", (1, 16): "u2", (2, 16): "i2", (1, 32): "u4", (2, 32): "i4", (3, 32): "f4"}
+_RGB = 2
 
 
 def count_pages(file: bytes | Path, *, max_pixels: int) -> int:
@@ -108,26 +109,41 @@ def _check_planes(stream: BinaryIO, image: TiffImagePlugin.TiffImageFile, planes
     tags = image.tag_v2
     offsets, sizes = tags.get(TiffImagePlugin.STRIPOFFSETS, ()), tags.get(TiffImagePlugin.STRIPBYTECOUNTS, ())
     starts = [offsets[0] + sum(sizes[:number]) for number in range(len(sizes))] if offsets else []
+    kind, channels = _samples_of(tags)
     compressed = int(tags.get(TiffImagePlugin.COMPRESSION, 1)) != 1
-    if image.mode not in _CONTIGUOUS or compressed or list(offsets) != starts:
+    if kind is None or compressed or list(offsets) != starts:
         raise UnsupportedImage(f"One page of the file declares {planes} images, in a layout that is not supported.")
-    name, channels = _CONTIGUOUS[image.mode]
-    length = image.width * image.height * channels * np.dtype(name).itemsize
+    length = image.width * image.height * channels * kind.itemsize
     if stream.seek(0, 2) < offsets[0] + planes * length:
         raise Truncated(f"The file declares {planes} images, but it ends before the last.")
     return int(offsets[0]), length
 
 
+def _samples_of(tags: TiffImagePlugin.ImageFileDirectory_v2) -> tuple[np.dtype[Any] | None, int]:
+    """Return the type of the samples in the byte order of the file, and the number of channels: 1, or 3 for RGB.
+
+    The type is None if the layout is not supported.
+    """
+    channels = int(tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1))
+    photometric = int(tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 1))
+    is_gray = channels == 1 and photometric in (0, 1)
+    is_rgb = channels == 3 and photometric == _RGB and int(tags.get(TiffImagePlugin.PLANAR_CONFIGURATION, 1)) == 1
+    formats, depths = (tags.get(tag, (1,)) for tag in (TiffImagePlugin.SAMPLEFORMAT, TiffImagePlugin.BITSPERSAMPLE))
+    kinds = set(product(formats, depths))
+    name = _CONTIGUOUS.get(kinds.pop()) if len(kinds) == 1 else None
+    if name is None or not (is_gray or (is_rgb and name in ("u1", "u2"))):
+        return None, channels
+    return np.dtype(("<" if tags.prefix == b"II" else ">") + name), channels
+
+
 def _read_plane(stream: BinaryIO, image: TiffImagePlugin.TiffImageFile, index: int, planes: int) -> Plane:
     start, length = _check_planes(stream, image, planes)
     stream.seek(start + index * length)
-    name, channels = _CONTIGUOUS[image.mode]
-    order = "<" if image.tag_v2.prefix == b"II" else ">"
-    stored = np.frombuffer(stream.read(length), np.dtype(order + name))
+    kind, channels = _samples_of(image.tag_v2)
+    stored = np.frombuffer(stream.read(length), kind)
     shape = (image.height, image.width) if channels == 1 else (image.height, image.width, channels)
     values = stored.reshape(shape).astype(stored.dtype.newbyteorder("="))
+    bits = 8 * values.dtype.itemsize
     if int(image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 1)) != 0:
-        return Plane(values, 8 * values.dtype.itemsize)
-    if values.dtype.kind == "f":
-        return Plane(values, 8 * values.dtype.itemsize, inverted=True)
-    return Plane(np.iinfo(values.dtype).max - values, 8 * values.dtype.itemsize)
+        return Plane(values, bits)
+    return Plane(values, bits, inverted=True) if values.dtype.kind == "f" else Plane(~values, bits)

@@ -133,6 +133,22 @@ def test_a_stack_of_colours_with_one_directory_has_all_its_frames(tmp_path):
     assert np.array_equal(read_page(path, 3, max_pixels=LIMIT).values, values[3])
 
 
+@pytest.mark.parametrize(("dtype", "channels"), [("u2", 3), ("i1", 1), ("i2", 1)])
+def test_a_stack_with_one_directory_keeps_deep_colours_and_signs(dtype, channels, tmp_path):
+    values = (np.arange(4 * 8 * 9 * channels) * 217).astype(dtype).reshape(4, 8, 9, channels)
+    values = values if channels == 3 else values[..., 0]
+    path = a_stack(tmp_path / "stack.tif", values, photometric="rgb" if channels == 3 else "minisblack")
+    assert count_pages(path, max_pixels=LIMIT) == 4
+    assert np.array_equal(read_page(path, 3, max_pixels=LIMIT).values, values[3])
+
+
+def test_a_stack_of_colours_with_a_further_channel_and_one_directory_is_refused(tmp_path):
+    values = np.zeros((4, 8, 9, 4), np.uint8)
+    path = a_stack(tmp_path / "stack.tif", values, photometric="rgb", extrasamples=["unspecified"])
+    with pytest.raises(UnsupportedImage, match="4 images"):
+        count_pages(path, max_pixels=LIMIT)
+
+
 def test_a_stack_that_ends_before_its_last_picture_is_refused(tmp_path):
     path = a_stack(tmp_path / "stack.tif", np.zeros((5, 20, 30), np.uint16), imagej=True)
     path.write_bytes(path.read_bytes()[:-100])
