@@ -4,11 +4,16 @@
 Spacing = tuple[float, float]
 
 
-def measurable(spacing: Spacing | None) -> Spacing | None:
-    """Return the spacing if it is plausible, otherwise None.
+def is_length(number: float) -> bool:
+    """Return whether the number is a plausible distance in millimetres, which a header may not contain.
 
-    A header may contain any number. Plausible distances are those between a nanometre and a kilometre.
+    Plausible distances are those between a nanometre and a kilometre.
     """
-    if spacing is None or not all(1e-6 <= length <= 1e6 for length in spacing):
+    return 1e-6 <= number <= 1e6
+
+
+def measurable(spacing: Spacing | None) -> Spacing | None:
+    """Return the spacing if it is plausible, otherwise None."""
+    if spacing is None or not all(map(is_length, spacing)):
         return None
     return spacing

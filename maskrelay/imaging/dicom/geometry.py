@@ -13,6 +13,7 @@ from maskrelay.contract.records.dicom_facts import Orientation, Vector
 from maskrelay.errors import TagInvalid
 from maskrelay.imaging.dicom.functional_groups import FunctionalGroups
 from maskrelay.imaging.dicom.tags import items, named, number, numbers
+from maskrelay.imaging.spacing import is_length, measurable
 
 _Value = TypeVar("_Value")
 
@@ -47,11 +48,11 @@ def spacing(dataset: Dataset, groups: FunctionalGroups, frames: int) -> tuple[fl
     those in the patient. Raises TagInvalid.
     """
     if groups:
-        found = _measures(groups, frames, lambda measures: _positive_pair(measures, "PixelSpacing"))
+        found = _measures(groups, frames, lambda measures: _pair(measures, "PixelSpacing"))
         if found is not None:
             return found
     for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
-        if pair := _positive_pair(dataset, keyword):
+        if pair := _pair(dataset, keyword):
             return pair
     return _ultrasound_spacing(dataset)
 
@@ -88,10 +89,10 @@ def _directions(place: Dataset) -> Orientation | None:
     return cast("Orientation", found)
 
 
-def _positive_pair(place: Dataset, keyword: str) -> tuple[float, float] | None:
-    """Return two positive numbers, or None. Many secondary captures contain zeros for an unknown spacing."""
+def _pair(place: Dataset, keyword: str) -> tuple[float, float] | None:
+    """Return two plausible lengths, or None. Many secondary captures contain zeros for an unknown spacing."""
     found = numbers(place, keyword, 2)
-    return (found[0], found[1]) if found and min(found) > 0 else None
+    return measurable((found[0], found[1])) if found else None
 
 
 def _measures(groups: FunctionalGroups, frames: int, read: Callable[[Dataset], _Value | None]) -> _Value | None:
@@ -105,7 +106,7 @@ def _along(dataset: Dataset, groups: FunctionalGroups, frames: int, keyword: str
     found = number(dataset, keyword)
     if groups and found is None:
         found = _measures(groups, frames, lambda measures: number(measures, keyword))
-    return found if found is not None and found > 0 else None
+    return found if found is not None and is_length(found) else None
 
 
 def _ultrasound_spacing(dataset: Dataset) -> tuple[float, float] | None:

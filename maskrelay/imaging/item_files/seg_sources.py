@@ -20,6 +20,7 @@ from pydicom.valuerep import format_number_as_ds
 
 from maskrelay.errors import ArtifactUnsupported
 from maskrelay.imaging.dicom.damage import quiet
+from maskrelay.imaging.spacing import is_length
 
 #: A function that returns the header of the source object with a given number. The Dataset need not contain pixels.
 HeaderOf = Callable[[int], Dataset]
@@ -121,8 +122,8 @@ def _measures(group: Dataset) -> tuple[tuple[str, Decimals], ...]:
     """Return the pixel spacing and the slice thickness, or an empty tuple if one of them is missing.
 
     One without the other would not be valid. If the distance between slices is known, it is returned too, and it
-    replaces a missing thickness. A length that is not positive is considered missing, because a segmentation must not
-    contain it.
+    replaces a missing thickness. A length that is not plausible is considered missing, because a segmentation must not
+    contain a length that is not positive.
     """
     spacing, apart = _lengths(group, "PixelSpacing", 2), _lengths(group, "SpacingBetweenSlices", 1)
     thickness = _lengths(group, "SliceThickness", 1) or apart
@@ -153,9 +154,9 @@ def _items(header: Dataset, keyword: str) -> Sequence[Dataset]:
 
 
 def _lengths(group: Dataset, keyword: str, count: int) -> Decimals | None:
-    """Return the value as `_decimals` does, or None if a number is not positive."""
+    """Return the value as `_decimals` does, or None if a number is not a plausible length."""
     found = _decimals(group, keyword, count)
-    return found if found and all(float(number) > 0 for number in found) else None
+    return found if found and all(is_length(float(number)) for number in found) else None
 
 
 def _decimals(group: Dataset, keyword: str, count: int) -> Decimals | None:

@@ -81,6 +81,12 @@ def test_spacing_comes_from_the_first_tag_that_knows_it(tags, spacing):
     assert facts_of(**tags).spacing == spacing
 
 
+@pytest.mark.parametrize("length", ["1e-300", "1e300", "0", "-1"])
+def test_a_length_that_cannot_be_is_unknown(length):
+    facts = facts_of(PixelSpacing=[length, length], SliceThickness=length, SpacingBetweenSlices=length)
+    assert (facts.spacing, facts.thickness, facts.slice_distance) == (None, None, None)
+
+
 def region(units: int = 3, across: float = 0.05, down: float = 0.04):
     return item(
         PhysicalUnitsXDirection=units, PhysicalUnitsYDirection=units, PhysicalDeltaX=across, PhysicalDeltaY=down
