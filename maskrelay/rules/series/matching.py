@@ -1,8 +1,9 @@
 """Comparison of DICOM headers, to find duplicate objects and the slices that can form one stack."""
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
 
 from maskrelay.contract.records.dicom_facts import DicomFacts, Orientation
 from maskrelay.rules.series.mosaic import shows_mosaic
@@ -13,6 +14,8 @@ Numbered = tuple[int, DicomFacts]
 #: The largest difference between the geometries of slices of one stack. It is absolute for direction cosines, and
 #: relative for spacings.
 _ALIKE = 1e-3
+#: The side of a cell in `_Nearby`. It is slightly larger than _ALIKE, because of rounding errors.
+_CELL = 1.001e-3
 #: The tolerance for the length of the normal, which is 1 if the directions are perpendicular unit vectors.
 _RIGHT_ANGLE = 1e-2
 #: The largest coordinate of a valid position, in millimetres.
@@ -66,25 +69,51 @@ def _is_placed(position: Sequence[float], orientation: Orientation) -> bool:
 def split_alike(slices: Iterable[Slice]) -> list[list[Slice]]:
     """Group slices by size, frame of reference, spacing and orientation. The order of `slices` makes no difference."""
     clusters: list[list[Slice]] = []
+    nearby = _Nearby()
     for candidate in sorted(slices, key=_sorting):
-        for cluster in reversed(clusters):
-            if candidate.orientation[0] - cluster[0].orientation[0] > _ALIKE or _size(candidate) != _size(cluster[0]):
-                clusters.append([candidate])  # the slices are sorted, so no earlier cluster fits better
-                break
-            if _fits(candidate, cluster[0]):
-                cluster.append(candidate)
-                break
-        else:
+        if clusters and _fits(candidate, clusters[-1][0]):  # the usual case, as the slices are sorted
+            clusters[-1].append(candidate)
+            continue
+        near = nearby.to(candidate.orientation)
+        fitting = max((number for number in near if _fits(candidate, clusters[number][0])), default=None)
+        if fitting is None:
+            nearby.add(candidate.orientation, len(clusters))
             clusters.append([candidate])
+        else:
+            clusters[fitting].append(candidate)
     return clusters
+
+
+class _Nearby:
+    """Numbered orientations by cells of space, so that an orientation is compared only with those in cells around it.
+
+    Otherwise, the time would grow with the square of the number of orientations, of which a header may contain many.
+    """
+
+    def __init__(self) -> None:
+        self._cells: dict[tuple[int, ...], list[int]] = defaultdict(list)
+
+    def add(self, orientation: Orientation, number: int) -> None:
+        self._cells[self._cell(orientation)].append(number)
+
+    def to(self, orientation: Orientation) -> Iterator[int]:
+        """Yield the numbers of all orientations that may be alike, and of a few others."""
+        cell = self._cell(orientation)
+        for around in product(*((place - 1, place, place + 1) for place in cell)):
+            yield from self._cells.get(around, ())
+
+    @staticmethod
+    def _cell(orientation: Orientation) -> tuple[int, ...]:
+        return tuple(math.floor(cosine / _CELL) for cosine in orientation)
 
 
 def count_orientations(clusters: Sequence[Sequence[Slice]]) -> int:
     """Return the number of different orientations among the clusters."""
     found: list[Orientation] = []
-    for cluster in clusters:
-        orientation = cluster[0].orientation
-        if not any(_same_direction(orientation, other) for other in found):
+    nearby = _Nearby()
+    for orientation in (cluster[0].orientation for cluster in clusters):
+        if not any(_same_direction(orientation, found[number]) for number in nearby.to(orientation)):
+            nearby.add(orientation, len(found))
             found.append(orientation)
     return len(found)
 
@@ -109,7 +138,8 @@ def _sorting(slice_: Slice) -> tuple[object, ...]:
 
 
 def _fits(one: Slice, other: Slice) -> bool:
-    return _same_direction(one.orientation, other.orientation) and _same_spacing(one, other)
+    alike = _size(one) == _size(other) and _same_direction(one.orientation, other.orientation)
+    return alike and _same_spacing(one, other)
 
 
 def _same_direction(one: Orientation, other: Orientation) -> bool:
