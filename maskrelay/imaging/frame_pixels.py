@@ -141,7 +141,8 @@ def prepare_opened(
     picture = picture_of(opened, reading)
     lap("decode")
     height, width = picture.pixels.shape[:2]
-    box = Letterbox.of(width, height, spacing=reading.spacing if square_pixels else None)
+    sides = reading.spacing or reading.aspect
+    box = Letterbox.of(width, height, spacing=sides if square_pixels else None)
     canvas = to_canvas(picture.pixels, box)
     row = Row(encode_canvas(canvas, coding), prompts)
     digest = _canvas_sha256(canvas) if hashed else None

@@ -115,6 +115,8 @@ class DicomFacts(Record):
     label_in_image: bool | None = None
     #: The number of slices in a Siemens mosaic, as the header states it.
     mosaic: int | None = None
+    #: The height and the width of a pixel in an unknown unit (PixelAspectRatio).
+    aspect: tuple[float, float] | None = None
     #: Observations, by code. They report contradictions between the header and the pixels, and parts of the object that
     #: are not used.
     findings: dict[str, tuple[int | str, ...]] = {}

@@ -68,6 +68,8 @@ class Reading(Record):
     percentiles: Literal["percentile-positive", "percentile-all"] = "percentile-positive"
     #: The distances between rows and between columns of the image, in millimetres. None if they are unknown.
     spacing: tuple[float, float] | None = None
+    #: The height and the width of a pixel in an unknown unit. It is used only if `spacing` is unknown.
+    aspect: tuple[float, float] | None = None
 
 
 class Forms(Record):

@@ -39,6 +39,7 @@ _KEYWORDS = (
     "PixelSpacing",
     "ImagerPixelSpacing",
     "NominalScannedPixelSpacing",
+    "PixelAspectRatio",
     "SequenceOfUltrasoundRegions",
     "SliceThickness",
     "SpacingBetweenSlices",

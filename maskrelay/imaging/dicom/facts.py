@@ -129,6 +129,7 @@ def _facts(header: Header, layout: SampleLayout, groups: FunctionalGroups) -> Di
         photometric=layout.photometric,
         transfer_syntax=str(layout.transfer_syntax),
         spacing=geometry.spacing(dataset, groups, frames),
+        aspect=geometry.aspect(dataset),
         positions=geometry.positions(dataset, groups, frames),
         orientations=geometry.orientations(dataset, groups, frames),
         thickness=geometry.thickness(dataset, groups, frames),

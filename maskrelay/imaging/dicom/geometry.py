@@ -57,6 +57,17 @@ def spacing(dataset: Dataset, groups: FunctionalGroups, frames: int) -> tuple[fl
     return _ultrasound_spacing(dataset)
 
 
+def aspect(dataset: Dataset) -> tuple[float, float] | None:
+    """Return PixelAspectRatio: the height and the width of a pixel in a unit that is not known.
+
+    Objects without a pixel spacing declare it if their pixels are not square.
+    """
+    try:
+        return _pair(dataset, "PixelAspectRatio")
+    except TagInvalid:
+        return None
+
+
 def thickness(dataset: Dataset, groups: FunctionalGroups, frames: int) -> float | None:
     return _along(dataset, groups, frames, "SliceThickness")
 

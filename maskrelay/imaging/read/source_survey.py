@@ -29,7 +29,7 @@ def survey_dicom(source: bytes | Path, about: dict[str, Any], *, key: bytes) -> 
     """
     facts = read_facts(source, key=key, among_others="name" in about)
     several = facts.frames > 1
-    reading = Reading(kind="dicom", several=several, spacing=facts.spacing)
+    reading = Reading(kind="dicom", several=several, spacing=facts.spacing, aspect=facts.aspect)
     size = facts.rows * facts.columns * facts.samples * -(-facts.bits // 8) if several else about["size"]
     return Surveyed(**{**about, "size": size}, frames=facts.frames, bits=facts.bits, reading=reading, facts=facts)
 
