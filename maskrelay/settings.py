@@ -396,8 +396,8 @@ class Settings(BaseModel):
         ge=_s(0),
         le=_s(900),
         description="How long a presigned URL is valid. A caller who requests a file is redirected to such a "
-        "URL if the file is an object of its own (`s3://` only), so callers must be able to reach "
-        "the store. With 0, nobody is redirected.",
+        "URL if the file is an object of its own and the store is S3, or Azure with an account key. So "
+        "callers must be able to reach the store. With 0, nobody is redirected.",
     )
     ledger_lifetime: Seconds = Field(
         _s(7 * 86400),

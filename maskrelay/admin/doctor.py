@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from maskrelay.admin.checks.finding import Finding
 
 _EPILOG = """\
-Run it with the environment of the process that you want to check. What is not configured is skipped. Beside `make up`,
-run it in the same folder (or with the same DATA): it then checks the embedded stack. In any case, it checks the address
-and the API key of the client.
+Run it with the environment of the process that you want to check. What is not configured is skipped. While `make up`
+is running, run the command in the same folder (or with the same DATA): it then checks the embedded stack. In any case,
+it checks the address and the API key of the client.
 It writes one object and removes it, and sends one test image to each endpoint, in addition to the workers' requests.
 Exit codes: 0 if nothing is wrong, 1 if something is. A warning does not count as wrong."""
 

@@ -19,7 +19,7 @@ from typing import Literal, TextIO
 Format = Literal["text", "json"]
 FIELDS = (
     "job_id", "frame", "item", "endpoint", "code", "event", "attempt", "result", "source", "output", "alone", "reason",
-    "step", "tries", "lines", "parts", "trace_id",
+    "step", "tries", "lines", "parts", "trace_id", "watch", "gray", "webp",
 )  # fmt: skip
 _TEXT = "%(asctime)s %(levelname)s %(processName)s %(name)s %(message)s"
 

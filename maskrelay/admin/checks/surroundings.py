@@ -23,7 +23,7 @@ class Surroundings:
 def surroundings(own: Mapping[str, str], *, has_client: bool) -> Surroundings:
     """Return what a command with the environment `own` is to check. `has_client` says whether a client is set up here.
 
-    Beside `make up`, this is the embedded stack, whose record is in its data folder.
+    While `make up` is running, this is the embedded stack, whose record is in its data folder.
     """
     if any(own.get(name) or own.get(f"{name}_FILE") for name in _OF_EVERY_PROCESS):
         return Surroundings(own)

@@ -1,16 +1,19 @@
 """Lines of logs: the same fields as text and as JSON, and none that is not named."""
 
+import ast
 import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from celery import Celery
 from celery.app.trace import build_tracer
 
-from maskrelay.telemetry.logs import Flood, Format, configure
+from maskrelay.telemetry.logs import FIELDS, Flood, Format, configure
 
+ROOT = Path(__file__).resolve().parents[3]
 WORDS = "Erika Mustermann, born 1964"
 
 
@@ -56,6 +59,21 @@ def test_neither_an_exceptions_words_nor_an_unknown_field_is_written(form: Forma
     told = written(form, job_id="j1", patient=WORDS, source_name=WORDS)
     assert "Erika" not in told
     assert "1964" not in told
+
+
+def test_every_field_that_the_code_logs_is_written() -> None:
+    code = [
+        ast.parse(path.read_text()) for part in ("api", "worker", "maskrelay") for path in (ROOT / part).rglob("*.py")
+    ]
+    extras = [
+        node.value
+        for tree in code
+        for node in ast.walk(tree)
+        if isinstance(node, ast.keyword) and node.arg == "extra" and isinstance(node.value, ast.Dict)
+    ]
+    named = {key.value for extra in extras for key in extra.keys if isinstance(key, ast.Constant)}
+    assert {"job_id", "watch"} <= named
+    assert named - set(FIELDS) == set()
 
 
 def test_what_logs_addresses_is_kept_quiet():
