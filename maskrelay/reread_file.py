@@ -16,7 +16,7 @@ class RereadFile(Generic[T]):
     """The content of a file, which is read again when it changes. Any thread may use it.
 
     If the changed file cannot be read, the previous content stays in use, and a warning is logged. Otherwise, a
-    half-written file would lock out everybody.
+    half-written file of API keys would lock out all callers.
     """
 
     def __init__(self, path: Path, what: str, read: Callable[[Path], T], content: T, seen: tuple[int, ...]) -> None:

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from maskrelay.contract.records.api_key_file import Scope
 from maskrelay.errors import ScopeMissing
 
-#: The access that a route requires. It is a scope, `public` for everybody, or `operator` for callers with the
-#: operators' key. If no such key is set, everybody may call an `operator` route.
+#: The access that a route requires. It is a scope, `public` for everyone, or `operator` for callers with the
+#: operators' key. If no such key is set, everyone may call an `operator` route.
 Access = Scope | Literal["public", "operator"]
 #: The kinds of access that need no API key.
 KEYLESS = frozenset({"public", "operator"})

@@ -1,7 +1,7 @@
 """The latest events of a stream, shared by everyone who listens to it.
 
-Each event is encoded once. A listener remembers only a number, so a slow listener holds no memory: it loses the events
-that are no longer kept, and is told so.
+Each event is encoded once. A listener remembers only a number, so a slow listener holds no memory: it misses the events
+that are no longer kept, and is notified of this.
 """
 
 import asyncio

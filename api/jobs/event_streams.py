@@ -54,7 +54,7 @@ async def follow_jobs(request: Request, last_event_id: LastId = None) -> Respons
     `Last-Event-ID`.
     """
     dependencies, tenant, base = dependencies_of(request), tenant_of(request), base_of(request)
-    # if Redis is away, this raises LedgerUnavailable before the stream begins
+    # if Redis does not respond, this raises LedgerUnavailable before the stream begins
     await in_thread(dependencies.ledger.jobs.listed, tenant, None, 1)
     resumed = request.headers.get("last-event-id") or last_event_id
     return streamed(_tenant_events(dependencies, tenant, base, resumed), head=getattr(request.state, "head", False))

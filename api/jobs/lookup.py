@@ -138,7 +138,7 @@ def _from_storage(dependencies: Dependencies, tenant: str, job: str) -> JobSnaps
 
 
 def _about_run(dependencies: Dependencies, submission: Submission, result: Result | None) -> dict[str, Any]:
-    """Return what is stored beside the submission of a run or of a dry run."""
+    """Return the fields of the snapshot that only a run or a dry run has."""
     run = submission.run
     return {
         "forecast": _forecast(dependencies, submission, result),

@@ -1,6 +1,6 @@
 """Reviews in storage: writing a review, and reading those that a reader may see.
 
-A reader sees the review of another reader only for items that he has reviewed himself, so that the second reader is not
+A reader sees other readers' reviews of an item only after reviewing this item too, so that the second reader is not
 influenced by the first.
 """
 

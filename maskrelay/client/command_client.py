@@ -41,7 +41,7 @@ class CommandClient(Client):
             return Job.of(self, self._run(submit(recorded)))
 
     def service_version(self) -> str:
-        """Return the version of the service, which tells it without a key."""
+        """Return the version of the service. This needs no API key."""
         return self._run(service_version())
 
     def check_key(self) -> None:

@@ -30,7 +30,7 @@ _SHELLS = ("bash", "zsh", "fish")
 
 
 def add(subparsers: Any, parser: argparse.ArgumentParser) -> None:
-    """Add the command. It completes what `parser` knows when the command runs."""
+    """Add the command. It completes all commands and options that `parser` has when the command runs."""
     what = "print a script that completes commands and options in your shell"
     completion = subparsers.add_parser(
         "completion", help=what, description=what, epilog="For bash: source <(maskrelay completion bash)"

@@ -1,4 +1,4 @@
-"""The client's work as values: what an operation wants done, and what it gets back.
+"""The client's requests and pauses as values, which an operation yields and a driver carries out.
 
 An operation is a generator. It decides everything, but does no input or output itself: it yields an effect (`Exchange`,
 `Pause` or `Concurrently`), and is resumed with the effect's result. A driver carries out the effects. There are two

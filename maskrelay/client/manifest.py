@@ -41,7 +41,7 @@ def _write(path: Path, document: Any) -> None:
 
 
 def _write_label_names(items: Sequence[ItemShown], saved: Sequence[SavedFile]) -> None:
-    """Write, beside each label volume, a file with the prompt of each value: `ct.labels.json`.
+    """Write a file such as `ct.labels.json` next to each label volume, with the prompt of each value.
 
     A file that is already there is kept.
     """

@@ -141,7 +141,7 @@ class _Server(MCPServer[Any]):
             return await super().call_tool(name, arguments, context)
         except UnexpectedToolError as error:  # what a tool raises
             if not isinstance(error.__cause__, MaskrelayError | OSError):
-                raise  # a bug: the traceback goes to stderr, and the model is told nothing of it
+                raise  # a bug: the traceback goes to stderr, and the model learns nothing about it
             return _refusal(error.__cause__)
         except ToolError as error:
             return _refusal(_wrong_call(error))

@@ -68,7 +68,7 @@ class UploadProgress:
 def progress_bar(on_progress: Callable[[JobShown], None] | None) -> Iterator[Callable[[JobShown], None] | None]:
     """Yield the given function, or one that moves a bar of tqdm, or None.
 
-    There is a bar only if tqdm is installed, and somebody can see it: in a terminal or in a notebook.
+    There is a bar only if tqdm is installed, and the program runs in a terminal or in a notebook.
     """
     bar = None if on_progress is not None else _bar()
     if bar is None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 class LineSplitter:
     """A splitter that holds at most one line, of at most `longest` bytes.
 
-    A line ends with a line feed, which is not part of the line. Of a longer line nothing is held, and None stands for
-    it.
+    A line ends with a line feed, which is not part of the line. Nothing is held of a line that is longer, and None is
+    yielded instead of it.
     """
 
     def __init__(self, longest: int) -> None:

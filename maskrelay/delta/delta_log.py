@@ -99,7 +99,7 @@ class DeltaLog:
     def try_commit(self, actions: Sequence[Action], operation: str, at_ms: int) -> bool:
         """Add a commit after the version of `snapshot`. Return False if another commit has this version already.
 
-        Raises StorageUnavailable. The commit may exist even then, which the `txn` action in it tells the next time.
+        Raises StorageUnavailable. The commit may exist nevertheless. The next call finds this out by its `txn` action.
         """
         about = {"timestamp": at_ms, "operation": operation, "engineInfo": f"{ENGINE}{version_of('maskrelay')}"}
         lines = [json.dumps(action, separators=(",", ":")) for action in ({"commitInfo": about}, *actions)]

@@ -18,7 +18,7 @@ class Processes:
     loops: Mapping[Task, int]
     #: The amount of work that could be taken now, by task.
     waiting: Mapping[Task, int]
-    #: Whether the drain flag has no expiry time, which is a fault. The flag is set when a child process is told to
+    #: Whether the drain flag has no expiry time, which is a fault. The flag is set when a child process must
     #: claim no more frames, so that it can claim a suspect frame alone. Other processes continue to claim.
     drain_left: bool
 

@@ -46,7 +46,7 @@ class Usage:
 
     @classmethod
     def of_job(cls, submission: Submission) -> Self:
-        """Return what a job adds that is not planned yet."""
+        """Return the usage of a job that is not planned yet."""
         interactive = submission.total if submission.lane == "interactive" else 0
         return cls(jobs=1, frames=submission.total, interactive=interactive, bytes=submission.size)
 

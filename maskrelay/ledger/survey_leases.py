@@ -10,7 +10,7 @@ from datetime import timedelta
 from maskrelay.ledger.scripts import Scripts
 
 _MS = timedelta(milliseconds=1)
-#: A survey that was taken so often without an end, because the processes died, is left to the plan step.
+#: A survey that was taken this many times but never completed, because the processes died, is left to the plan step.
 _TRIES = 3
 
 
@@ -31,7 +31,7 @@ class SurveyLeases:
         self._lease_ms = lease // _MS
 
     def offer(self, job: str, chunks: range) -> int:
-        """Let the surveys of these chunks be taken. Return how many of them nobody holds."""
+        """Offer the surveys of these chunks to all workers. Return how many of them no worker holds."""
         return int(self._scripts.run("offer_surveys", job, chunks.start, chunks.stop - 1))
 
     def take(self, job: str = "", among: range = range(0)) -> SurveyLease | None:

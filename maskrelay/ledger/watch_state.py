@@ -1,8 +1,8 @@
-"""When watches are due, and what was seen of their folders.
+"""The times at which watches are due, and the last sightings of their folders.
 
 If Redis loses this, every folder waits for its settle time again. Folders that were submitted are recognised by the ids
-of their jobs. What was seen is kept in two generations: a complete look replaces the older one by what it has seen
-itself, so folders that are gone are forgotten.
+of their jobs. The sightings are kept in two generations: a complete look replaces the older generation by its own
+sightings, so folders that no longer exist are forgotten.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ _MS = timedelta(milliseconds=1)
 _SEEN = struct.Struct(">16sQ?")
 #: The life of the mark of an event. A look at a watch takes less time, or renews its lease.
 _WOKEN = timedelta(days=1)
-#: The time for which it is kept what was seen of folders. A watch looks at its prefix at least once a week.
+#: The time for which sightings of folders are kept. A watch looks at its prefix at least once a week.
 _KEPT = timedelta(days=30)
 
 
@@ -40,7 +40,7 @@ class Watches:
     def end(self, watch: str, token: str, pause: timedelta, *, complete: bool) -> None:
         """End a look. The watch is due after `pause`, or at once if an event has arrived since the look began.
 
-        If the look was complete, folders that it has not seen are forgotten.
+        If the look was complete, folders that it has not found are forgotten.
         """
         self._scripts.run("end_watch", watch, token, pause // _MS, complete, _KEPT // _MS)
 
@@ -59,7 +59,7 @@ class Watches:
         self._scripts.ask("SET", f"mr:watch:{watch}:change", change, "PX", _KEPT // _MS)
 
     def seen(self, watch: str, folder: str) -> tuple[Sighting | None, datetime]:
-        """Return what was seen of a folder before, and the time by the clock that all processes share."""
+        """Return the last sighting of a folder, and the time by the clock that all processes share."""
         packed, now = self._scripts.run("seen_folder", watch, _field(folder))
         if packed is None:
             return None, _time(now)
@@ -67,7 +67,7 @@ class Watches:
         return Sighting(digest, _time(since), submitted), _time(now)
 
     def see(self, watch: str, folder: str, sighting: Sighting) -> None:
-        """Store what is seen of a folder now."""
+        """Store a sighting of a folder."""
         packed = _SEEN.pack(sighting.digest, round(sighting.since.timestamp() * 1000), sighting.submitted)
         self._scripts.run("see_folder", watch, _field(folder), packed, _KEPT // _MS)
 

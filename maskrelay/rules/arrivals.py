@@ -1,4 +1,4 @@
-"""When the objects of a watched folder have all arrived, so that they can become a job."""
+"""The decision whether all objects of a watched folder have arrived, so that they can become a job."""
 
 import hashlib
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What was seen of a folder before: the hash of its objects, and since when they have not changed."""
+    """A sighting of a folder: the hash of its objects, and since when they have not changed."""
 
     digest: bytes
     since: datetime

@@ -24,7 +24,7 @@ _CLASS, _MODALITY = "00080016", "00080060"
 #: The classes of segmentations. They are never input, and may be the results of jobs (`store_to`).
 _SEGMENTATIONS = frozenset(f"1.2.840.10008.5.1.4.1.1.{leaf}" for leaf in ("66.4", "66.7"))
 _SCHEME = "dicomweb+"
-#: What stands in a listing for results without a valid UID.
+#: The URL that a listing yields, below the root of the service, for results without a valid UID.
 _UNKNOWN = "studies/"
 #: The number of results in one page of a query, and the largest page in bytes.
 _PAGE, _LONGEST_PAGE = 1000, 64 << 20

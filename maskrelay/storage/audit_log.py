@@ -59,7 +59,7 @@ class AuditLog:
         self._take(entry, None)
 
     def write_now(self, entry: AuditEntry) -> "Future[bool]":
-        """Write an entry at once, and return a future that tells whether the entry is durable.
+        """Write an entry at once, and return a future that says whether the entry is durable.
 
         If the first attempt to write the entry fails, the result is False, although later attempts follow.
         """

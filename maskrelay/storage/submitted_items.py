@@ -1,4 +1,4 @@
-"""The submitted items of jobs. Those of a run are in chunks, in the order of its lines, beside its rejected lines.
+"""The submitted items of jobs. Those of a run are in chunks in the order of its lines, as are its rejected lines.
 
 A chunk is written once, and is planned as a whole. So the memory for a run does not depend on the number of its lines.
 """

@@ -62,7 +62,7 @@ class WorkerContext:
 
     @cached_property
     def _writing(self) -> ThreadPoolExecutor:
-        """The threads of `meanwhile`.
+        """The threads in which `meanwhile` writes.
 
         They are created on first use, which is after the fork, and kept, because starting a thread for each job of a
         single image takes longer than writing an object.

@@ -96,7 +96,7 @@ def finish_job(
     """Finish one job. If `turn` is over before that, return the step to the queue.
 
     If two workers finish a job, the second uses the result of the first. During long work that cannot be interrupted
-    and continued later, `others` is called from time to time. `known` is what the ledger knows of the job, if it was
+    and continued later, `others` is called from time to time. `known` is the ledger's record of the job, if it was
     read when the step was taken.
     """
     try:

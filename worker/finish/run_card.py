@@ -80,7 +80,7 @@ class _Tally:
 
 
 def write_run_card(storage: Storage, result: Result) -> FinalObject:
-    """Write the run card beside the other final objects of this result, and return the reference to it."""
+    """Write the run card next to the other final objects of this result, and return the reference to it."""
     tally = _Tally(result.job)
     with closing(storage.stream(result.items.key)) as chunks:
         for raw in lines_of(chunks):

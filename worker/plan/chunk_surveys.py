@@ -1,7 +1,8 @@
 """The surveys of the chunks of a run, which several workers make at the same time while one of them plans the run.
 
 The plan step offers the chunks that come next. A survey is stored part by part, as without this module, so a worker
-that dies leaves only what it has not stored. Nothing depends on the offers: what is missing, the plan step does itself.
+that dies leaves only what it has not stored. Nothing depends on the offers: the plan step makes
+missing surveys itself.
 """
 
 import contextlib

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 #: A source that has crashed this many processes is not opened again.
 DEATHS = 2
 T = TypeVar("T")
-#: For each so many bytes of a source by reference, the time limit of its opening grows by `decode_timeout`.
+#: The time limit of opening a source by reference grows by `decode_timeout` for each of these numbers of bytes.
 _UNIT = 1 << 20
 
 

@@ -176,7 +176,7 @@ def _slice(context: WorkerContext, look: Look) -> tuple[int, bool]:
 
 
 def _see(context: WorkerContext, watch: Watch, folder: WatchedFolder) -> timedelta | None:
-    """Compare a folder with what was seen of it before, and submit it if it is complete.
+    """Compare a folder with its last sighting, and submit it if it is complete.
 
     Return zero if it was submitted now, None if it was submitted before or cannot be, otherwise the time until it may
     be complete.
@@ -184,7 +184,7 @@ def _see(context: WorkerContext, watch: Watch, folder: WatchedFolder) -> timedel
     if not folder.is_readable:
         _report(context, watch, "a folder of a watch cannot be listed", SourceForbidden())
         return None
-    if not folder.objects or len(folder.objects) > context.quotas_of(watch.tenant).frames:  # it would wait for ever
+    if not folder.objects or len(folder.objects) > context.quotas_of(watch.tenant).frames:  # it would wait forever
         _report(context, watch, "a watched folder has too many objects for a job", TooManyItems())
         return None
     watches, arrival = context.ledger.watches, folder.arrival()

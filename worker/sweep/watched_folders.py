@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from maskrelay.rules.arrivals import Arrival
 from maskrelay.sources.source_reader import SourceFacts
 
-#: After so many objects of the listing, the caller may pause.
+#: The caller may pause after this many objects of the listing.
 _PAUSE_EVERY = 500
 
 
@@ -39,7 +39,7 @@ def watched_folders(listed: Iterable[SourceFacts], pattern: str | None, most: in
         url, _, name = facts.url.rpartition("/")
         while open_folders and not f"{url}/".startswith(f"{open_folders[-1].url}/"):
             yield open_folders.pop()
-        if not name:  # it stands for what cannot be listed
+        if not name:  # a folder that cannot be listed
             yield WatchedFolder(url, is_readable=False)
         elif pattern is None or fnmatch.fnmatchcase(name, pattern):
             if not open_folders or open_folders[-1].url != url:

@@ -25,7 +25,7 @@ def add_final_rows(context: WorkerContext, submission: Submission, result: Resul
     """Add the rows of a job with a result to each table. A table that has them already is left as it is.
 
     Each table changes in one step: its provisional rows are removed, and the final rows are added. The row of `runs` is
-    added last, so whoever finds it there with `final` finds all other rows too.
+    added last, so a reader that finds it there with `final` finds all other rows too.
     """
     rows = RowContext(submission.id, context.settings.public_url)
     codes = context.segment_codes()

@@ -104,8 +104,8 @@ def _tabulate_in_place(
 ) -> None:
     """Tabulate the job, unless the place of its tables could not be used a moment ago.
 
-    A failure of the place lets it rest for all jobs and all workers, so a place that hangs does not occupy the child
-    processes that plan and finish jobs.
+    After a failure, no worker uses the place for some time, so a place that hangs does not occupy the child processes
+    that plan and finish jobs.
     """
     rests, place = context.ledger.table_rests, opened.place_of(submission.tenant)
     if left := rests.left(place):

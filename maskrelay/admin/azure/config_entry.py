@@ -22,7 +22,7 @@ _CREDENTIALS = ("key", "key_file", "token_url")
 
 
 def entry_of(seen: DeploymentStatus, azure_url: str, key_file: str | None) -> dict[str, Any]:
-    """Return what the control plane knows about the endpoint, as the fields of its entry in the endpoints file.
+    """Return the information of the control plane about the endpoint, as the fields of its entry in the endpoints file.
 
     `concurrency` and `max_in_flight` are both the total capacity of the deployments with traffic. Raises AzureMissing
     if no deployment can score, and SettingsError if the endpoint uses a key but `key_file` is None.
