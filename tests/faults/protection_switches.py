@@ -24,7 +24,7 @@ class Change:
 
 
 NO_LAPSE = Change(
-    "worker/sweep/sweep_pass.py", "lapsed, condemned = context.ledger.claims.lapse()", "lapsed, condemned = 0, []"
+    "worker/sweep/sweep_pass.py", "lapsed, poisoned = context.ledger.claims.lapse()", "lapsed, poisoned = 0, []"
 )
 NO_KICK = Change("worker/sweep/sweep_pass.py", "    found.update(_kick(context))\n", "")
 NO_COMPARE = Change(

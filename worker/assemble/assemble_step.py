@@ -127,7 +127,7 @@ class Assembler:
         storage = self._context.storage
         item, frames = read_item(storage, lease.job, lease.item, lease.part)
         if lease.tries > DEATHS:
-            failure = Failure(code=AssemblyFailed.code, detail="making the files failed again and again")
+            failure = Failure(code=AssemblyFailed.code, detail="making the files failed repeatedly")
             return Assembled(item=lease.item, errors=dict.fromkeys(whole_outputs(item), failure))
         whole = WholeItem(storage, submission, item, frames, self._visible(lease.job))
         return self._stored(whole, lease) if whole.first is not None else Assembled(item=lease.item)

@@ -15,7 +15,7 @@ from maskrelay.storage.store_identity import store_id
 from worker.cleanup.deleted_jobs import JOBS_A_PASS, remove_gone
 from worker.cleanup.expiry import expire_audit, expire_jobs, retire_records
 from worker.cleanup.relist import relist_next
-from worker.cleanup.stray_objects import sweep_losing
+from worker.cleanup.stray_objects import sweep_stray_objects
 from worker.cleanup.unused_uploads import expire_uploads
 from worker.cleanup.walks import delete_all, next_keys, written_before
 from worker.context import WorkerContext
@@ -63,7 +63,7 @@ def clear(context: WorkerContext, now: datetime) -> None:
     """
     remove_gone(context, now)
     marked = next_keys(context, "sweeping", keys.SWEEPING, JOBS_A_PASS)
-    losing = sweep_losing(context, (key.removeprefix(keys.SWEEPING) for key in marked), now)
+    losing = sweep_stray_objects(context, (key.removeprefix(keys.SWEEPING) for key in marked), now)
     listed = relist_next(context)
     if losing or listed:
         log.info("removed: %d objects of superseded attempts; listed again: %d jobs", losing, listed)

@@ -34,7 +34,7 @@ _NAMED = re.compile(rb'"key"\s*:\s*"([^"\\]+)"')
 _LONGEST = 1024
 
 
-def sweep_losing(context: WorkerContext, jobs: Iterable[str], now: datetime) -> int:
+def sweep_stray_objects(context: WorkerContext, jobs: Iterable[str], now: datetime) -> int:
     """Remove the stray objects of each marked job in `jobs` that has ended. Return the number of removed objects."""
     alone = context.bad_objects.alone
     return sum(alone("losing", job, partial(_sweep, context, job, now)) or 0 for job in jobs if keys.ID.fullmatch(job))

@@ -94,9 +94,9 @@ async def _segmented(
     among = await _among(context, claim, planned, submission)
     asked = ScoreRequest(claim.job, claim.lane, among, submission.traceparent)
     await _check_open(context, asked)
-    attempts, condemned = await _judged(context, claim, planned.frame, asked)
-    if condemned:
-        failure = Failure(code=condemned, detail="the endpoint failed on it again and again")
+    attempts, last_code = await _judged(context, claim, planned.frame, asked)
+    if last_code:
+        failure = Failure(code=last_code, detail="the endpoint failed on this frame repeatedly")
         return RecordedPart(failed(planned, failure, attempts))
     scope = context.reuse.scope(asked, claim.tenant, is_run=submission.run is not None) if submission.reuse else None
     with ExitStack() as held:

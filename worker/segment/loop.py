@@ -68,7 +68,7 @@ class SegmentLoop:
         self._hands = hands
         self._in_flight = in_flight
         self._endpoints = [endpoint.name for endpoint in context.pool.endpoints]
-        self._claimer = FrameClaimer(ledger, context.admissions, self._endpoints, self._rung)
+        self._claimer = FrameClaimer(ledger, context.admissions, self._endpoints, self._wake)
         self._pace = pace
         self._stopping = stopping
         self._held: dict[tuple[str, int], tuple[Claim, asyncio.Task[None]]] = {}
@@ -122,7 +122,7 @@ class SegmentLoop:
         closed = await self._context.admissions.closed_for(self._endpoints) > timedelta(0)
         return closed and await asyncio.to_thread(self._running.work) > 0
 
-    def _rung(self) -> None:
+    def _wake(self) -> None:
         """End the loop's wait, because there may be new frames."""
         self._frame_ended.set()
 
@@ -184,7 +184,7 @@ class SegmentLoop:
             log.exception("unexpected error", extra=about(claim, frame))
             await self._release.release_after(claim, frame, timedelta(seconds=30))
         finally:
-            self._let_go(claim, frame)
+            self._drop_frame(claim, frame)
 
     async def _outcome_of(self, claim: Claim, frame: int) -> RecordedPart:
         """Return the frame's outcome.
@@ -202,7 +202,7 @@ class SegmentLoop:
         plans = self._context.plans
         return plans.of(job, frame) if plans.holds(job, frame) else await asyncio.to_thread(plans.of, job, frame)
 
-    def _let_go(self, claim: Claim, frame: int) -> None:
+    def _drop_frame(self, claim: Claim, frame: int) -> None:
         self._held.pop((claim.token, frame), None)
         if not self._held:
             self._alone = False

@@ -14,7 +14,7 @@ from worker.cleanup.cleanup_pass import FOLDERS_A_PASS
 from worker.cleanup.deleted_jobs import remove_jobs
 from worker.cleanup.expiry import judge_jobs, retire_all
 from worker.cleanup.relist import relist
-from worker.cleanup.stray_objects import sweep_losing
+from worker.cleanup.stray_objects import sweep_stray_objects
 from worker.cleanup.unused_uploads import sweep_uploads
 from worker.context import WorkerContext, build
 from worker.context.halted_jobs import release_halted
@@ -43,7 +43,7 @@ def recover(context: WorkerContext, now: datetime) -> Found:
     sweeping = (key.removeprefix(keys.SWEEPING) for key in storage.list(keys.SWEEPING))
     cleared: Found = Counter()
     cleared["job removals continued"] = remove_jobs(context, removing, now)
-    cleared["objects of superseded attempts removed"] = sweep_losing(context, sweeping, now)
+    cleared["objects of superseded attempts removed"] = sweep_stray_objects(context, sweeping, now)
     cleared["jobs expired"] = judge_jobs(context, storage.list(keys.JOBS), now)
     cleared["unused uploads removed"] = sweep_uploads(context, storage.list(keys.UPLOADS), now)
     cleared["temporary files of killed processes removed"] = _remove_temporary_files(storage, now)

@@ -57,11 +57,11 @@ def sweep_for_ever(context: WorkerContext, parent: int, made_pass: Callable[[], 
         began = time.monotonic()
         with _put_off("sweep"):
             if context.ledger.sweep_state.lock(period * 0.9):
-                _, condemned = _sweep_ledger(context)
-                if not amending.is_alive():  # else the condemned frames are found again when their new leases lapse
-                    amending = Thread(target=_amend, args=(context, plans, condemned), name="amending", daemon=True)
+                _, poisoned = _sweep_ledger(context)
+                if not amending.is_alive():  # else the poisoned frames are found again when their new leases lapse
+                    amending = Thread(target=_amend, args=(context, plans, poisoned), name="amending", daemon=True)
                     amending.start()
-                _compare_beside(context, context.settings.reconcile_period)
+                _start_comparison(context, context.settings.reconcile_period)
         made_pass()
         time.sleep(max(0.0, period.total_seconds() - (time.monotonic() - began)))
 
@@ -83,12 +83,12 @@ def sweep(context: WorkerContext, plans: Plans, *, compare_every: timedelta | No
     If `compare_every` has passed since the last comparison of storage with the ledger, another comparison starts in a
     thread, which continues after this pass. If `compare_every` is None, no comparison starts.
     """
-    found, condemned = _sweep_ledger(context)
-    _fail_all(context, plans, condemned)
+    found, poisoned = _sweep_ledger(context)
+    _fail_all(context, plans, poisoned)
     cancel_overdue(context)
     compare_marked(context)
     if compare_every is not None:
-        _compare_beside(context, compare_every)
+        _start_comparison(context, compare_every)
     return found
 
 
@@ -97,26 +97,26 @@ def _sweep_ledger(context: WorkerContext) -> tuple[Found, list[PoisonedFrame]]:
 
     Return counts, and the frames to which an outcome with an error must be written.
     """
-    lapsed, condemned = context.ledger.claims.lapse()
+    lapsed, poisoned = context.ledger.claims.lapse()
     if lapsed:
         log.warning("leases lapsed: %d", lapsed)
     found: Found = Counter(
-        {"leases of lost workers released": lapsed, "frames failed after ending two workers": len(condemned)}
+        {"leases of lost workers released": lapsed, "frames failed after ending two workers": len(poisoned)}
     )
     found.update(_kick(context))
-    return found, condemned
+    return found, poisoned
 
 
-def _amend(context: WorkerContext, plans: Plans, condemned: Sequence[PoisonedFrame]) -> None:
+def _amend(context: WorkerContext, plans: Plans, poisoned: Sequence[PoisonedFrame]) -> None:
     """Do the work of one pass that needs storage, except the comparison of all jobs."""
-    _fail_all(context, plans, condemned)
+    _fail_all(context, plans, poisoned)
     with _put_off("cancelling of overdue jobs"):
         cancel_overdue(context)
     with _put_off("comparison of single jobs"):
         compare_marked(context)
 
 
-def _compare_beside(context: WorkerContext, period: timedelta) -> None:
+def _start_comparison(context: WorkerContext, period: timedelta) -> None:
     """Start a comparison of storage with the ledger in a separate thread if a comparison is due.
 
     The thread reports every few seconds that it is running. If it has not reported for half a minute, the next pass of
@@ -180,8 +180,8 @@ def compare_marked(context: WorkerContext) -> None:
             raise
 
 
-def _fail_all(context: WorkerContext, plans: Plans, condemned: Iterable[PoisonedFrame]) -> None:
-    for frame in condemned:
+def _fail_all(context: WorkerContext, plans: Plans, poisoned: Iterable[PoisonedFrame]) -> None:
+    for frame in poisoned:
         with _put_off("failing of a frame"):
             context.bad_objects.alone("condemned", frame.job, partial(_fail, context, plans, frame))
 

@@ -39,7 +39,7 @@ from tests.support.proxies.tcp_proxy import tcp_proxy
 from tests.support.servers.apis import RunningApi, make_ledger, make_settings
 from worker.assemble.assemble_step import assemble_items
 from worker.cleanup.expiry import judge_jobs
-from worker.cleanup.stray_objects import sweep_losing
+from worker.cleanup.stray_objects import sweep_stray_objects
 from worker.context import WorkerContext
 from worker.context.attempts import TRIES
 from worker.context.turn import Turn
@@ -340,7 +340,7 @@ def test_a_large_finish_goes_on_in_turns_and_small_ones_pass_between(
     items = north.get(f"/v1/jobs/{large}/items?limit=1000").json()["items"]
     assert [item["custom_id"] for item in items] == list(map(str, range(1000)))
     assert list(api.storage.list(keys.unfinished(large)))
-    sweep_losing(parts, [large], later(hours=1))
+    sweep_stray_objects(parts, [large], later(hours=1))
     assert list(api.storage.list(keys.unfinished(large))) == []
 
 

@@ -21,7 +21,7 @@ from tests.support.drivers.cleanup_passes import later, parts_of, removed
 from tests.support.drivers.driven_jobs import by_frame, driven, finished, planned
 from tests.support.drivers.runs import PROMPT, accepted_run, uploaded
 from tests.support.servers.apis import RunningApi
-from worker.cleanup.stray_objects import sweep_losing
+from worker.cleanup.stray_objects import sweep_stray_objects
 from worker.context.job_records.plans import planned_items
 from worker.plan.guarded_opening import GuardedOpener
 from worker.plan.layout import planned_parts
@@ -149,7 +149,7 @@ def test_the_chunks_of_an_unaccepted_run_are_stray_and_those_of_the_run_are_not(
     kept = set(api.objects(keys.item_lists(run)))
     stray = keys.item_chunk(keys.item_chunks(run, "0123456789abcdef"), 0)
     api.storage.put(stray, b"{}")
-    assert sweep_losing(parts_of(api), [run], later(hours=1)) >= 1
+    assert sweep_stray_objects(parts_of(api), [run], later(hours=1)) >= 1
     assert set(api.objects(keys.item_lists(run))) == kept
 
 
