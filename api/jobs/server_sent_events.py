@@ -22,7 +22,7 @@ _HEADERS = {"Cache-Control": "no-store", "Vary": "Authorization", "X-Accel-Buffe
 
 
 def encoded(event: str, place: str, data: Any) -> bytes:
-    """Return an event as bytes. `place` is its id, from which a listener can go on later."""
+    """Return an event as bytes. `place` is its id, from which a listener can continue later."""
     # in ASCII, so that no reader takes a character of a name for the end of a line
     body = json.dumps(data, separators=(",", ":"))
     return f"id: {place}\nevent: {event}\ndata: {body}\n\n".encode()
@@ -63,8 +63,8 @@ def streamed(events: AsyncGenerator[bytes], *, head: bool) -> StreamingResponse:
 async def _until_deadline(events: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
     """Yield the events until `LONGEST_S` is over.
 
-    The time is compared before each event, so a listener that reads slowly, and for whom an event is always waiting, is
-    not served for longer. While nothing happens, the heartbeat comes often enough to notice the end of the time.
+    The time is checked before each event, so a slow listener, for which the next event is always ready, is not served
+    for longer. While nothing happens, the heartbeat comes often enough to notice the end of the time.
     """
     deadline = asyncio.get_running_loop().time() + LONGEST_S
     async with aclosing(events):
