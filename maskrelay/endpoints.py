@@ -58,7 +58,8 @@ class Endpoint(BaseModel):
     max_request_bytes: int = Field(64 << 20, ge=1 << 20)
     #: The largest number of prompts in a score. A frame with more prompts needs several scores.
     prompts_per_score: int = Field(16, ge=1)
-    #: Whether gray images are sent as grayscale PNG files instead of RGB.
+    #: Whether gray images are always sent as grayscale PNG files. If not, they are sent so only to a deployment whose
+    #: answers to test images were equal.
     gray: bool = False
 
     @model_validator(mode="after")

@@ -255,7 +255,8 @@ class Settings(BaseModel):
     )
     endpoint_gray: bool = Field(
         default=False,
-        description="Send grayscale sources as grayscale PNG. This sends fewer bytes, if the model accepts it.",
+        description="Always send gray images as grayscale PNG, which has fewer bytes. Without it, this is done only if "
+        "test images have shown that the deployment's answers are equal.",
     )
     endpoints_file: str | None = Field(
         None, description="Several endpoints instead of one: a JSON list, described in `docs/howto/endpoints.md`."

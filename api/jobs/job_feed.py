@@ -1,7 +1,8 @@
 """The events of one job: its state whenever it changes, and its items as they are completed.
 
-The id of an event says where to continue reading. Any process can continue from there. While the job runs, it is a place in
-the job's list of outcome parts, such as `r12.0`. When the job has ended, it is the number of an item, such as `f7`.
+The id of an event says where to continue reading. Any process can continue from there. While the job runs, it is a
+place in the job's list of outcome parts, such as `r12.0`. When the job has ended, it is the number of an item, such as
+`f7`.
 """
 
 import asyncio

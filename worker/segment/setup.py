@@ -71,7 +71,7 @@ async def segment_loop(
     )
     lease = settings.slot_lease + settings.bulk_part_wait
     reuse = ScoreReuse(pool, RowBatcher(pool, scorer), context.ledger.score_index, context.storage, lease)
-    bench = FrameContext(
+    frame_context = FrameContext(
         storage=context.storage,
         sources=context.sources(),
         claims=context.ledger.claims,
@@ -102,12 +102,12 @@ async def segment_loop(
     }
     rows = max(endpoint.rows_per_request for endpoint in context.endpoints)
     loop = SegmentLoop(
-        bench,
+        frame_context,
         OutcomeBatcher(context.storage, context.ledger, context.recorder, context.spans, bounds, finisher),
         context.ledger,
         hands=max(settings.frames_per_child, 2 * rows),
         in_flight=in_flight * rows,
-        pace=bench.pace if settings.hands is None else None,
+        pace=frame_context.pace if settings.hands is None else None,
         renewal_period=settings.renewal_period,
         stopping=stopping,
     )
