@@ -69,7 +69,7 @@ def _date(text: str) -> datetime | None:
     """Return the time of an HTTP date, or None if the text is none."""
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 

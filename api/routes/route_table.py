@@ -353,7 +353,7 @@ ROUTES = (
         access="submit",
         tag="watches",
         model=EventsSeen,
-        problems=(400, 404, 413, 415, 503),
+        problems=(400, 404, 413, 415, 422, 503),
         body=NOTIFICATION_BODY,
     ),
     Route(

@@ -5,6 +5,7 @@ Common clients encode non-ASCII names in different forms, all of which are decod
 
 import re
 from collections.abc import Mapping
+from email.errors import HeaderParseError
 from email.header import decode_header
 from urllib.parse import unquote_to_bytes
 
@@ -33,7 +34,7 @@ def _decoded(raw: bytes, charset: str) -> str:
     for candidate in (charset, "utf-8"):
         try:
             return raw.decode(candidate)
-        except (UnicodeDecodeError, LookupError):
+        except (UnicodeError, LookupError):
             continue
     return raw.decode("cp1252", "replace")
 
@@ -41,6 +42,6 @@ def _decoded(raw: bytes, charset: str) -> str:
 def _without_encoded_words(name: str) -> str:
     try:
         words = decode_header(name)
-    except ValueError:  # this is not a valid encoded word
+    except (ValueError, HeaderParseError):  # this is not a valid encoded word
         return name
     return "".join(word if isinstance(word, str) else _decoded(word, charset or "ascii") for word, charset in words)

@@ -171,7 +171,7 @@ class RunReceiver:
         """Validate the lines of the batch, and store them."""
         lines = [(number, self._read(raw, place)) for place, (number, raw) in enumerate(self._batch)]
         self._batch = []
-        found = self._found({line.upload for _, line in lines if isinstance(line, RunLine) and line.upload})
+        found = self._found({line.upload for _, line in lines if isinstance(line, RunLine) and line.upload is not None})
         if self._is_new and (marked := {upload.key for upload in found.values() if isinstance(upload, Upload)}):
             mark_uses(self._dependencies, self._job, marked)
         for number, line in lines:

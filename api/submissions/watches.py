@@ -146,12 +146,15 @@ def _created(dependencies: Dependencies, asking: accept.SubmissionContext, body:
 def _id(dependencies: Dependencies, asking: accept.SubmissionContext, given: dict[str, Any]) -> str:
     """Return the id of the watch. With an idempotency key, it is derived from the key and the request.
 
-    So the record of an id stays the same, also if the watch is removed and added again.
+    So the record of an id stays the same, also if the watch is removed and added again. A watch that exists under the
+    id that is derived with the previous server key keeps this id.
     """
     if asking.key is None:
         return keys.new_id()
     meaning = json.dumps([asking.tenant, asking.key, given], sort_keys=True)
-    return keys.derived_id(dependencies.server_key, f"\0watch\0{meaning}".encode())
+    newest, *before = (keys.derived_id(key, f"\0watch\0{meaning}".encode()) for key in dependencies.server_keys)
+    known = (watch for watch in before if _stored(dependencies, keys.watch(asking.tenant, watch)) is not None)
+    return next(known, newest)
 
 
 def _stored(dependencies: Dependencies, key: str) -> Watch | None:

@@ -82,6 +82,7 @@ BAD_LINES = [
     pytest.param({"custom_id": "a"}, "line_invalid", None, id="nothing to segment"),
     pytest.param({"upload": 7}, "malformed", "#/upload", id="a number"),
     pytest.param({"upload": "a" * 26}, "upload_unknown", "#/upload", id="unknown upload"),
+    pytest.param({"upload": ""}, "upload_unknown", "#/upload", id="empty upload"),
     pytest.param({"uplaod": "x", "upload": "y"}, "option_unknown", "#", id="unknown name"),
     pytest.param({"upload": "ONE", "prompts": ["a", ""]}, "prompt_empty", "#/prompts/1", id="empty prompt"),
     pytest.param({"upload": "ONE", "options": []}, "malformed", "#/options", id="no options"),

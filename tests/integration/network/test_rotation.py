@@ -4,13 +4,16 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from maskrelay.callbacks.signature import derive_secret
+from tests.support.builders.credentials import folder_credential, write_credentials
 from tests.support.drivers.api_jobs import (
+    PROMPT,
     accepted,
     failed,
     finish,
@@ -42,9 +45,9 @@ def told(api: RunningApi, job: str) -> None:
 
 
 @contextmanager
-def changed(folder: Path, valkey: str, *, before: str | None) -> Iterator[RunningApi]:
+def changed(folder: Path, valkey: str, *, before: str | None, **more: Any) -> Iterator[RunningApi]:
     """The service over the same store and ledger under the next server key."""
-    with running_api(folder, valkey, server_key=NEXT_SERVER_KEY, server_key_before=before) as api:
+    with running_api(folder, valkey, server_key=NEXT_SERVER_KEY, server_key_before=before, **more) as api:
         yield api
 
 
@@ -83,6 +86,24 @@ def test_a_repeat_finds_its_job_after_the_server_key_was_changed(tmp_path: Path,
         assert submit(north, b"pixels", headers={"Idempotency-Key": "gone"}).status_code == 410
         other = {"headers": {"Idempotency-Key": "day"}}
         assert accepted(north, **other) == accepted(north, **other)
+
+
+def test_a_repeat_finds_its_watch_after_the_server_key_was_changed(tmp_path: Path, empty_valkey: str) -> None:
+    (data := tmp_path / "data").mkdir()
+    credentials = {"credentials_file": str(write_credentials(tmp_path / "c.json", folder_credential(data)))}
+    body = {"source": f"{data.as_uri()}/", "prompts": [PROMPT]}
+
+    def asked(api: RunningApi, key: str) -> str:
+        with api.client() as north:
+            answer = north.post("/v1/watches", json=body, headers={"Idempotency-Key": key})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    with running_api(tmp_path / "store", empty_valkey, **credentials) as api:
+        watch = asked(api, "night")
+    with changed(tmp_path / "store", empty_valkey, before=SERVER_KEY, **credentials) as api:
+        assert asked(api, "night") == watch
+        assert asked(api, "day") == asked(api, "day") != watch
 
 
 def test_without_the_key_of_before_a_sealed_secret_stays_closed_and_nothing_is_sent(

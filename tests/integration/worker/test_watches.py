@@ -399,6 +399,8 @@ def test_event_grid_validates_the_address(api: RunningApi, client: httpx.Client,
     kind = "Microsoft.EventGrid.SubscriptionValidationEvent"
     answer = client.post(watch["events"], json=[{"eventType": kind, "data": {"validationCode": "512d38b6"}}])
     assert (answer.status_code, answer.json()) == (200, {"validationResponse": "512d38b6"})
+    deep = client.post(watch["events"], content=b"[" * 40 + b"]" * 40, headers={"content-type": "application/json"})
+    assert (deep.status_code, deep.json()["code"]) == (422, "nested_too_deep")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,11 @@ from api.submissions.file_names import file_name_in
         (b"form-data; name=\"image\"; filename*=UTF-8'de'%E8%85%B9%E9%83%A8.dcm", "腹部.dcm"),
         (b"form-data; name=\"image\"; filename*=iso-8859-1''M%FCller.png", "Müller.png"),
         (b"form-data; name=\"image\"; filename*=no-such-charset''M%C3%BCller.png", "Müller.png"),
+        (b"form-data; name=\"image\"; filename*=undefined''M%C3%BCller.png", "Müller.png"),
+        # not valid as encoded words: base64 of a wrong length, other characters than ASCII, and no charset
+        (b'form-data; name=image; filename="=?utf-8?B?a?="', "=?utf-8?B?a?="),
+        ('form-data; name=image; filename="=?utf-8?B?aü?="'.encode(), "=?utf-8?B?aü?="),
+        (b'form-data; name=image; filename="=?undefined?Q?a?="', "a"),
         (b'form-data; name="image"; filename="ward/eye.png"', "ward/eye.png"),
         (b'form-data; name="image"; filename=""', None),
         (b'form-data; name="image"', None),
