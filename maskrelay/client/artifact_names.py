@@ -52,6 +52,9 @@ def given_name(headers: httpx.Headers) -> str | None:
 
 
 def given_sha256(headers: httpx.Headers) -> str | None:
-    """Return the SHA-256 of the artifact, from its ETag, or None."""
-    tag = headers.get("etag", "").strip('"')
+    """Return the SHA-256 of the artifact, from its ETag, or None.
+
+    A proxy that compresses a response makes its ETag weak (`W/"…"`). The hash is still that of the decoded body.
+    """
+    tag = headers.get("etag", "").removeprefix("W/").strip('"')
     return tag if re.fullmatch(r"[0-9a-f]{64}", tag) else None

@@ -11,6 +11,8 @@ from maskrelay.network.response_bodies import Decoder
 
 #: The largest body, and the longest head of a part, in bytes.
 _MOST_BYTES, _LONGEST_HEAD = 64 << 30, 16 << 10
+#: The most digits of the length of a file.
+_LONGEST_LENGTH = 18
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -64,7 +66,7 @@ class ArtifactParts:
         self._head.clear()
         headers, body = _headers(head), next(self._parts, None)
         length = headers.get("content-length", "")
-        if body is None or not length.isdecimal():
+        if body is None or not length.isdecimal() or len(length) > _LONGEST_LENGTH:
             self._is_damaged = True
             return b""
         self._file = body.from_service(httpx.codes.OK, headers)
@@ -93,5 +95,5 @@ class ArtifactParts:
 
 
 def _headers(head: bytes) -> httpx.Headers:
-    lines = (line.partition(":") for line in head.decode("latin-1").split("\r\n"))
+    lines = (line.partition(":") for line in head.decode("ascii", "ignore").split("\r\n"))
     return httpx.Headers([(name.strip(), value.strip()) for name, colon, value in lines if colon])

@@ -17,6 +17,7 @@ from maskrelay.client import (
     watch_commands,
 )
 from maskrelay.client.output import add_common_options
+from maskrelay.client.table import printable
 from maskrelay.errors import ClientError, MaskrelayError
 
 _EPILOG = """\
@@ -39,9 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = given.run(given)
     except MaskrelayError as error:
-        _say(" ".join([f"maskrelay: {error.detail}", *getattr(error, "__notes__", ())]))
+        _say(printable(" ".join([f"maskrelay: {error.detail}", *getattr(error, "__notes__", ())])))
         for place, detail in error.answer.places if error.answer else ():
-            _say(f"  {place}: {detail}")
+            _say(printable(f"  {place}: {detail}"))
         return 4 if isinstance(error, ClientError) else 3
     except BrokenPipeError:  # for example in `maskrelay jobs | head`
         with suppress(OSError):

@@ -19,7 +19,7 @@ from maskrelay.client.artifact_names import folders_of, inserted
 from maskrelay.client.artifact_parts import ArtifactParts, address_of
 from maskrelay.client.exchange import Broken, Concurrently, Exchange, Operation, Reply
 from maskrelay.client.responses import pictures
-from maskrelay.client.service_calls import lies_elsewhere, reply_once, reply_to
+from maskrelay.client.service_calls import address_elsewhere, lies_elsewhere, reply_once, reply_to
 from maskrelay.contract.views.job_views import MOST_TOGETHER, FrameShown, ItemShown, MaskShown
 from maskrelay.errors import MaskrelayError, OptionInvalid, ServiceUnreachable
 
@@ -96,8 +96,9 @@ class Folder:
             for number, _ in found:
                 del missing[number]
             while len(saved) in fetched:
-                wanted, body = artifacts[len(saved)], fetched.pop(len(saved))
+                wanted, body = artifacts[len(saved)], fetched[len(saved)]
                 path = body if isinstance(body, Path) else self._place(wanted, body)
+                del fetched[len(saved)]
                 self._taken.add(str(path).casefold())
                 saved.append(wanted.as_saved(path))
                 if isinstance(body, ArtifactBody):
@@ -251,7 +252,7 @@ def _receive(body: ArtifactBody, link: str) -> Operation[ServiceUnreachable | No
     reply = yield from reply_to(Exchange("GET", link, receive=body.from_service))
     if not lies_elsewhere(reply.status, reply.headers) or body.existing is not None:
         return None
-    address = reply.url.join(reply.headers["location"])
+    address = address_elsewhere(reply)
     store = f"the object store at {address.host}, to which maskrelay redirects,"  # the rest of the address is secret
     stored: Reply | Broken = yield Exchange("GET", str(address), elsewhere=True, receive=body.from_store)
     if isinstance(stored, Broken):

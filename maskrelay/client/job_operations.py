@@ -10,7 +10,7 @@ from maskrelay.client.download import Folder, SavedFile, SaveRecord, wanted
 from maskrelay.client.exchange import Exchange, Operation, Pause
 from maskrelay.client.manifest import write_manifest
 from maskrelay.client.responses import Pages, read_as
-from maskrelay.client.service_calls import call, get, lies_elsewhere, post, reply_to
+from maskrelay.client.service_calls import address_elsewhere, call, delete, get, lies_elsewhere, post, reply_to
 from maskrelay.contract.records.job import TERMINAL
 from maskrelay.contract.views.dead_letter_views import RedriveList
 from maskrelay.contract.views.delivery_views import DeliveryList, DeliveryShown
@@ -128,8 +128,7 @@ def artifact_bytes(link: str) -> Operation[bytes]:
     reply = yield from reply_to(Exchange("GET", link))
     if not lies_elsewhere(reply.status, reply.headers):
         return reply.body
-    address = str(reply.url.join(reply.headers["location"]))
-    stored = yield from reply_to(Exchange("GET", address, elsewhere=True))
+    stored = yield from reply_to(Exchange("GET", str(address_elsewhere(reply)), elsewhere=True))
     return stored.body
 
 
@@ -138,7 +137,7 @@ def cancelled_job(job_id: str) -> Operation[JobShown]:
 
 
 def deleted_job(job_id: str) -> Operation[None]:
-    yield from reply_to(Exchange("DELETE", f"/v1/jobs/{job_id}"))
+    yield from delete(f"/v1/jobs/{job_id}")
 
 
 def redriven_job(job_id: str, code: str | None) -> Operation[JobShown]:

@@ -33,11 +33,14 @@ def write_manifest(folder: Path, job: str, items: Sequence[ItemShown], saved: Se
 def _write(path: Path, document: Any) -> None:
     """Write a JSON document atomically."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as written:
-        json.dump(document, written, indent=2, ensure_ascii=False)
-        written.write("\n")
-    open_to_all(name)
-    Path(name).replace(path)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as written:
+            json.dump(document, written, indent=2, ensure_ascii=False)
+            written.write("\n")
+        open_to_all(name)
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def _write_label_names(items: Sequence[ItemShown], saved: Sequence[SavedFile]) -> None:

@@ -7,7 +7,7 @@ import httpx
 
 from maskrelay.client.exchange import Broken, Exchange, Reply
 from maskrelay.client.upload_sources import Part
-from maskrelay.errors import NotFound, OptionInvalid
+from maskrelay.errors import NotFound, OptionInvalid, ServiceAnswerUnknown
 
 
 class ServiceAddress:
@@ -19,8 +19,13 @@ class ServiceAddress:
         self.headers: dict[str, str] = {"Authorization": f"Bearer {api_key}", "Accept": "application/json"}
 
     def address(self, path_or_link: str) -> str:
-        """Return the URL of a path or a link. A link may contain another address of the service, which is replaced."""
+        """Return the URL of a path or a link. A link may contain another address of the service, which is replaced.
+
+        Raises ServiceAnswerUnknown for a link that is neither.
+        """
         _, found, rest = path_or_link.rpartition("/v1/")  # the prefix of a gateway may contain another /v1/
+        if not found and not path_or_link.startswith("/"):  # it could continue the name of the host
+            raise ServiceAnswerUnknown("The service named a link that is not its own.")
         return f"{self.url}/v1/{rest}" if found else self.url + path_or_link
 
     def request(
@@ -28,7 +33,8 @@ class ServiceAddress:
     ) -> httpx.Request:
         """Return a new request for each attempt, because a streamed body cannot be sent twice.
 
-        Raises OptionInvalid for a number that JSON does not have, and NotFound for an id that leads to another path.
+        Raises OptionInvalid for a number that JSON does not have, NotFound for an id that leads to another path, and
+        ServiceAnswerUnknown for a link that cannot be an address.
         """
         body: dict[str, Any] = {} if exchange.json is None else {"json": exchange.json}
         if files or exchange.form:
@@ -36,9 +42,13 @@ class ServiceAddress:
         if not exchange.elsewhere and {".", ".."} & set(exchange.address.split("/")):
             raise NotFound
         try:
+            address = httpx.URL(exchange.address if exchange.elsewhere else self.address(exchange.address))
+        except (httpx.InvalidURL, UnicodeError):
+            raise ServiceAnswerUnknown("The service named a link that cannot be an address.") from None
+        try:
             return http.build_request(
                 exchange.method,
-                exchange.address if exchange.elsewhere else self.address(exchange.address),
+                address,
                 params=exchange.params or None,
                 headers=exchange.headers,
                 timeout=self.timeout_s + exchange.wait_s,

@@ -19,6 +19,8 @@ _TRIES = 4
 #: Three pauses in seconds: the client's own first pause, its own longest pause, and the longest pause that the service
 #: may request.
 _PAUSE, _LONGEST_PAUSE, _LONGEST_ASKED = 0.25, 2.0, 30.0
+#: No service asks for a pause of so many seconds.
+_FOREVER = 1e9
 #: The largest problem document that is read, in bytes.
 _MOST_PROBLEM_BYTES = 1 << 20
 _BY_CODE = {cls.code: cls for _, cls in tree()}
@@ -53,7 +55,7 @@ def call(exchange: Exchange, *, patience: timedelta = timedelta(0)) -> Operation
     reply = yield from reply_to(exchange, patience=patience)
     try:
         return json.loads(reply.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ServiceAnswerUnknown(f"{reply.url.host} did not return JSON; is this maskrelay?") from None
 
 
@@ -74,6 +76,17 @@ def reply_to(exchange: Exchange, *, patience: timedelta = timedelta(0)) -> Opera
                 raise
             pause = Pause(pause_after(tries, error))
         yield pause
+
+
+def delete(address: str) -> Operation[None]:
+    """Delete something.
+
+    Raises ServiceAnswerUnknown for a response other than 204, such as the page of a proxy that asks to sign in.
+    """
+    reply = yield from reply_to(Exchange("DELETE", address))
+    if reply.status != httpx.codes.NO_CONTENT:
+        said = f"{reply.url.host} returned {reply.status}, which does not confirm the deletion; is this maskrelay?"
+        raise ServiceAnswerUnknown(said)
 
 
 def reply_once(exchange: Exchange) -> Operation[Reply]:
@@ -100,6 +113,19 @@ def _problem_or(receive: Receive) -> Receive:
 def lies_elsewhere(status: int, headers: Mapping[str, str]) -> bool:
     """Return whether the service redirects to its object store. A redirect by a proxy in between has no ETag."""
     return status == httpx.codes.TEMPORARY_REDIRECT and {"etag", "location"} <= headers.keys()
+
+
+def address_elsewhere(reply: Reply) -> httpx.URL:
+    """Return the address in the object store to which the service redirects. Raises ServiceAnswerUnknown."""
+    try:
+        address = reply.url.join(reply.headers["location"])
+        address.raw_host.decode().encode("idna")  # raises an error for the name of a host that cannot be looked up
+        is_plain = address.scheme in {"http", "https"} and 0 < (address.port or 80) < 1 << 16
+    except (httpx.InvalidURL, ValueError):
+        is_plain = False
+    if not is_plain:
+        raise ServiceAnswerUnknown("The service redirects to something that is not an address.")
+    return address
 
 
 def error_of(reply: Reply | Broken) -> MaskrelayError | None:
@@ -141,7 +167,7 @@ def _problem(reply: Reply) -> MaskrelayError:
     try:
         problem = json.loads(reply.body)
         code, detail = str(problem["code"]), str(problem.get("detail") or problem.get("title"))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, RecursionError, TypeError, KeyError):
         unknown = ServiceUnreachable if reply.status in _BUSY else ServiceAnswerUnknown
         said = unknown(f"{reply.base} returned {reply.status} without an explanation; is this maskrelay?")
         asked = reply.headers.get("retry-after", "")  # a gateway in between may ask for a pause too
@@ -161,10 +187,11 @@ def _service_answer(status: int, code: str, problem: dict[str, Any]) -> ServiceA
     A member whose form this client does not know is treated as absent.
     """
     retry_after_s, places, trace_id = (problem.get(name) for name in ("retry_after_s", "errors", "trace_id"))
+    is_number = isinstance(retry_after_s, int | float)
     return ServiceAnswer(
         status,
         code,
-        retry_after_s=float(retry_after_s) if isinstance(retry_after_s, int | float) else None,
+        retry_after_s=float(retry_after_s) if is_number and 0 <= retry_after_s < _FOREVER else None,
         places=tuple(
             (str(place.get("pointer", "")), str(place.get("detail", "")))
             for place in (places if isinstance(places, list) else ())

@@ -13,6 +13,7 @@ from maskrelay.client.exchange import Broken, Concurrently, Exchange, Operation,
 from maskrelay.client.service_address import ServiceAddress
 from maskrelay.client.service_calls import error_of
 from maskrelay.client.upload_sources import parts
+from maskrelay.errors import ServiceAnswerUnknown
 from maskrelay.network.certificates import client_context
 from maskrelay.network.http_clients import client_options
 
@@ -60,8 +61,7 @@ class Connection:
                 for piece in answer.iter_raw():
                     whole.feed(piece)
                 error = error_of(self.service.reply(answer, whole.body))
-                assert error is not None
-                raise error
+                raise error or ServiceAnswerUnknown(f"{answer.url.host} redirects the stream; is this maskrelay?")
             yield answer.iter_raw()
         finally:
             answer.close()

@@ -109,7 +109,7 @@ class JobEvents:
 def _event(event_id: str, kind: str, data: str) -> JobEvent:
     try:
         document = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ServiceAnswerUnknown("The service sent an event that is not JSON.") from None
     if not isinstance(document, dict):
         raise ServiceAnswerUnknown("The service sent an event that is not a JSON object.")

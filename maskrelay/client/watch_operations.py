@@ -6,7 +6,7 @@ from typing import Any
 
 from maskrelay.client.exchange import Exchange, Operation
 from maskrelay.client.responses import read_as
-from maskrelay.client.service_calls import call, get, reply_to
+from maskrelay.client.service_calls import call, delete, get
 from maskrelay.contract.views.watch_views import WatchList, WatchShown
 
 
@@ -24,4 +24,4 @@ def watches_shown() -> Operation[list[WatchShown]]:
 
 
 def removed_watch(watch_id: str) -> Operation[None]:
-    yield from reply_to(Exchange("DELETE", f"/v1/watches/{watch_id}"))
+    yield from delete(f"/v1/watches/{watch_id}")

@@ -71,6 +71,8 @@ def test_a_file_that_is_there_already_is_skipped(tmp_path: Path) -> None:
         (response({**FILES, "d.png": b"one too many"}), 3),
         (response(damaged=True), 0),
         (b"--boundary\r\nContent-Type: image/png\r\n\r\nwithout a length", 0),
+        (b"--boundary\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nwithout an end", 0),
+        ("--boundary\r\nContent-Length: \u0663\r\nü: x\r\n\r\nin other digits".encode(), 0),
         (b"x" * 100_000, 0),
         (b"", 0),
     ],

@@ -111,6 +111,13 @@ def test_a_store_that_fails_is_named_without_the_rest_of_its_address(tmp_path: P
     assert "signed" not in str(caught.value)
 
 
+@pytest.mark.parametrize("address", ["http://h:99999999/m", f"http://{'a' * 70}.example/m", "file:///etc/passwd"])
+def test_a_redirect_to_no_address_is_an_error(tmp_path: Path, address: str) -> None:
+    with service(ONE, moved_to(address)) as one, pytest.raises(errors.ServiceAnswerUnknown, match="not an address"):
+        one.client.save("j1", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_redirect_that_says_nothing_of_the_file_is_not_followed(tmp_path: Path) -> None:
     moved = Answer(301, b"", (("location", "/v1/jobs/j1/artifacts/0-0-0.mask.png"),))
     with service(ONE, moved, MASK) as one, pytest.raises(errors.ServiceAnswerUnknown, match="returned 301"):

@@ -57,13 +57,13 @@ def test_a_table_aligns_numbers_to_the_right_and_shows_no_control_characters() -
 
 
 def test_a_refusal_is_one_line_with_its_places_and_exit_code_3(use, capsys: pytest.CaptureFixture[str]) -> None:
-    places = [{"pointer": "#/prompt", "detail": "Remove the sign."}]
+    places = [{"pointer": "#/prompt", "detail": "Remove the \x1b[2Jsign."}]
     with service(problem(422, "prompt_has_ampersand", "A prompt contains '&'.", errors=places)) as one:
         use(one)
         assert main(["status", "j1"]) == 3
     told = capsys.readouterr()
     assert told.out == ""
-    assert told.err == "maskrelay: A prompt contains '&'.\n  #/prompt: Remove the sign.\n"
+    assert told.err == "maskrelay: A prompt contains '&'.\n  #/prompt: Remove the ?[2Jsign.\n"
 
 
 def test_a_service_that_is_away_is_exit_code_4_and_no_traceback(use, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from maskrelay import errors
 from maskrelay.client.artifact_names import safe_name
-from tests.unit.client.services import MASK, ONE, artifact, item, items, service, with_files
+from tests.unit.client.services import MASK, ONE, Answer, artifact, item, items, service, with_files
 
 
 def test_every_artifact_is_saved_under_its_readable_name(tmp_path: Path) -> None:
@@ -50,6 +50,23 @@ def test_what_is_there_already_and_equal_is_not_written_again(tmp_path: Path) ->
     with service(ONE, MASK) as one:
         one.client.save("j1", tmp_path)
     assert path.stat().st_ino == before
+
+
+def test_a_file_whose_etag_a_proxy_made_weak_is_saved_once(tmp_path: Path) -> None:
+    tag, name = MASK.headers
+    weak = Answer(200, MASK.body, (("etag", f"W/{tag[1]}"), name))
+    for _ in range(2):
+        with service(ONE, weak) as one:
+            one.client.save("j1", tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "røntgen-disc.mask.png"]
+
+
+def test_a_file_that_cannot_get_its_name_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "ward").write_bytes(b"a file, not a folder")
+    mask = artifact(b"m", "attachment; filename=1.mask.png")
+    with service(items(named("a", "ward/1.png")), mask) as one, pytest.raises(OSError, match="ward"):
+        one.client.save("j1", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["ward"]
 
 
 def test_a_file_of_other_content_is_never_overwritten(tmp_path: Path) -> None:

@@ -212,11 +212,37 @@ def test_a_service_that_stays_busy_is_given_up_with_its_reason() -> None:
         Answer(200, []),
         Answer(404, b"<html>not here</html>"),
         Answer(418, {"message": "teapot"}),
+        Answer(200, b"[" * 200_000),
+        Answer(404, b"[" * 200_000),
     ],
 )
 def test_an_answer_of_something_else_is_said_to_be_unreadable(answer: Answer) -> None:
     with service(answer) as one, pytest.raises(errors.ServiceAnswerUnknown):
         one.client.job("j1")
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1, pytest.param(10**400, id="huge"), "soon"])
+def test_a_pause_that_cannot_be_made_is_ignored(seconds: object) -> None:
+    answer = problem(409, "not_cancellable", retry_after_s=seconds)
+    with service(answer) as one, pytest.raises(errors.NotCancellable) as caught:
+        one.client.cancel("j1")
+    assert caught.value.answer is not None
+    assert caught.value.answer.retry_after_s is None
+
+
+def test_only_204_confirms_a_deletion() -> None:
+    """Otherwise, the page of a proxy that asks to sign in would look like success."""
+    with service(Answer(204, b""), Answer(200, b"<html>Sign in</html>")) as one:
+        one.client.delete("j1")
+        for delete in (one.client.delete, one.client.unwatch):
+            with pytest.raises(errors.ServiceAnswerUnknown, match="does not confirm"):
+                delete("j1")
+
+
+def test_a_redirected_stream_of_events_is_an_error() -> None:
+    moved = Answer(307, b"", (("location", "/x"), ("etag", '"x"')))
+    with service(moved) as one, pytest.raises(errors.ServiceAnswerUnknown, match="redirects"):
+        next(iter(one.client.events("j1")))
 
 
 def test_a_service_that_is_not_there_is_named_with_advice() -> None:
