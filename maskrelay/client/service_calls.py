@@ -187,11 +187,10 @@ def _service_answer(status: int, code: str, problem: dict[str, Any]) -> ServiceA
     A member whose form this client does not know is treated as absent.
     """
     retry_after_s, places, trace_id = (problem.get(name) for name in ("retry_after_s", "errors", "trace_id"))
-    is_number = isinstance(retry_after_s, int | float)
     return ServiceAnswer(
         status,
         code,
-        retry_after_s=float(retry_after_s) if is_number and 0 <= retry_after_s < _FOREVER else None,
+        retry_after_s=_pause(retry_after_s),
         places=tuple(
             (str(place.get("pointer", "")), str(place.get("detail", "")))
             for place in (places if isinstance(places, list) else ())
@@ -199,3 +198,7 @@ def _service_answer(status: int, code: str, problem: dict[str, Any]) -> ServiceA
         ),
         trace_id=trace_id if isinstance(trace_id, str) else None,
     )
+
+
+def _pause(seconds: Any) -> float | None:
+    return float(seconds) if isinstance(seconds, int | float) and 0 <= seconds < _FOREVER else None
