@@ -5,6 +5,8 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import httpx
+
 from maskrelay.client.submission import Submission, texts
 from maskrelay.client.upload_sources import Source, sources_of
 from maskrelay.contract.records.job import Lane
@@ -20,9 +22,26 @@ def service_and_key(url: str | None, api_key: str | None) -> tuple[str, str]:
     api_key = api_key or os.environ.get("MASKRELAY_API_KEY")
     if not api_key:
         raise SettingsError("There is no API key. Set MASKRELAY_API_KEY, or pass `api_key`.")
+    if not (api_key.isascii() and api_key.isprintable()):
+        raise SettingsError("The API key contains a character that no key has. Copy it again.")
+    _check_url(url)
+    return url, api_key
+
+
+def _check_url(url: str) -> None:
+    """Raise SettingsError if this cannot be the address of a service. A password in it is not quoted."""
     if not url.startswith(("http://", "https://")):
         raise SettingsError(f"{url} is not the address of a service. It must begin with http:// or https://.")
-    return url, api_key
+    try:
+        address = httpx.URL(url)
+        address.raw_host.decode().encode("idna")  # raises an error for a name that cannot be looked up
+        is_address = bool(address.host) and 0 < (address.port or 80) < 1 << 16
+    except (httpx.InvalidURL, ValueError):
+        raise SettingsError("The address of the service is not a valid URL.") from None
+    if address.userinfo:  # it would be sent instead of the key
+        raise SettingsError("The address of the service must not contain a user name or a password.")
+    if not is_address:
+        raise SettingsError("The address of the service is not a valid URL.")
 
 
 def job_options(

@@ -111,6 +111,8 @@ def _document(path: Path) -> dict[str, Any]:
         document: dict[str, Any] = _read(path, tomllib.loads)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise SettingsError(f"{path} is nested too deep.") from None
     return document
 
 
@@ -119,3 +121,5 @@ def _read(path: Path, parse: Callable[[str], Any]) -> Any:
         return parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not UTF-8 text.") from None

@@ -41,5 +41,5 @@ def named_value(text: str) -> tuple[str, Any]:
         raise argparse.ArgumentTypeError("an option must be NAME=VALUE")
     try:
         return name, json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return name, value

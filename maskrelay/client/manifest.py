@@ -60,7 +60,7 @@ def _job_of(path: Path) -> str | None:
     """Return the id of the job to which the manifest belongs, or None if the file is not a manifest."""
     try:
         found: str | None = json.loads(path.read_bytes())["job"]["id"]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, RecursionError, TypeError, KeyError):
         return None
     return found
 

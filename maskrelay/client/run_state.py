@@ -107,7 +107,7 @@ class RunState(UploadRecord, SaveRecord):
                 document = json.loads(line)
                 if document.get("service") == self._url:
                     self._take(document)
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
                 continue  # a line that was cut by a crash
         if content and not content.endswith(b"\n"):
             os.write(self._descriptor, b"\n")

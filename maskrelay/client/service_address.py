@@ -33,8 +33,8 @@ class ServiceAddress:
     ) -> httpx.Request:
         """Return a new request for each attempt, because a streamed body cannot be sent twice.
 
-        Raises OptionInvalid for a number that JSON does not have, NotFound for an id that leads to another path, and
-        ServiceAnswerUnknown for a link that cannot be an address.
+        Raises OptionInvalid for a number or a text that cannot be sent, NotFound for an id that leads to another path,
+        and ServiceAnswerUnknown for a link that cannot be an address.
         """
         body: dict[str, Any] = {} if exchange.json is None else {"json": exchange.json}
         if files or exchange.form:
@@ -54,8 +54,8 @@ class ServiceAddress:
                 timeout=self.timeout_s + exchange.wait_s,
                 **body,
             )
-        except UnicodeError:  # of a header
-            raise
+        except UnicodeError:
+            raise OptionInvalid("A text has a character that cannot be sent.") from None
         except ValueError:  # of the encoder of JSON
             raise OptionInvalid("A number must be finite.") from None
 

@@ -77,7 +77,7 @@ def key_of(
     """
     content = [[source.name, (sha256 or NamedSource.sha256)(source)] for source in files]
     canonical = json.dumps([content, list(prompts), options], sort_keys=True, ensure_ascii=False, default=str)
-    return f"content-{hashlib.sha256(canonical.encode()).hexdigest()}"
+    return f"content-{hashlib.sha256(canonical.encode(errors='surrogatepass')).hexdigest()}"
 
 
 def texts(given: str | Sequence[str], what: str) -> list[str]:

@@ -151,7 +151,16 @@ def _names(paths: Sequence[Path]) -> dict[Path, str]:
         return {}
     whole = {path: Path(os.path.abspath(path)) for path in paths}  # noqa: PTH100 - resolve() would follow links
     shared = Path(os.path.commonpath([path.parent for path in whole.values()]))
-    return {path: full.relative_to(shared).as_posix() for path, full in whole.items()}
+    return {path: _text(full.relative_to(shared).as_posix()) for path, full in whole.items()}
+
+
+def _text(name: str) -> str:
+    """Return the name of a file as text. A name that is not UTF-8 is read as the service reads it, as Windows-1252."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode("cp1252", "replace")
+    return name
 
 
 def _own_name(number: int, several: Sequence[Any]) -> str:

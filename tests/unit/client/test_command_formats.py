@@ -159,6 +159,10 @@ def test_a_profile_has_the_address_and_the_key(
     (tmp_path / "maskrelay.toml").write_text("not toml")
     assert main(["jobs"]) == 3
     assert "is not valid TOML" in capsys.readouterr().err
+    for content, said in ((b"\xff", "is not UTF-8"), (b"a=" + b"[" * 100_000, "is nested too deep")):
+        (tmp_path / "maskrelay.toml").write_bytes(content)
+        assert main(["jobs"]) == 3
+        assert said in capsys.readouterr().err
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -83,6 +83,13 @@ def test_what_cannot_be_sent_is_refused_before_anything_is_sent() -> None:
             one.client.watch("s3://b/in/", ["disc"], settle_s=float("nan"))
         with pytest.raises(NotFound):
             one.client.unwatch("../jobs/j1")
+        for text in ("\ud800", "\udcff"):
+            with pytest.raises(OptionInvalid):
+                one.client.submit([b"a"], [text])
+            with pytest.raises(OptionInvalid):
+                one.client.watch("s3://b/in/", [text])
+        with pytest.raises(OptionInvalid):
+            one.client.submit([b"a"], ["disc"], idempotency_key="ü")
         assert one.lines == []
 
 
@@ -254,13 +261,32 @@ def test_a_service_that_is_not_there_is_named_with_advice() -> None:
     assert "is it running" in caught.value.detail
 
 
-@pytest.mark.parametrize(("url", "key"), [("http://x", None), ("x:8080", "k")])
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("http://x", None),
+        ("http://x", "ü"),
+        ("http://x", "k\nx: y"),
+        ("x:8080", "k"),
+        ("http://[::1", "k"),
+        ("http://x:99999", "k"),
+        ("http://", "k"),
+        (f"http://{'a' * 70}.example", "k"),
+    ],
+)
 def test_a_client_without_key_or_with_a_strange_address_is_not_made(
     url: str, key: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MASKRELAY_API_KEY", raising=False)
     with pytest.raises(errors.SettingsError):
         Client(url, key)
+
+
+def test_an_address_with_a_password_is_refused_and_not_quoted() -> None:
+    """It would be sent instead of the key, and every message about the address would contain it."""
+    with pytest.raises(errors.SettingsError, match="user name") as caught:
+        Client("http://me:secret@x", "k")
+    assert "secret" not in str(caught.value)
 
 
 def test_address_and_key_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

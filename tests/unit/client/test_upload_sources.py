@@ -1,4 +1,5 @@
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,14 @@ def test_names_keep_the_folders_below_the_one_that_all_files_share(tmp_path: Pat
     assert [source.name for source in sources_of(paths[1:])] == ["1.png", "deep/2.png"]
     monkeypatch.chdir(tmp_path / "patients" / "a")
     assert [source.name for source in sources_of(["1.png", "../b/1.png"])] == ["a/1.png", "b/1.png"]
+
+
+def test_a_file_whose_name_is_not_utf_8_is_sent_with_the_name_that_the_service_would_read(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"M\xfcller.png")).write_bytes(b"x")
+    with service(job()) as one:
+        one.client.submit(list(tmp_path.iterdir()), ["disc"])
+        heads = [head for head, _ in parts_of(one.server.seen[0])]
+    assert any('filename="Müller.png"' in head for head in heads)
 
 
 def test_bytes_and_binary_files_are_sent_as_they_are(tmp_path: Path) -> None:
