@@ -80,7 +80,7 @@ async def show_job(request: Request, job: str) -> Response:
     wait = wait_asked(request.headers)
     known = await in_thread(find_job, dependencies, tenant_of(request), job)
     if wait and not known.terminal:
-        await until_ended(dependencies, job, wait)
+        await until_ended(request, job, wait)
         known = await in_thread(find_job, dependencies, tenant_of(request), job)
     etag = etag_of(known)
     headers = {**PRIVATE, "ETag": etag}

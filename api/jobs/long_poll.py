@@ -7,7 +7,9 @@ import asyncio
 import time
 from contextlib import suppress
 
-from api.dependencies import Dependencies, in_thread
+from starlette.requests import Request
+
+from api.dependencies import Dependencies, dependencies_of, in_thread
 from maskrelay.errors import LedgerUnavailable
 from maskrelay.rules.lifecycle import is_terminal
 
@@ -15,12 +17,13 @@ from maskrelay.rules.lifecycle import is_terminal
 _FIRST_PAUSE_S, _FACTOR, _LONGEST_PAUSE_S = 0.25, 4, 2.0
 
 
-async def until_ended(dependencies: Dependencies, job: str, seconds: int, *, is_new: bool = False) -> None:
-    """Wait until the job is terminal, the time is over, or this process shuts down.
+async def until_ended(request: Request, job: str, seconds: int, *, is_new: bool = False) -> None:
+    """Wait until the job is terminal, the time is over, the caller has disconnected, or this process shuts down.
 
     The state of a job that was accepted just now (`is_new`) is not checked at once. An outage of the ledger does not
     end the wait.
     """
+    dependencies = dependencies_of(request)
     deadline, pause = time.monotonic() + seconds, _FIRST_PAUSE_S
     with dependencies.ends.of(job) as ended:
         if not is_new and await _has_ended(dependencies, job):
@@ -29,7 +32,7 @@ async def until_ended(dependencies: Dependencies, job: str, seconds: int, *, is_
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(pause, left)):
                     await ended.wait()
-            if ended.is_set() or await _has_ended(dependencies, job):
+            if ended.is_set() or await request.is_disconnected() or await _has_ended(dependencies, job):
                 return
             pause = min(pause * _FACTOR, _LONGEST_PAUSE_S)
 

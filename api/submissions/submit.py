@@ -179,7 +179,7 @@ async def answer_accepted(
     dependencies = dependencies_of(request)
     # A repeat may be of a job that ended so long ago that the ledger has forgotten it.
     if wait and (is_new or not (await in_thread(_known, dependencies, submission)).terminal):
-        await until_ended(dependencies, submission.id, wait, is_new=is_new)
+        await until_ended(request, submission.id, wait, is_new=is_new)
     url, caller = job_url(base_of(request), submission.id), caller_of(request)
 
     def read() -> tuple[JobSnapshot, list[Any] | None]:

@@ -16,8 +16,9 @@ class Authentication:
 
     Paths in `public` need no caller. If `metrics_key` is given, it protects the paths in `operators`.
 
-    Raises Unauthenticated or IssuerUnavailable. Raises Malformed if the declared length is not a number, and
-    BodyTooLarge if it is more than `max_body_bytes`. The real length is checked by the code that receives the body.
+    Raises Unauthenticated or IssuerUnavailable. Raises Malformed if the declared length is not a number, or if the body
+    has another framing too, and BodyTooLarge if the length is more than `max_body_bytes`. The real length is checked by
+    the code that receives the body.
     """
 
     def __init__(
@@ -66,6 +67,9 @@ class Authentication:
 
 def check_length(headers: Headers, most: int) -> None:
     declared = headers.get("content-length", "0")
+    if "content-length" in headers and "transfer-encoding" in headers:
+        # A proxy in front might see another end of this request, and so give its next request to this caller.
+        raise Malformed("A request has either Content-Length or Transfer-Encoding.")
     if not (declared.isascii() and declared.isdigit()):
         raise Malformed("Content-Length is not a number.")
     if int(declared) > most:

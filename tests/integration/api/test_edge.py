@@ -108,6 +108,22 @@ def test_who_sends_a_large_body_with_a_wrong_key_reads_the_answer_and_no_reset(a
     assert b'"code":"unauthenticated"' in answer
 
 
+def test_a_body_with_two_lengths_is_refused_and_nothing_after_it_is_read(api: RunningApi) -> None:
+    """A proxy in front might see another end of the body, and the next request of somebody else in it."""
+    host, port = api.url.removeprefix("http://").split(":")
+    head = "Host: x\r\nAuthorization: Bearer north\r\nContent-Type: image/png\r\n"
+    inner = f"GET /v1/jobs HTTP/1.1\r\n{head}\r\n"
+    with socket.create_connection((host, int(port)), timeout=30) as caller:
+        framing = f"Content-Length: {5 + len(inner)}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        caller.sendall(f"POST /v1/uploads HTTP/1.1\r\n{head}{framing}{inner}".encode())
+        answer = b""
+        while received := caller.recv(65536):
+            answer += received
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b'"code":"malformed"' in answer
+    assert answer.count(b"HTTP/1.1") == 1
+
+
 @pytest.fixture
 def shared(tmp_path: Path, empty_valkey: str) -> Iterator[RunningApi]:
     with running_api(tmp_path / "shared", empty_valkey, cors_origins=("https://app.example",)) as running:

@@ -1,5 +1,6 @@
 """Jobs as their callers see them: state by state, from the ledger or from storage, and nobody else's."""
 
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -81,6 +82,27 @@ def test_waiting_ends_when_the_job_does(api: RunningApi, north: httpx.Client) ->
     assert (answers[0].status_code, answers[0].json()["state"]) == (200, "failed")
     assert answers[0].headers["preference-applied"] == "wait=30"
     assert time.monotonic() - began < 20
+
+
+def test_waiting_ends_when_the_caller_goes(
+    api: RunningApi, north: httpx.Client, api_valkey: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(end_listener, "KEPT_S", 0.1)
+    url, job = httpx.URL(api.url), accepted(north, b"a")
+    form = '--b\r\nContent-Disposition: form-data; name="image"\r\n\r\nx\r\n'
+    form += '--b\r\nContent-Disposition: form-data; name="prompt"\r\n\r\nliver\r\n--b--\r\n'
+    content = f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {len(form)}\r\n\r\n{form}"
+    head = "HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer north\r\nPrefer: wait=50\r\n"
+    with redis.Redis.from_url(api_valkey) as client:
+        for request in (f"GET /v1/jobs/{job} {head}\r\n", f"POST /v1/jobs {head}{content}"):
+            with socket.create_connection((url.host, url.port or 80)) as caller:
+                caller.sendall(request.encode())
+                while not client.pubsub_numsub("mr:bell:ended")[0][1]:
+                    pass
+            gone = time.monotonic()
+            while client.pubsub_numsub("mr:bell:ended")[0][1]:
+                assert time.monotonic() < gone + 25
+    assert len(north.get("/v1/jobs").json()["jobs"]) == 2
 
 
 def test_waiting_ends_also_when_the_announcement_is_lost(api: RunningApi, north: httpx.Client, api_valkey: str) -> None:
