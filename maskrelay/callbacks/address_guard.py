@@ -132,9 +132,10 @@ def target_of(url: str) -> httpx.URL:
     """
     try:
         target = httpx.URL(url)
+        has_host = bool(target.host)  # raises an error for a name that begins with `xn--`, but is not valid
     except (httpx.InvalidURL, ValueError):
         raise CallbackForbidden("the callback's URL is not a valid URL") from None
-    if target.scheme not in _PORTS or not target.host or not 0 < (target.port or 80) < 65536:
+    if target.scheme not in _PORTS or not has_host or not 0 < (target.port or 80) < 65536:
         raise CallbackForbidden("the callback's URL must be https:// or http:// with a host and optionally a port")
     if target.userinfo:
         raise CallbackForbidden("the callback's URL must not contain a user name or a password")

@@ -17,6 +17,8 @@ TIMESTAMP_HEADER = "webhook-timestamp"
 SIGNATURE_HEADER = "webhook-signature"
 _PREFIX = "whsec_"
 _VERSION = "v1,"
+#: The most digits of a timestamp.
+_TIMESTAMP_LENGTH = 18
 
 
 def derive_secret(server_key: bytes, job_id: str) -> str:
@@ -71,9 +73,10 @@ def verify(
         signatures = given[SIGNATURE_HEADER].split(" ")
     except KeyError:
         raise SignatureInvalid("a header that the signature needs is missing") from None
-    if not (sent.isascii() and sent.isdigit()) or abs(now - int(sent[:18])) > tolerance.total_seconds():
+    is_number = sent.isascii() and sent.isdigit() and len(sent) <= _TIMESTAMP_LENGTH
+    if not is_number or abs(now - int(sent)) > tolerance.total_seconds():
         raise SignatureInvalid("the callback's timestamp differs too much from the current time")
     expected = sign(secret, event_id, int(sent), body).encode()
-    matches = [hmac.compare_digest(expected, signature.encode()) for signature in signatures]
+    matches = [hmac.compare_digest(expected, signature.encode(errors="replace")) for signature in signatures]
     if not any(matches):
         raise SignatureInvalid

@@ -91,6 +91,8 @@ class AsyncConnection:
             return self.service.reply(answer, reading.body)
         except httpx.HTTPError as trouble:
             return self.service.broken(trouble)
+        except UnicodeError:  # httpx reads the address of a redirect, whether or not it is followed
+            return self.service.broken(httpx.RemoteProtocolError("the address of a redirect is not valid"))
 
     async def _concurrently(self, effect: Concurrently) -> list[Any]:
         results: list[Any] = [None] * len(effect.operations)

@@ -120,7 +120,7 @@ def address_elsewhere(reply: Reply) -> httpx.URL:
     try:
         address = reply.url.join(reply.headers["location"])
         address.raw_host.decode().encode("idna")  # raises an error for the name of a host that cannot be looked up
-        is_plain = address.scheme in {"http", "https"} and 0 < (address.port or 80) < 1 << 16
+        is_plain = bool(address.host) and address.scheme in {"http", "https"} and 0 < (address.port or 80) < 1 << 16
     except (httpx.InvalidURL, ValueError):
         is_plain = False
     if not is_plain:

@@ -102,6 +102,8 @@ class Connection:
             return self.service.reply(answer, reading.body)
         except httpx.HTTPError as trouble:
             return self.service.broken(trouble)
+        except UnicodeError:  # httpx reads the address of a redirect, whether or not it is followed
+            return self.service.broken(httpx.RemoteProtocolError("the address of a redirect is not valid"))
 
     def _concurrently(self, effect: Concurrently) -> list[Any]:
         if len(effect.operations) < 2:  # threads would cost as much as the exchange of a small artifact

@@ -105,6 +105,12 @@ FORMS = [
         "#/options/callback/url",
         id="mapped private address",
     ),
+    pytest.param(
+        {"options": {"callback": {"url": "http://xn--a.example/"}}},
+        "callback_forbidden",
+        "#/options/callback/url",
+        id="name that is not valid",
+    ),
 ]
 
 

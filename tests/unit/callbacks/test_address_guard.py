@@ -173,6 +173,8 @@ def test_an_allowed_entry_that_is_no_host_and_no_network_is_a_settings_error(ent
         "https://receiver.example:65536",
         "https://receiver.example\n.evil",
         "https://[::1",
+        "https://xn--/",
+        "https://xn--a.example/",
     ],
 )
 def test_a_url_that_is_no_plain_http_address_is_refused(url):

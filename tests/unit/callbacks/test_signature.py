@@ -64,7 +64,10 @@ def test_a_clock_somewhat_off_is_tolerated(shift):
         verify(SECRET, headers(sign(SECRET, "evt_1", NOW, b"")), b"", NOW + shift, timedelta(minutes=1))
 
 
-@pytest.mark.parametrize("timestamp", ["", "now", "-1", "1e9", "1700000000.0", "²", "9" * 5000, " 1700000000"])
+@pytest.mark.parametrize(
+    "timestamp",
+    ["", "now", "-1", "1e9", "1700000000.0", "²", "9" * 5000, " 1700000000", "0" * 8 + str(NOW) + "9" * 5000],
+)
 def test_a_timestamp_that_is_no_number_is_refused(timestamp):
     with pytest.raises(SignatureInvalid):
         verify(SECRET, headers(sign(SECRET, "evt_1", NOW, b""), timestamp=timestamp), b"", NOW)
@@ -94,7 +97,7 @@ def test_header_names_are_read_in_any_case():
         verify(SECRET, given_headers, b"other", NOW)
 
 
-@pytest.mark.parametrize("signature", ["", "v1,", "v1a,AAAA", "v2,AAAA", "  ", "v1,é", "AAAA"])
+@pytest.mark.parametrize("signature", ["", "v1,", "v1a,AAAA", "v2,AAAA", "  ", "v1,é", "v1,\udcff", "AAAA"])
 def test_anything_but_the_signature_is_refused(signature):
     with pytest.raises(SignatureInvalid):
         verify(SECRET, headers(signature), b"", NOW)

@@ -118,6 +118,11 @@ def test_a_redirect_to_no_address_is_an_error(tmp_path: Path, address: str) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_redirect_to_a_name_that_is_not_valid_is_an_error(tmp_path: Path) -> None:
+    with service(ONE, moved_to("http://xn--a/m")) as one, pytest.raises(errors.ServiceUnreachable):
+        one.client.save("j1", tmp_path)
+
+
 def test_a_redirect_that_says_nothing_of_the_file_is_not_followed(tmp_path: Path) -> None:
     moved = Answer(301, b"", (("location", "/v1/jobs/j1/artifacts/0-0-0.mask.png"),))
     with service(ONE, moved, MASK) as one, pytest.raises(errors.ServiceAnswerUnknown, match="returned 301"):
