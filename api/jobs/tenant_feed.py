@@ -104,7 +104,7 @@ class TenantFeed:
                 since = int(resumed) - _LEEWAY_MS
                 if len(self._jobs) >= KEPT and min(seen.created_ms for seen in self._jobs.values()) > since:
                     yield dropped(self.place(), "too_old")
-        for seen in self._jobs.values():
+        for seen in tuple(self._jobs.values()):  # they may change while a listener reads slowly
             if seen.ended_ms is None or (since is not None and seen.ended_ms >= since):
                 yield seen.event
 

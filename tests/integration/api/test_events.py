@@ -1,12 +1,17 @@
 """Server-sent events: what listeners hear of a job and of a tenant's jobs, and what they miss when they are away."""
 
+import asyncio
+import json
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import redis
 
+from api.app import build
 from api.jobs import ended_items, event_streams, job_feed, server_sent_events
+from api.jobs.tenant_feed import TenantFeed
 from tests.support.drivers.api_jobs import accepted, failed, finish, plan, settle, succeeded
 from tests.support.drivers.listeners import ReceivedEvent, listening, until
 from tests.support.servers.apis import RunningApi, a_valkey, api_process, running_api
@@ -216,6 +221,28 @@ def test_a_tenant_hears_of_all_its_jobs_and_of_no_others(
         assert {next(events).data["id"], next(events).data["id"]} == {job, new}
     with listening(north, "/v1/events", last="x") as events:
         assert next(events).event == "dropped"
+
+
+def test_a_job_may_be_added_while_a_listener_reads_the_first_events_slowly(
+    api: RunningApi, north: httpx.Client, job: str
+) -> None:
+    other = accepted(north, b"d")
+    app: Any = build(api.settings, api.ledger, api.storage)
+
+    async def read_slowly() -> list[bytes]:
+        feed = TenantFeed(app.state.service, "north", api.url)
+        running = asyncio.create_task(feed.run())
+        await feed.wait_ready(10)
+        events, number = feed.snapshot(None), feed.events.count
+        read = [next(events)]
+        feed.changed(accepted(north, b"e"))
+        await feed.events.wait(number, 10)
+        read += events
+        running.cancel()
+        return read
+
+    read = asyncio.run(read_slowly())
+    assert sorted(json.loads(event.partition(b"data: ")[2])["id"] for event in read) == sorted([job, other])
 
 
 def test_a_tenant_hears_that_a_job_was_deleted(api: RunningApi, north: httpx.Client, job: str) -> None:
