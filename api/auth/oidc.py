@@ -72,7 +72,7 @@ def _kid(token: str) -> str:
         header = jwt.get_unverified_header(token)
     except jwt.InvalidTokenError:
         raise Unauthenticated from None
-    if header.get("alg") not in _ALGORITHMS or "crit" in header:
+    if str(header.get("alg")) not in _ALGORITHMS or "crit" in header:
         raise Unauthenticated("A token must be signed with RS256 or ES256.")
     if not isinstance(header.get("kid"), str):
         raise Unauthenticated("The token does not say which key signed it.")

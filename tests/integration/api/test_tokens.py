@@ -189,7 +189,21 @@ def test_a_token_that_does_not_name_its_key_or_asks_for_extensions_is_refused(ap
     check_refused(jobs(api, jwt.encode(trusted.claims(), RSA_KEY, algorithm="RS256", headers=headers)))
 
 
-@pytest.mark.parametrize("bearer", ["a.b.c", "..", "e30.e30.", "é.é.é"])
+def head(text: str) -> str:
+    """Return a token with this header and no valid signature."""
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=") + ".e30.AA"
+
+
+@pytest.mark.parametrize(
+    "bearer",
+    [
+        *("a.b.c", "..", "e30.e30.", "é.é.é"),
+        head('{"alg": ["RS256"], "kid": "rsa"}'),
+        head('{"alg": {}, "kid": "rsa"}'),
+        head('{"alg": "RS256", "kid": ' + "[" * 20_000),
+    ],
+    ids=["no base64", "empty", "no key", "no ASCII", "list of algorithms", "no algorithm", "deep"],
+)
 def test_what_only_looks_like_a_token_is_refused(api: RunningApi, trusted: Issuer, bearer: str) -> None:
     headers = {"authorization": f"Bearer {bearer}".encode()}
     check_refused(httpx.get(f"{api.url}/v1/jobs", headers=headers, trust_env=False))
