@@ -24,6 +24,14 @@ class Interrupted(Exception):
     """Another of the operations that run concurrently has failed, so this one ends."""
 
 
+class _Stop(threading.Event):
+    """Set if no further effect may begin. With `at_once`, a body that is arriving is not read to its end either."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_once = False
+
+
 class Connection:
     """Connections to the service at `url` with one API key. Several threads may use them.
 
@@ -46,7 +54,7 @@ class Connection:
 
     def run(self, operation: Operation[T]) -> T:
         """Carry out an operation, and return its result."""
-        return self._run(operation, threading.Event())
+        return self._run(operation, _Stop())
 
     @contextlib.contextmanager
     def streamed(self, exchange: Exchange) -> Iterator[Iterator[bytes]]:
@@ -66,7 +74,7 @@ class Connection:
         finally:
             answer.close()
 
-    def _run(self, operation: Operation[T], stop: threading.Event) -> T:
+    def _run(self, operation: Operation[T], stop: _Stop) -> T:
         result: Any = None
         with contextlib.closing(operation):  # if an effect fails, the operation removes its temporary files
             while True:
@@ -78,14 +86,14 @@ class Connection:
                 if stop.is_set():
                     raise Interrupted
                 if isinstance(effect, Exchange):
-                    result = self._exchange(effect)
+                    result = self._exchange(effect, stop)
                 elif isinstance(effect, Pause):
                     result = None
                     stop.wait(effect.seconds)
                 else:
                     result = self._concurrently(effect)
 
-    def _exchange(self, exchange: Exchange) -> Reply | Broken:
+    def _exchange(self, exchange: Exchange, stop: _Stop) -> Reply | Broken:
         try:
             http = self._store(httpx.URL(exchange.address)) if exchange.elsewhere else self._http
             with parts(exchange.files) as files:
@@ -95,6 +103,8 @@ class Connection:
                     if reading is None:
                         return self.service.reply(answer, b"")
                     for piece in answer.iter_raw():
+                        if stop.at_once:
+                            raise Interrupted
                         reading.feed(piece)
                     reading.end()
                 finally:
@@ -111,7 +121,7 @@ class Connection:
             for number, result in enumerate(results):
                 effect.on_result(number, result)
             return results
-        stop = threading.Event()
+        stop = _Stop()
         results = [None] * len(effect.operations)
         with ThreadPoolExecutor(effect.at_once, thread_name_prefix="maskrelay-client") as threads:
             futures = {
@@ -127,7 +137,8 @@ class Connection:
             try:
                 for future in as_completed(futures):
                     take(future)
-            except BaseException:
+            except BaseException as error:
+                stop.at_once = not isinstance(error, Exception)  # the user has interrupted the program
                 stop.set()
                 threads.shutdown(cancel_futures=True)
                 for future in [one for one in waiting if not one.cancelled() and one.exception() is None]:

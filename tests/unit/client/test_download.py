@@ -1,5 +1,12 @@
 """Downloads of the files of a job: together or one by one, redirected to a store, and over connections that break."""
 
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -7,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from maskrelay import errors
-from tests.support.servers.scripted_server import Seen
-from tests.unit.client.services import MASK, ONE, Answer, artifact, item, items, problem, service, with_files
+from tests.support.servers.scripted_server import Seen, serving
+from tests.unit.client.services import MASK, ONE, Answer, artifact, item, items, job, problem, service, with_files
 
 
 def moved_to(address: str) -> Answer:
@@ -64,6 +71,30 @@ def test_what_has_arrived_is_kept_when_the_saving_is_interrupted(tmp_path: Path)
     # The labels of the last volume failed. Everything before them has its name.
     assert len(list((tmp_path / "new").glob("*.labels.nii.gz"))) == 4
     assert len(list((tmp_path / "new").glob("*.mask.png"))) >= 400
+
+
+def test_an_interrupt_does_not_wait_for_the_files_that_are_arriving(tmp_path: Path) -> None:
+    links = [f"/v1/jobs/j1/artifacts/{number}-{number}-0.mask.png" for number in range(2)]
+    two, arriving = items(*(item(str(number), mask=link) for number, link in enumerate(links))), threading.Event()
+
+    def script(sock: socket.socket, seen: Seen) -> None:
+        if "/artifacts/" not in seen.line:
+            sock.sendall((two if "/items" in seen.line else job()).raw())
+            return
+        sock.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+        for _ in range(3000):
+            sock.sendall(b"x")
+            arriving.set()
+            time.sleep(0.01)
+
+    with serving(script) as server:
+        command = [sys.executable, "-m", "maskrelay.client.cli", "fetch", "j1", str(tmp_path)]
+        address = {"MASKRELAY_URL": server.url.removesuffix("/score"), "MASKRELAY_API_KEY": "key"}
+        child = subprocess.Popen(command, env=os.environ | address)
+        assert arriving.wait(30)
+        child.send_signal(signal.SIGINT)
+        assert child.wait(15) == 130
+    assert [path.name for path in tmp_path.iterdir()] == [".maskrelay-run.jsonl"]
 
 
 def test_a_link_to_another_address_is_asked_of_the_service_alone(tmp_path: Path) -> None:
