@@ -265,6 +265,9 @@ BY_ROUTE: dict[tuple[str, str, str], Callable[[World], httpx.Response]] = {
     ("POST", "/v1/watches", "413"): lambda world: too_large(world, "/v1/watches"),
     ("POST", "/v1/watches", "415"): lambda world: encoded(world, "/v1/watches"),
     ("POST", "/v1/watches", "422"): lambda world: world.watch(prompts=["a & b"]),
+    ("POST", f"{WATCH}/events", "422"): lambda world: world.admin.post(
+        f"/v1/watches/{'a' * 26}/events", content=b"[" * 40 + b"]" * 40
+    ),
     ("DELETE", WATCH, "204"): lambda world: world.admin.delete(world.path(WATCH)),
     ("POST", f"{WATCH}/events", "400"): lambda world: world.admin.post(world.path(f"{WATCH}/events"), content=b"{"),
     ("POST", f"{WATCH}/events", "413"): lambda world: too_large(world, world.path(f"{WATCH}/events")),

@@ -91,9 +91,13 @@ def test_an_interrupt_does_not_wait_for_the_files_that_are_arriving(tmp_path: Pa
         command = [sys.executable, "-m", "maskrelay.client.cli", "fetch", "j1", str(tmp_path)]
         address = {"MASKRELAY_URL": server.url.removesuffix("/score"), "MASKRELAY_API_KEY": "key"}
         child = subprocess.Popen(command, env=os.environ | address)
-        assert arriving.wait(30)
-        child.send_signal(signal.SIGINT)
-        assert child.wait(15) == 130
+        try:
+            assert arriving.wait(30)
+            child.send_signal(signal.SIGINT)
+            assert child.wait(15) == 130
+        finally:
+            child.kill()
+            child.wait()
     assert [path.name for path in tmp_path.iterdir()] == [".maskrelay-run.jsonl"]
 
 
