@@ -123,26 +123,27 @@ class Connection:
             return results
         stop = _Stop()
         results = [None] * len(effect.operations)
+        futures: dict[Future[Any], int] = {}
+        taken: set[Future[Any]] = set()
+
+        def take(future: Future[Any]) -> None:
+            taken.add(future)
+            results[futures[future]] = future.result()
+            effect.on_result(futures[future], results[futures[future]])
+
         with ThreadPoolExecutor(effect.at_once, thread_name_prefix="maskrelay-client") as threads:
-            futures = {
-                threads.submit(self._run, operation, stop): number for number, operation in enumerate(effect.operations)
-            }
-            waiting = set(futures)
-
-            def take(future: Future[Any]) -> None:
-                waiting.discard(future)
-                results[futures[future]] = future.result()
-                effect.on_result(futures[future], results[futures[future]])
-
             try:
+                for number, operation in enumerate(effect.operations):
+                    futures[threads.submit(self._run, operation, stop)] = number
                 for future in as_completed(futures):
                     take(future)
             except BaseException as error:
                 stop.at_once = not isinstance(error, Exception)  # the user has interrupted the program
                 stop.set()
                 threads.shutdown(cancel_futures=True)
-                for future in [one for one in waiting if not one.cancelled() and one.exception() is None]:
-                    take(future)  # what was in progress, and has succeeded, counts
+                for future in [one for one in futures if not one.cancelled() and one.exception() is None]:
+                    if future not in taken:
+                        take(future)  # what was in progress, and has succeeded, counts
                 raise
         return results
 
