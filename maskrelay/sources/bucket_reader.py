@@ -186,6 +186,8 @@ def _errors() -> Iterator[None]:
     except InvalidPathError:
         raise SourceForbidden(_UNREADABLE) from None
     except (PermissionDeniedError, UnauthenticatedError) as error:
+        if _STATUS.search(str(error)) is None:  # the store was not asked, because there are no keys at present
+            raise SourceUnavailable(reason="credentials") from None
         raise _refused(str(error)) from None
     except (BaseError, ValueError) as error:
         raise _error(str(error)) from None

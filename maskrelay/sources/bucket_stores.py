@@ -3,20 +3,21 @@
 The threads of obstore do not survive a fork. A process that is going to fork must not open a store before the fork.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import obstore
 from botocore.exceptions import BotoCoreError
-from obstore.auth.boto3 import Boto3CredentialProvider
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from maskrelay.errors import SettingsError, SourceForbidden
 from maskrelay.network.certificates import ca_bundle
 from maskrelay.network.proxies import proxy_for
 from maskrelay.sources.credential_kinds import AzureCredential, CredentialBase, GcsCredential, S3Credential
+from maskrelay.sources.machine_keys import MachineKeys
 from maskrelay.sources.source_urls import SourceUrl
+from maskrelay.storage.azure_account import connection_parts
 
 #: The seconds to wait for a connection, and for the next bytes of a response.
 CONNECT_S, READ_S = 4, 8
@@ -29,7 +30,8 @@ _NO_PROXY = {"proxy_url": "http://127.0.0.1:9", "proxy_excludes": "*,0.0.0.0/0,:
 def open_bucket(credential: CredentialBase, place: SourceUrl, secret: str | None) -> Any:
     """Return the obstore store of the bucket or container in `place`. No request is sent.
 
-    `secret` is the current secret of the credential. Raises SourceForbidden if the credential cannot be used.
+    `secret` is the current secret of the credential. Raises SourceForbidden if the credential cannot be used,
+    and SourceUnavailable if it is that of the machine, which has none at present.
     """
     try:
         if isinstance(credential, S3Credential):
@@ -51,8 +53,8 @@ def _s3(credential: S3Credential, bucket: str, secret: str | None) -> S3Store:
         keys = {"access_key_id": credential.access_key_id, "secret_access_key": secret, "token": token}
         provider = lambda: {**keys, "expires_at": None}  # noqa: E731
     elif not credential.anonymous:
-        boto3s = Boto3CredentialProvider()
-        region, provider = region or boto3s.config.get("region"), boto3s
+        keys_of_machine = MachineKeys()
+        region, provider = region or keys_of_machine.region, keys_of_machine
     region = region or _DEFAULT_REGION
     base = (credential.endpoint_url or f"https://s3.{region}.amazonaws.com").rstrip("/")
     # Every option that obstore would otherwise read from the environment is set.
@@ -72,27 +74,34 @@ def _s3(credential: S3Credential, bucket: str, secret: str | None) -> S3Store:
 
 def _azure(credential: AzureCredential, place: SourceUrl, secret: str | None) -> AzureStore:
     container, _, host = place.place.partition("@")
-    given = _connection_parts(secret or "") if credential.auth == "connection_string" else {}
-    account = credential.account or host.partition(".")[0] or given.get("AccountName", "")
-    endpoint = credential.endpoint_url or given.get("BlobEndpoint")
+    given = connection_parts(secret or "") if credential.auth == "connection_string" else {}
+    account = credential.account or host.partition(".")[0] or given.get("accountname", "")
+    endpoint = credential.endpoint_url or given.get("blobendpoint") or _blob_service(host, account, given)
+    # The options that obstore would otherwise read from the environment, which describes the service's own account.
     config: dict[str, Any] = {
         "account_name": account,
-        "account_key": given.get("AccountKey") if given else secret if credential.auth == "account_key" else None,
-        "sas_key": given.get("SharedAccessSignature") if given else secret if credential.auth == "sas" else None,
         "client_id": credential.client_id,
         "tenant_id": credential.tenant_id,
-        "endpoint": endpoint.rstrip("/") if endpoint else None,
+        "endpoint": endpoint.rstrip("/"),
         "use_fabric_endpoint": True if host.endswith(".fabric.microsoft.com") else None,
+        "use_emulator": False,
+        "skip_signature": False,
     }
-    base = endpoint or f"https://{account}.blob.core.windows.net"
     known = {name: value for name, value in config.items() if value is not None}
-    return AzureStore(container, config=known, **_options(base))  # type: ignore[arg-type]
+    key = given.get("accountkey") if given else secret if credential.auth == "account_key" else None
+    sas = given.get("sharedaccesssignature") if given else secret if credential.auth == "sas" else None
+    # A secret is given by a provider, because one in the environment would be preferred to one in the options.
+    found = {"access_key": key} if key else {"sas_token": sas} if sas else None
+    provider: Any = None if found is None else lambda: {**found, "expires_at": None}
+    return AzureStore(container, config=known, credential_provider=provider, **_options(endpoint))  # type: ignore[arg-type]
 
 
-def _connection_parts(text: str) -> dict[str, str]:
-    """Return the parts of a connection string, such as `AccountName=…;AccountKey=…;BlobEndpoint=…`."""
-    parts = (part.partition("=") for part in text.split(";") if part)
-    return {name: value for name, _, value in parts}
+def _blob_service(host: str, account: str, given: Mapping[str, str]) -> str:
+    """Return the URL of the account's blob service. `host` is that of an `abfss` URL, whose cloud may be another."""
+    if host:
+        return f"https://{host.replace('.dfs.', '.blob.', 1)}"
+    protocol, suffix = given.get("defaultendpointsprotocol", "https"), given.get("endpointsuffix", "core.windows.net")
+    return f"{protocol}://{account}.blob.{suffix}"
 
 
 def _gcs(credential: GcsCredential, bucket: str, secret: str | None) -> GCSStore:

@@ -43,7 +43,7 @@ def azure_account(
     managed identities. Raises SettingsError, whose text contains none of the values.
     """
     if connection_string:
-        parts = _parts(connection_string)
+        parts = connection_parts(connection_string)
         found = parts.get("accountname")
         if name and found and found != name:
             raise SettingsError("the connection string is that of another storage account than the storage URL")
@@ -80,7 +80,7 @@ def account_of_environment(environment: Mapping[str, str], name: str | None, url
     )
 
 
-def _parts(connection_string: str) -> dict[str, str]:
+def connection_parts(connection_string: str) -> dict[str, str]:
     """Return the parts of a connection string by their names in lower case."""
     pairs = (part.partition("=") for part in connection_string.split(";") if part.strip())
     return {name.strip().lower(): value.strip() for name, _, value in pairs}

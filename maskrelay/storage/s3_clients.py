@@ -97,10 +97,10 @@ class S3Clients:
     def now(self) -> Clients:
         """Return the clients. New clients are created first if the credentials files have changed."""
         made = self._made
-        if not _changed(made.stamps):
+        if not changed(made.stamps):
             return made
         with self._lock:
-            if _changed(self._made.stamps):
+            if changed(self._made.stamps):
                 self._made = self._again()
             return self._made
 
@@ -123,7 +123,7 @@ class S3Clients:
             return answer
 
     def _again(self) -> Clients:
-        stamps = {path: _stamp(path) for path in self._made.stamps}
+        stamps = {path: stamp_of(path) for path in self._made.stamps}
         try:
             if _session().get_credentials() is not None:
                 log.info("the credentials files for S3 have changed and are read again")
@@ -134,9 +134,9 @@ class S3Clients:
 
 
 def _make(bucket: str, endpoint_url: str | None, account: S3Account, *, before_fork: bool) -> Clients:
-    core = _core()
+    core = core_session()
     # With an access key of its own, the clients do not depend on the files.
-    stamps = {} if account.access_key_id else {path: _stamp(path) for path in _files(core)}
+    stamps = {} if account.access_key_id else {path: stamp_of(path) for path in credential_files(core)}
     session = boto3.session.Session(
         account.access_key_id,
         account.secret_access_key,
@@ -172,7 +172,7 @@ def _obstore(session: Any, client: Any, bucket: str, endpoint_url: str | None) -
     )
 
 
-def _core() -> Any:
+def core_session() -> Any:
     """Return a session whose clients trust the configured certificate authorities.
 
     The clients that fetch credentials do so too.
@@ -183,15 +183,16 @@ def _core() -> Any:
 
 
 def _session() -> Any:
-    return boto3.session.Session(botocore_session=_core())
+    return boto3.session.Session(botocore_session=core_session())
 
 
-def _files(core: Any) -> list[Path]:
+def credential_files(core: Any) -> list[Path]:
     """Return the paths of the AWS credentials file and of the AWS configuration file."""
     return [Path(core.get_config_variable(name)).expanduser() for name in ("credentials_file", "config_file")]
 
 
-def _stamp(path: Path) -> Stamp:
+def stamp_of(path: Path) -> Stamp:
+    """Return the version of a file."""
     try:
         facts = path.stat()
     except OSError:
@@ -199,8 +200,9 @@ def _stamp(path: Path) -> Stamp:
     return facts.st_mtime_ns, facts.st_ino, facts.st_size
 
 
-def _changed(stamps: Mapping[Path, Stamp]) -> bool:
-    return any(_stamp(path) != stamp for path, stamp in stamps.items())
+def changed(stamps: Mapping[Path, Stamp]) -> bool:
+    """Return whether one of these files has another version now."""
+    return any(stamp_of(path) != stamp for path, stamp in stamps.items())
 
 
 def _is_aws(url: str) -> bool:

@@ -15,7 +15,7 @@ from maskrelay.sources.source_readers import SourceReaders
 from maskrelay.sources.writable_stores import SourceFolders
 from tests.integration.sources.places import Place, https_credential, pinned
 from tests.support.builders.credentials import s3_credential, write_credentials
-from tests.support.servers.azurite import ACCOUNT, KEY, RunningAzurite
+from tests.support.servers.azurite import ACCOUNT, KEY, RunningAzurite, container_sas
 
 BODY = os.urandom(3 << 20)  # several chunks
 
@@ -153,11 +153,19 @@ def test_a_prefix_without_objects_lists_nothing(s3_place: Place, reading: Callab
     assert list(reading(s3_place.entry).list("north", f"{s3_place.base}none/", None)) == []
 
 
-def test_an_azure_account_is_opened_with_its_key(
-    azure: RunningAzurite, azure_place: Place, reading: Callable[..., SourceReaders]
+@pytest.mark.parametrize("auth", ["account_key", "sas"])
+def test_an_azure_account_is_opened_with_its_secret_and_not_with_that_of_the_services_own_account(
+    auth: str,
+    azure: RunningAzurite,
+    azure_place: Place,
+    reading: Callable[..., SourceReaders],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     azure_place.put("a.png", b"content")
-    entry = {**azure_place.entry, "auth": "account_key", "secret": KEY, "account": ACCOUNT, "endpoint_url": azure.url}
+    secret = KEY if auth == "account_key" else container_sas(azure)
+    entry = {**azure_place.entry, "auth": auth, "secret": secret, "account": ACCOUNT, "endpoint_url": azure.url}
+    for name in ("STORAGE_ACCOUNT_KEY", "STORAGE_TOKEN", "TENANT_ID", "CLIENT_ID", "CLIENT_SECRET"):
+        monkeypatch.setenv(f"AZURE_{name}", "b3duIGFjY291bnQ=")
     assert reading(entry).stat("north", f"{azure_place.base}a.png", None).size == 7
 
 

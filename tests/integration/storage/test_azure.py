@@ -20,7 +20,14 @@ from maskrelay.storage.azure_store import AzureStorage
 from maskrelay.storage.factory import check_create_once, open_storage
 from tests.support.builders.certificates import Authority
 from tests.support.proxies.s3_proxy import FaultyProxy, faulty_proxy
-from tests.support.servers.azurite import ACCOUNT, KEY, RunningAzurite, running_azurite, without_azure
+from tests.support.servers.azurite import (
+    ACCOUNT,
+    KEY,
+    RunningAzurite,
+    container_sas,
+    running_azurite,
+    without_azure,
+)
 from tests.support.servers.scripted_server import Seen, hang_up, http, serving
 
 MINUTE = timedelta(minutes=1)
@@ -129,19 +136,6 @@ def test_a_presigned_url_reads_one_blob_as_long_as_it_is_valid(azurite):
     assert httpx.get(url.replace("jobs/a", "jobs/b")).status_code == 403
     assert httpx.put(url, content=b"x", headers={"x-ms-blob-type": "BlockBlob"}).status_code == 403
     assert httpx.get(str(storage.presign("jobs/a", timedelta(minutes=-1)))).status_code == 403
-
-
-def container_sas(azurite: RunningAzurite) -> str:
-    """A signature for everything in the container, as an operator makes one."""
-    from maskrelay.storage.azure_credentials import lifetime_of
-    from maskrelay.storage.azure_signatures import VERSION, _iso, _signature
-
-    key = azurite.account.credential.key
-    starts, ends = map(_iso, lifetime_of(MINUTE))
-    resource = f"/blob/{ACCOUNT}/{azurite.container}"
-    lines = ["racwdl", starts, ends, resource, "", "", "https,http", VERSION, "c", *[""] * 7]
-    pairs = {"sp": "racwdl", "st": starts, "se": ends, "spr": "https,http", "sv": VERSION, "sr": "c"}
-    return str(httpx.QueryParams(pairs | {"sig": _signature(key, lines)}))
 
 
 def test_a_shared_access_signature_is_enough_and_is_never_given_away(azurite):

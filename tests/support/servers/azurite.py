@@ -1,18 +1,22 @@
 """A real Azure Blob Storage server (Azurite) as a child process on a free loopback port. Its objects are in memory."""
 
+import base64
 import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
 from maskrelay.storage.azure_account import AzureAccount, azure_account
+from maskrelay.storage.azure_credentials import lifetime_of
 from maskrelay.storage.azure_requests import AzureRequests
+from maskrelay.storage.azure_signatures import VERSION, _iso, _signature
 from tests.support.checks.system_programs import node_file, system_program
 
 CONTAINER = "maskrelay-test"
@@ -72,6 +76,16 @@ def without_azure() -> Iterator[None]:
 def create_container(server: RunningAzurite, container: str) -> None:
     where = httpx.URL(f"{server.url}/{container}", params={"restype": "container"})
     AzureRequests(server.account, container)._sent("PUT", where)
+
+
+def container_sas(azurite: RunningAzurite) -> str:
+    """Return a signature for everything in the container, as an operator makes one."""
+    key = base64.b64decode(KEY)
+    starts, ends = map(_iso, lifetime_of(timedelta(minutes=1)))
+    resource = f"/blob/{ACCOUNT}/{azurite.container}"
+    lines = ["racwdl", starts, ends, resource, "", "", "https,http", VERSION, "c", *[""] * 7]
+    pairs = {"sp": "racwdl", "st": starts, "se": ends, "spr": "https,http", "sv": VERSION, "sr": "c"}
+    return str(httpx.QueryParams(pairs | {"sig": _signature(key, lines)}))
 
 
 @contextmanager
