@@ -28,8 +28,12 @@ _SCHEME = "dicomweb+"
 _UNKNOWN = "studies/"
 #: The number of results in one page of a query, and the largest page in bytes.
 _PAGE, _LONGEST_PAGE = 1000, 64 << 20
+#: How often a query is read from its first result, because too much was removed while its pages were read.
+_RESTARTS = 5
 #: The largest answer about the last change, in bytes.
 _LONGEST_CHANGES = 64 << 10
+#: What identifies a result: the UIDs of its study, series and instance, as far as it has them.
+Uids = tuple[Any, ...]
 
 
 class DicomwebReader:
@@ -94,7 +98,7 @@ class DicomwebReader:
                     raise SourceUnavailable(reason="changes")
         try:
             return int(json.loads(body)["Last"])
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, OverflowError, TypeError, KeyError, RecursionError):
             raise SourceUnavailable(reason="changes") from None
 
     @contextmanager
@@ -103,6 +107,8 @@ class DicomwebReader:
         with self._connection.response("GET", where.https, {"Accept": _FILE}) as response:
             check_status(response.status)
             kind, length = _field(response, b"content-type"), _field(response, b"content-length")
+            if kind.lower().startswith("text/"):  # for example, the page of a proxy that asks for a password
+                raise SourceUnavailable(reason="content_type")
             chunks = iter(response.iter_stream())
             if kind.lower().startswith("multipart/"):
                 part = first_part(kind, chunks)
@@ -149,16 +155,36 @@ class DicomwebReader:
         return sorted(urls)
 
     def _found(self, url: str, conditions: str) -> Iterator[dict[str, Any]]:
-        """Yield the results of a query, page by page, until a page is empty or repeats the one before."""
-        offset, before = 0, None
+        """Yield the results of a query, page by page, until a page is empty, or has only the last result once more.
+
+        A server that ignores the offset sends the same page again, which is the end too.
+        """
+        query = f"{url}?{conditions}{'&' if conditions else ''}"
+        before: Sequence[Uids] = ()
+        read = restarts = 0
         while True:
-            paged = urlencode({"limit": _PAGE, "offset": offset})
-            page = self._page(f"{url}?{conditions}{'&' if conditions else ''}{paged}")
-            if not page or page[0] == before:
+            page, begin = self._next_page(query, read, before)
+            uids = [_uids(one) for one in page]
+            if not page or (begin > 0 and set(uids) in (set(before), set(before[-1:]))):
                 return
-            before = page[0]
-            offset += len(page)
+            restarts += begin == 0
+            if restarts > _RESTARTS:
+                raise SourceUnavailable(reason="changing")
+            before, read = uids, begin + len(page)
             yield from page
+
+    def _next_page(self, query: str, read: int, before: Sequence[Uids]) -> tuple[Sequence[dict[str, Any]], int]:
+        """Return the page after the first `read` results, and its offset. `before` is the page before it.
+
+        If results are removed while pages are read, the others move forward, and some would be missed. So a page begins
+        with a result of the page before. If it does not, it begins earlier, and in the end with the first result.
+        """
+        begins = (read - 1, max(0, read - len(before)), 0) if len(before) > 1 else (read,)
+        for begin in begins:
+            page = self._page(query + urlencode({"limit": _PAGE, "offset": begin}))
+            if begin == 0 or len(before) < 2 or (page and _uids(page[0]) in before):
+                break
+        return page, begin
 
     def _page(self, url: str) -> Sequence[dict[str, Any]]:
         body = bytearray()
@@ -172,7 +198,7 @@ class DicomwebReader:
             return []
         try:
             page = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise SourceUnavailable(reason="json") from None
         if not isinstance(page, list):
             raise SourceUnavailable(reason="json")
@@ -187,17 +213,23 @@ def _is_segmentation(found: Any) -> bool:
     return _value(found, _CLASS) in _SEGMENTATIONS or _value(found, _MODALITY) == "SEG"
 
 
-def _value(found: Any, tag: str) -> Any:
+def _uids(found: Any) -> Uids:
+    return tuple(_value(found, tag) for tag in (_STUDY, _SERIES, _INSTANCE))
+
+
+def _value(found: Any, tag: str) -> str | None:
+    """Return a text in a result, or None if there is none."""
     try:
-        return found[tag]["Value"][0]
+        value = found[tag]["Value"][0]
     except (KeyError, IndexError, TypeError):
         return None
+    return value if isinstance(value, str) else None
 
 
 def _uid(found: Any, tag: str) -> str:
     """Return a UID of a result. Raises SourceForbidden if it is missing or could lead to another path."""
     uid = _value(found, tag)
-    if not isinstance(uid, str) or not uid or len(uid) > 64 or set(uid) - set("0123456789."):
+    if not uid or len(uid) > 64 or set(uid) - set("0123456789."):
         raise SourceForbidden("a result of the query has no valid UID")
     return uid
 

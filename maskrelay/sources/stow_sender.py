@@ -109,7 +109,7 @@ def _parsed(body: bytes) -> dict[str, Any] | None:
     """Return the response as DICOM JSON. Some services put the data set into a list."""
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if isinstance(answer, list) and len(answer) == 1:
         answer = answer[0]
@@ -122,8 +122,9 @@ def _sequence(answer: dict[str, Any], tag: str) -> list[Any]:
     return values if isinstance(values, list) else []
 
 
-def _value(item: Any, tag: str) -> Any:
+def _value(item: Any, tag: str) -> str | int | None:
     try:
-        return item[tag]["Value"][0]
+        value = item[tag]["Value"][0]
     except (KeyError, IndexError, TypeError):
         return None
+    return value if isinstance(value, str | int) else None

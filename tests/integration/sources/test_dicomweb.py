@@ -1,14 +1,16 @@
 """Sources in a DICOMweb service, shown with a real Orthanc: facts, ranges, lists, queries, rights and refusals."""
 
 import io
+import itertools
 import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pydicom
@@ -200,33 +202,109 @@ def test_a_listing_for_a_watch_asks_for_no_instance(archive: Archive, readers: S
     assert not any(facts.is_pinned for facts in listed)
 
 
+@contextmanager
+def scripted_archive(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Callable[[str], bytes]
+) -> Iterator[tuple[SourceReaders, str]]:
+    """Yield readers of an archive that gives `answer(path)` to each request, and the URL of its service."""
+    authority = Authority(tmp_path, "scripted")
+    monkeypatch.setenv("MASKRELAY_CA_FILE", str(authority.file))
+
+    def script(sock: socket.socket, request: Seen) -> None:
+        sock.sendall(answer(request.line.split()[1].removeprefix("/")))
+
+    with serving(script, tls=server_context(authority.issue("web", "127.0.0.1"))) as server:
+        root = f"dicomweb+{server.url.removesuffix('score')}"
+        yield readers_of(archive.entry | {"reads": {"north": [root]}}, tmp_path), root
+
+
+def page_of(results: list[dict[str, Any]], path: str) -> bytes:
+    """Return at most three results, from the offset in the path on."""
+    offset = int(dict(parse_qsl(path.partition("?")[2]))["offset"])
+    return http(200, json.dumps(results[offset : offset + 3]).encode())
+
+
 def test_a_query_that_changes_while_it_is_read_repeats_nothing_and_goes_on(
     archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A new study moves the others to later pages, one is gone, one has no UID, and segmentations are not input."""
-    authority = Authority(tmp_path, "scripted")
-    monkeypatch.setenv("MASKRELAY_CA_FILE", str(authority.file))
     ct, seg = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.66.4"
     found = [result("1.1", "1.1.1", "1.1.1.1", ct), result("1.1", "1.1.2", "1.1.2.1", seg)]
-    pages = {
-        "studies?": [[result("1.1"), result("1.2")], [result("1.2"), result("../1")], []],
-        "studies/1.1/instances?": [found, found[:0:-1] + found[:1], []],
-    }
+    studies = [result("1.1"), result("1.2"), result("1.3"), result("../1")]
 
-    def answer(sock: socket.socket, request: Seen) -> None:
-        path = request.line.split()[1].removeprefix("/")
-        waiting = next((pages[begin] for begin in pages if path.startswith(begin)), None)
-        sock.sendall(http(404, b"") if waiting is None else http(200, json.dumps(waiting.pop(0)).encode()))
+    def answer(path: str) -> bytes:
+        if path.startswith("studies?"):
+            page = page_of(studies, path)
+            studies[:] = [result("1.0"), *studies] if len(studies) == 4 else studies
+            return page
+        return page_of(found, path) if path.startswith("studies/1.1/instances?") else http(404, b"")
 
-    with serving(answer, tls=server_context(authority.issue("web", "127.0.0.1"))) as server:
-        root = f"dicomweb+{server.url.removesuffix('score')}"
-        readers = readers_of(archive.entry | {"reads": {"north": [root]}}, tmp_path)
-        listed = readers.list("north", f"{root}studies?ModalitiesInStudy=CT", "pacs", pinned=False)
+    with scripted_archive(archive, tmp_path, monkeypatch, answer) as (readers, root):
+        query = f"{root}studies?ModalitiesInStudy=CT"
         expected = ["studies/", "studies/1.1/series/1.1.1/instances/1.1.1.1"]
-        assert [facts.url.removeprefix(root) for facts in listed] == expected
-        pages["studies?"] = [[result("1.1"), result("../1")], []]
+        assert [
+            facts.url.removeprefix(root) for facts in readers.list("north", query, "pacs", pinned=False)
+        ] == expected
         with pytest.raises(SourceForbidden):  # a job lists everything, or fails
-            list(readers.list("north", f"{root}studies?ModalitiesInStudy=CT", "pacs"))
+            list(readers.list("north", query, "pacs"))
+
+
+@pytest.mark.parametrize("removed", [1, 2, 3, 4])
+def test_a_query_from_which_results_are_removed_while_it_is_read_misses_none_of_the_others(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, removed: int
+) -> None:
+    found = [result("1.1", "1.1.1", f"1.1.1.{number}") for number in range(10)]
+    asked = []
+
+    def answer(path: str) -> bytes:
+        asked.append(path)
+        page = page_of(found, path)
+        if len(asked) == 3:
+            del found[:removed]
+        return page
+
+    with scripted_archive(archive, tmp_path, monkeypatch, answer) as (readers, root):
+        listed = list(readers.list("north", f"{root}studies/1.1", "pacs", pinned=False))
+    assert [facts.url[-1] for facts in listed] == list("0123456789")
+
+
+def test_a_query_that_changes_all_the_time_is_an_outage(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = itertools.count()
+
+    def answer(_: str) -> bytes:
+        return http(200, json.dumps([result("1", "2", f"3.{next(numbers)}") for _ in range(2)]).encode())
+
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    scripted = scripted_archive(archive, tmp_path, monkeypatch, answer)
+    with scripted as (readers, root), pytest.raises(SourceUnavailable) as caught:
+        list(readers.list("north", f"{root}studies/1", "pacs", pinned=False))
+    assert caught.value.reason == "changing"
+
+
+@pytest.mark.parametrize(
+    "page", [b"[" * 100_000, b'[{"00080016": {"Value": [["1.2"]]}, "00080018": {"Value": [{}]}}]'], ids=["deep", "odd"]
+)
+def test_a_page_that_is_not_dicom_json_has_its_own_error(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: bytes
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    with scripted_archive(archive, tmp_path, monkeypatch, lambda _: http(200, page)) as (readers, root):
+        with pytest.raises((SourceUnavailable, SourceForbidden)):
+            list(readers.list("north", f"{root}studies/1", "pacs"))
+        with pytest.raises(SourceUnavailable):
+            readers.last_change("north", f"{root}changes", "pacs")
+
+
+def test_a_page_in_html_is_an_outage_and_no_instance(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    page = http(200, b"<html>Sign in</html>", Content_Type="text/html; charset=utf-8")
+    scripted = scripted_archive(archive, tmp_path, monkeypatch, lambda _: page)
+    with scripted as (readers, root), pytest.raises(SourceUnavailable):
+        readers.stat("north", f"{root}studies/1/series/2/instances/3", "pacs")
 
 
 def result(study: str, series: str = "", instance: str = "", sop_class: str = "") -> dict[str, Any]:

@@ -40,6 +40,8 @@ def answer(stored: tuple[str, ...] = (), failed: tuple[tuple[str | None, int | N
         (409, b"", "refused", "status_409"),
         (413, b"<html>", "refused", "status_413"),
         (200, b"<html>", "later", "answer_unreadable"),
+        (200, b"[" * 100_000, "later", "answer_unreadable"),
+        (202, b'{"00081198": {"Value": [{"00081155": {"Value": [[1]]}}]}}', "refused", "failure"),
         (202, b"", "later", "answer_unreadable"),
         (202, answer(), "later", "answer_unreadable"),
         (401, b"", "later", "status_401"),
