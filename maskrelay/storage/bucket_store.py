@@ -175,6 +175,8 @@ class BucketStorage(ABC):
         except StorageUnavailable as error:
             if error.reason in {"InvalidRange", "416"}:  # the object has no bytes in this range
                 return _nothing()
+            if error.reason == "404":  # without a code of the server, this may be the answer of a proxy
+                self._head(path)  # raises ObjectMissing only if the bucket answers
             raise
 
     def head(self, key: str) -> ObjectFacts:

@@ -19,7 +19,7 @@ from obstore.store import S3Store
 from maskrelay.errors import StorageError
 from maskrelay.network.certificates import ca_bundle
 from maskrelay.storage.protocol import CHUNK_BYTES, ObjectFacts
-from maskrelay.storage.s3_errors import MISSING, TAKEN, needs_boto3, obstore_error, s3_errors
+from maskrelay.storage.s3_errors import MISSING, MISSING_OF_HEAD, TAKEN, needs_boto3, obstore_error, s3_errors
 from maskrelay.storage.s3_requests import Boto3Needed
 
 #: The longest body that obstore sends. boto3 sends longer bodies, because its timeouts apply to each piece of a body.
@@ -88,7 +88,7 @@ class ObstoreRequests:
                 yield piece[at : at + CHUNK_BYTES]
 
     def head(self, key: str) -> tuple[ObjectFacts, str | None]:
-        found = self._send(lambda store: obstore.get(store, key, options={"head": True}), MISSING)
+        found = self._send(lambda store: obstore.get(store, key, options={"head": True}), MISSING_OF_HEAD)
         facts = ObjectFacts(found.meta["size"], found.meta["last_modified"])
         return facts, found.attributes.get("nonce")
 

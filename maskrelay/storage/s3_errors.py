@@ -19,7 +19,10 @@ from botocore.exceptions import (
 from maskrelay.errors import ObjectExists, ObjectMissing, StorageError
 from maskrelay.storage.protocol import unavailable
 
-MISSING: Mapping[str, type[StorageError]] = {"NoSuchKey": ObjectMissing, "404": ObjectMissing}
+#: The code for a missing object in a response with a body. A 404 without this code can be that of a proxy.
+MISSING: Mapping[str, type[StorageError]] = {"NoSuchKey": ObjectMissing}
+#: The same for a response to HEAD, which has no body and therefore no code.
+MISSING_OF_HEAD: Mapping[str, type[StorageError]] = {**MISSING, "404": ObjectMissing}
 TAKEN: Mapping[str, type[StorageError]] = {
     "PreconditionFailed": ObjectExists,
     "ConditionalRequestConflict": ObjectExists,

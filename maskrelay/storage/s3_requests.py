@@ -8,7 +8,7 @@ from collections.abc import Generator
 from typing import Any
 
 from maskrelay.storage.protocol import CHUNK_BYTES, ObjectFacts
-from maskrelay.storage.s3_errors import MISSING, TAKEN, s3_errors
+from maskrelay.storage.s3_errors import MISSING, MISSING_OF_HEAD, TAKEN, s3_errors
 
 
 class Boto3Needed(Exception):
@@ -35,7 +35,7 @@ class Boto3Requests:
         return _chunks(body)
 
     def head(self, key: str) -> tuple[ObjectFacts, str | None]:
-        with s3_errors(MISSING):
+        with s3_errors(MISSING_OF_HEAD):
             found = self._client.head_object(Bucket=self._bucket, Key=key)
         return ObjectFacts(found["ContentLength"], found["LastModified"]), found["Metadata"].get("nonce")
 

@@ -144,6 +144,23 @@ def test_an_answer_means_the_same_whichever_library_receives_it(status: int, cod
         assert {sender(request) for request in server.seen} == {"obstore", "boto3"}
 
 
+@pytest.mark.parametrize("body", [b"", b"<html><body>404 page not found</body></html>"])
+def test_a_404_of_a_proxy_is_no_missing_object(body: bytes):
+    """A job whose record seems to be missing would be taken for a deleted one."""
+
+    def of_proxy(sock: socket.socket, request: Seen) -> None:
+        sock.sendall(http(404, b"" if request.line.startswith("HEAD") else body))
+
+    def of_server(sock: socket.socket, request: Seen) -> None:
+        is_bucket = request.line.startswith("HEAD /bucket ")
+        sock.sendall(http(200 if is_bucket else 404, b""))
+
+    with serving(of_proxy) as server:
+        assert {outcome(CALLS["get"], storage)[0] for storage in both(origin(server))} == {StorageUnavailable}
+    with serving(of_server) as server:
+        assert {outcome(CALLS["get"], storage)[0] for storage in both(origin(server))} == {ObjectMissing}
+
+
 def failing(script: Callable[[socket.socket, Seen], None]) -> list[tuple[type[StorageError] | None, object, bool]]:
     """What a get raises by obstore and by boto3 when the server acts by this script."""
     with serving(script) as server:
