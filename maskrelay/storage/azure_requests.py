@@ -19,7 +19,7 @@ from maskrelay.storage.azure_account import AzureAccount
 from maskrelay.storage.azure_errors import azure_error, azure_errors
 from maskrelay.storage.azure_listing import Page, read_page
 from maskrelay.storage.azure_signatures import VERSION
-from maskrelay.storage.protocol import CHUNK_BYTES, ObjectFacts
+from maskrelay.storage.protocol import CHUNK_BYTES, ObjectFacts, unavailable
 
 _TIMEOUT = httpx.Timeout(20, connect=3)
 _CONNECTIONS = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=60)
@@ -57,6 +57,9 @@ class AzureRequests:
         if _is_folder(response):
             response.close()
             raise ObjectMissing
+        if part and response.status_code != httpx.codes.PARTIAL_CONTENT:  # the server has ignored the range
+            response.close()
+            raise unavailable("ResponseParserError")
         chunks = _chunks(response)
         next(chunks)  # from here on, a generator that nobody reads closes the response
         return chunks

@@ -7,8 +7,10 @@ send.
 from collections.abc import Generator
 from typing import Any
 
-from maskrelay.storage.protocol import CHUNK_BYTES, ObjectFacts
+from maskrelay.storage.protocol import CHUNK_BYTES, ObjectFacts, unavailable
 from maskrelay.storage.s3_errors import MISSING, MISSING_OF_HEAD, TAKEN, s3_errors
+
+_PARTIAL = 206
 
 
 class Boto3Needed(Exception):
@@ -31,7 +33,11 @@ class Boto3Requests:
         last = "" if length is None else str(start + length - 1)
         part = {"Range": f"bytes={start}-{last}"} if start or last else {}
         with s3_errors(MISSING):
-            body = self._client.get_object(Bucket=self._bucket, Key=key, **part)["Body"]
+            found = self._client.get_object(Bucket=self._bucket, Key=key, **part)
+        body = found["Body"]
+        if part and found["ResponseMetadata"]["HTTPStatusCode"] != _PARTIAL:  # the server has ignored the range
+            body.close()
+            raise unavailable("ResponseParserError")
         return _chunks(body)
 
     def head(self, key: str) -> tuple[ObjectFacts, str | None]:

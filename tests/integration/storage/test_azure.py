@@ -255,6 +255,13 @@ def test_a_conflict_and_a_failed_condition_are_one_error(status: int, code: str)
             storage._send(lambda requests: requests.put("a", b"", "text/plain", "nonce"))
 
 
+def test_a_whole_blob_is_no_part_of_it() -> None:
+    with serving(sends(http(200, b"the whole"))) as server:
+        storage = AzureStorage.open(account_at(server.url.removesuffix("/score")), "container")
+        with pytest.raises(StorageUnavailable, match="ResponseParserError"):
+            storage.get("a", 4, 5)
+
+
 def test_an_answer_that_is_cut_off_is_an_unavailable_store_and_not_a_short_object() -> None:
     def answer(sock, request):
         sock.sendall(http(200, b"half", length=8))

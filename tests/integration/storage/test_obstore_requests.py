@@ -161,6 +161,13 @@ def test_a_404_of_a_proxy_is_no_missing_object(body: bytes):
         assert {outcome(CALLS["get"], storage)[0] for storage in both(origin(server))} == {ObjectMissing}
 
 
+def test_a_whole_object_is_no_part_of_it():
+    with serving(lambda sock, _: sock.sendall(http(200, b"the whole", **FOUND))) as server:
+        for storage in both(origin(server)):
+            with pytest.raises(StorageUnavailable, match="ResponseParserError"):
+                storage.get("a", 4, 5)
+
+
 def failing(script: Callable[[socket.socket, Seen], None]) -> list[tuple[type[StorageError] | None, object, bool]]:
     """What a get raises by obstore and by boto3 when the server acts by this script."""
     with serving(script) as server:
