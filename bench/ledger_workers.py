@@ -31,6 +31,7 @@ from worker.context.source_cache import SourceCache
 from worker.segment.admission import Admissions, ScoreRequest
 from worker.segment.byte_budget import ByteBudget
 from worker.segment.decoders import Decoders
+from worker.segment.egress_audit import EgressAudit
 from worker.segment.endpoint_pool import EndpointPool
 from worker.segment.frame_context import FrameContext
 from worker.segment.loop import SegmentLoop
@@ -38,7 +39,7 @@ from worker.segment.outcome_batches import BatchLimits, OutcomeBatcher
 from worker.segment.picture_choice import PictureChoice
 from worker.segment.row_batches import RowBatcher
 from worker.segment.score_reuse import ScoreReuse
-from worker.segment.scorer import EgressAudit, Scorer
+from worker.segment.scorer import Scorer
 from worker.segment.source_reuse import SourceReuse
 from worker.segment.unscored_frames import UnscoredFrames
 from worker.segment.wire_choice import WireChoice

@@ -7,10 +7,8 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 
-from maskrelay.contract.records.audit_entries import AuditEntry
 from maskrelay.contract.wire.image2d import Row, RowAnswer
 from maskrelay.endpoints import Endpoint, Wire
 from maskrelay.errors import EndpointError, EndpointUnavailable, FrameRefused
@@ -27,44 +25,15 @@ from maskrelay.rules.endpoint_gate import (
 )
 from maskrelay.scoring.endpoint_client import Scored
 from maskrelay.scoring.wire_formats import IMAGE2D, LEAN2D, LEAN2D_QUESTION, WireFormat
-from maskrelay.storage.audit_log import AuditLog
 from maskrelay.telemetry.spans import Spans
 from worker.segment.admission import Admissions, ScoreRequest
+from worker.segment.egress_audit import EgressAudit
 from worker.segment.endpoint_pool import EndpointPool
 from worker.segment.held_slot import HeldSlot
 from worker.segment.picture_choice import PictureChoice, accepted_rows
 from worker.segment.wire_choice import WireChoice
 
 CANARY = "canary"
-
-
-class EgressAudit:
-    """A writer of entries about requests to endpoints into the audit log."""
-
-    def __init__(self, audit: AuditLog) -> None:
-        self._audit = audit
-
-    def note(self, endpoint: Endpoint, rows: Sequence[Row], size: int, job: str | None, names: Sequence[str]) -> None:
-        """Record a request of `size` bytes that is about to be sent. The call returns at once.
-
-        `names` are the names of its rows (`job:frame`). A request without a job sends the canary or another test image.
-        """
-        self._audit.write(
-            AuditEntry(
-                at=datetime.now(UTC),
-                did="sent",
-                endpoint=endpoint.name,
-                model_version=endpoint.model_version,
-                job=job,
-                frames=tuple(int(frame) for _, colon, frame in (name.partition(":") for name in names) if colon),
-                image_sha256=tuple(row.image_sha256 for row in rows),
-                body_bytes=size,
-            )
-        )
-
-    def close(self) -> None:
-        """Write the waiting entries when the process ends."""
-        self._audit.close()
 
 
 @dataclass(frozen=True, slots=True)

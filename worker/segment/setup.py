@@ -17,6 +17,7 @@ from worker.context.slot_inventory import SlotReporter
 from worker.segment.admission import Admissions
 from worker.segment.byte_budget import ByteBudget
 from worker.segment.decoders import Decoders
+from worker.segment.egress_audit import EgressAudit
 from worker.segment.endpoint_pool import EndpointPool
 from worker.segment.event_loop import LoopExecutor
 from worker.segment.frame_context import FrameContext
@@ -25,7 +26,7 @@ from worker.segment.outcome_batches import BatchLimits, Finisher, OutcomeBatcher
 from worker.segment.picture_choice import PictureChoice
 from worker.segment.row_batches import RowBatcher
 from worker.segment.score_reuse import ScoreReuse
-from worker.segment.scorer import EgressAudit, Scorer
+from worker.segment.scorer import Scorer
 from worker.segment.source_reuse import SourceReuse
 from worker.segment.unscored_frames import UnscoredFrames
 from worker.segment.wire_choice import WireChoice

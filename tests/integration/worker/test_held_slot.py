@@ -27,9 +27,10 @@ from tests.support.servers.simulators import RunningSimulator, eventually, runni
 from tests.support.servers.valkeys import RunningValkey
 from worker.segment import scorer as scorer_module
 from worker.segment.admission import Admissions, ScoreRequest
+from worker.segment.egress_audit import EgressAudit
 from worker.segment.endpoint_pool import EndpointPool
 from worker.segment.picture_choice import PictureChoice
-from worker.segment.scorer import EgressAudit, Scorer
+from worker.segment.scorer import Scorer
 from worker.segment.wire_choice import WireChoice
 
 ASKED = ScoreRequest("job", "bulk", ("default",))

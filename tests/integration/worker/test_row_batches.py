@@ -26,11 +26,12 @@ from tests.support.checks.audits import audit_files, done
 from tests.support.servers.simulators import RunningSimulator, running_simulator
 from tests.support.servers.valkeys import RunningValkey
 from worker.segment.admission import Admissions, ScoreRequest
+from worker.segment.egress_audit import EgressAudit
 from worker.segment.endpoint_pool import EndpointPool
 from worker.segment.picture_choice import PictureChoice
 from worker.segment.prompt_groups import score_prompts
 from worker.segment.row_batches import RowBatcher, ScoredRow
-from worker.segment.scorer import EgressAudit, Scorer
+from worker.segment.scorer import Scorer
 from worker.segment.wire_choice import WireChoice
 
 LEASE = timedelta(minutes=2)

@@ -18,9 +18,10 @@ from maskrelay.telemetry.spans import Untraced
 from tests.support.servers.simulators import RunningSimulator
 from tests.support.servers.valkeys import RunningValkey
 from worker.segment.admission import Admissions
+from worker.segment.egress_audit import EgressAudit
 from worker.segment.endpoint_pool import EndpointPool
 from worker.segment.picture_choice import PictureChoice
-from worker.segment.scorer import EgressAudit, Scorer
+from worker.segment.scorer import Scorer
 from worker.segment.wire_choice import WireChoice
 
 LEASE = timedelta(minutes=2)
