@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from maskrelay.client.service_address import is_address
 from maskrelay.client.submission import Submission, texts
 from maskrelay.client.upload_sources import Source, sources_of
 from maskrelay.contract.records.job import Lane
@@ -34,13 +35,11 @@ def _check_url(url: str) -> None:
         raise SettingsError(f"{url} is not the address of a service. It must begin with http:// or https://.")
     try:
         address = httpx.URL(url)
-        address.raw_host.decode().encode("idna")  # raises an error for a name that cannot be looked up
-        is_address = bool(address.host) and 0 < (address.port or 80) < 1 << 16
     except (httpx.InvalidURL, ValueError):
         raise SettingsError("The address of the service is not a valid URL.") from None
     if address.userinfo:  # it would be sent instead of the key
         raise SettingsError("The address of the service must not contain a user name or a password.")
-    if not is_address:
+    if not is_address(address):
         raise SettingsError("The address of the service is not a valid URL.")
 
 

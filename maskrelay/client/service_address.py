@@ -10,6 +10,15 @@ from maskrelay.client.upload_sources import Part
 from maskrelay.errors import NotFound, OptionInvalid, ServiceAnswerUnknown
 
 
+def is_address(url: httpx.URL) -> bool:
+    """Return whether a request can be sent to this URL: its host can be looked up, and its port exists."""
+    try:
+        url.raw_host.decode().encode("idna")  # raises an error for a name that cannot be looked up
+        return url.scheme in {"http", "https"} and bool(url.host) and 0 < (url.port or 80) < 1 << 16
+    except ValueError:
+        return False
+
+
 class ServiceAddress:
     """The address of the service, the headers of its requests, and the limit of each step of a request in seconds."""
 

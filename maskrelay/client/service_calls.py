@@ -4,6 +4,7 @@ import json
 import random
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 
 from maskrelay.client.exchange import Broken, Exchange, Operation, Pause, Reading, Receive, Reply, WholeBody
+from maskrelay.client.service_address import is_address
 from maskrelay.errors import MaskrelayError, RequestError, ServiceAnswer, ServiceAnswerUnknown, ServiceUnreachable, tree
 from maskrelay.network.response_bodies import ResponseTooLarge
 
@@ -117,15 +119,10 @@ def lies_elsewhere(status: int, headers: Mapping[str, str]) -> bool:
 
 def address_elsewhere(reply: Reply) -> httpx.URL:
     """Return the address in the object store to which the service redirects. Raises ServiceAnswerUnknown."""
-    try:
-        address = reply.url.join(reply.headers["location"])
-        address.raw_host.decode().encode("idna")  # raises an error for the name of a host that cannot be looked up
-        is_plain = bool(address.host) and address.scheme in {"http", "https"} and 0 < (address.port or 80) < 1 << 16
-    except (httpx.InvalidURL, ValueError):
-        is_plain = False
-    if not is_plain:
-        raise ServiceAnswerUnknown("The service redirects to something that is not an address.")
-    return address
+    with suppress(httpx.InvalidURL, ValueError):
+        if is_address(address := reply.url.join(reply.headers["location"])):
+            return address
+    raise ServiceAnswerUnknown("The service redirects to something that is not an address.")
 
 
 def error_of(reply: Reply | Broken) -> MaskrelayError | None:

@@ -1,57 +1,32 @@
 """Callbacks over TLS: the name of the URL is what the receiver hears and what its certificate has to hold."""
 
 import ssl
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from maskrelay.callbacks.address_guard import AddressGuard
 from maskrelay.callbacks.callback_sender import CallbackSender, DeliveryResult
 from maskrelay.callbacks.signature import derive_secret
+from tests.support.builders.certificates import Authority, server_context
 from tests.support.servers.receivers import receiver, status
 
 SECRET = derive_secret(b"a server key of some length ......", "job")
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A certificate for `receiver.example` that signs itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "receiver.example")])
-    alternatives = [x509.DNSName("receiver.example")]
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("tls") / "receiver.pem"
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file.write_bytes(private + made.public_bytes(pem))
-    return file
+@pytest.fixture
+def authority(tmp_path):
+    return Authority(tmp_path)
 
 
 @pytest.fixture
-def server_tls(certificate):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
+def server_tls(authority):
+    return server_context(authority.issue("receiver", "receiver.example"))
 
 
 @pytest.fixture
-def client_tls(certificate):
-    return ssl.create_default_context(cafile=str(certificate))
+def client_tls(authority):
+    return ssl.create_default_context(cafile=str(authority.file))
 
 
 def send(url, tls=None):

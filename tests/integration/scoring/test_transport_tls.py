@@ -1,44 +1,21 @@
 """The transport below httpx over TLS: certificates, kept connections, and answers that end early."""
 
-import ipaddress
-import ssl
-from datetime import UTC, datetime, timedelta
-
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from tests.integration.scoring.scoring_cases import GOOD, MAPS, connections, score, sends
+from tests.support.builders.certificates import server_context, write_certificate
 from tests.support.servers.scripted_server import hang_up, serving
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A certificate for 127.0.0.1 that signs itself, with its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "endpoint")])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("tls") / "both.pem"
-    encoding = serialization.Encoding.PEM
-    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file.write_bytes(private + signed.public_bytes(encoding))
-    return file
+@pytest.fixture
+def certificate(tmp_path):
+    """The certificate of the server, which signs itself."""
+    return write_certificate(tmp_path) / "ca.crt"
 
 
 @pytest.fixture
 def tls(certificate):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
+    return server_context((certificate, certificate.with_name("key")))
 
 
 def test_over_tls_all_is_the_same(certificate, tls, monkeypatch):
