@@ -11,6 +11,7 @@ import httpcore
 from maskrelay.contract.records.source_pins import UNVERSIONED, Pin
 from maskrelay.errors import SourceChanged, SourceForbidden, SourceNotFound, SourceUnavailable
 from maskrelay.sources.credential_kinds import WebCredential
+from maskrelay.sources.dicom_json import first_value
 from maskrelay.sources.dicomweb_parts import FirstPart, first_part
 from maskrelay.sources.dicomweb_urls import DicomwebUrl, read_dicomweb_url
 from maskrelay.sources.source_reader import SourceFacts
@@ -210,26 +211,17 @@ def _field(response: httpcore.Response, name: bytes) -> str:
 
 
 def _is_segmentation(found: Any) -> bool:
-    return _value(found, _CLASS) in _SEGMENTATIONS or _value(found, _MODALITY) == "SEG"
+    return first_value(found, _CLASS) in _SEGMENTATIONS or first_value(found, _MODALITY) == "SEG"
 
 
 def _uids(found: Any) -> Uids:
-    return tuple(_value(found, tag) for tag in (_STUDY, _SERIES, _INSTANCE))
-
-
-def _value(found: Any, tag: str) -> str | None:
-    """Return a text in a result, or None if there is none."""
-    try:
-        value = found[tag]["Value"][0]
-    except (KeyError, IndexError, TypeError):
-        return None
-    return value if isinstance(value, str) else None
+    return tuple(first_value(found, tag) for tag in (_STUDY, _SERIES, _INSTANCE))
 
 
 def _uid(found: Any, tag: str) -> str:
     """Return a UID of a result. Raises SourceForbidden if it is missing or could lead to another path."""
-    uid = _value(found, tag)
-    if not uid or len(uid) > 64 or set(uid) - set("0123456789."):
+    uid = first_value(found, tag)
+    if not isinstance(uid, str) or not uid or len(uid) > 64 or set(uid) - set("0123456789."):
         raise SourceForbidden("a result of the query has no valid UID")
     return uid
 

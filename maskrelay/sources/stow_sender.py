@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from maskrelay.errors import SourceForbidden, SourceNotFound, SourceUnavailable
 from maskrelay.sources.credential_kinds import WebCredential
+from maskrelay.sources.dicom_json import first_value
 from maskrelay.sources.web_connection import WebConnection
 
 _JSON = "application/dicom+json"
@@ -76,11 +77,11 @@ def stow_result(status: int, body: bytes, uid: str) -> StowResult:
     """
     answer = _parsed(body)
     if answer is not None:
-        if any(_value(one, _UID) == uid for one in _sequence(answer, _STORED)):
+        if any(first_value(one, _UID) == uid for one in _sequence(answer, _STORED)):
             return StowResult("stored", "ok", status)
         for one in _sequence(answer, _FAILED):
-            if _value(one, _UID) in {uid, None}:
-                return _of_failure(_value(one, _REASON), status)
+            if first_value(one, _UID) in {uid, None}:
+                return _of_failure(first_value(one, _REASON), status)
         if status == 200:
             return StowResult("stored", "ok", status)
     if status in _LATER or status >= 500 or status < 300:
@@ -120,11 +121,3 @@ def _sequence(answer: dict[str, Any], tag: str) -> list[Any]:
     found = answer.get(tag)
     values = found.get("Value") if isinstance(found, dict) else None
     return values if isinstance(values, list) else []
-
-
-def _value(item: Any, tag: str) -> str | int | None:
-    try:
-        value = item[tag]["Value"][0]
-    except (KeyError, IndexError, TypeError):
-        return None
-    return value if isinstance(value, str | int) else None
